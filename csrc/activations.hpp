@@ -1,0 +1,36 @@
+// What the forward pass leaves for the backward pass: z, a and delta of a chunk of rows.
+#pragma once
+
+#include <vector>
+
+#include "architecture.hpp"
+#include "memory.hpp"
+
+namespace deltarule {
+
+template <class T>
+class Activations {
+ public:
+  // Room for `rows` rows of every layer's a and delta, and of z where a derivative needs it.
+  Activations(const Architecture& architecture, int64_t rows);
+
+  int64_t rows() const { return rows_; }
+  int64_t ld(int64_t l) const { return layers_[l - 1].ld; }
+  // Row r of layer l = 1..L. z is a where the derivative does not need it.
+  T* z(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].z + r * ld(l); }
+  T* a(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].a + r * ld(l); }
+  T* delta(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].delta + r * ld(l); }
+
+  // Elements of T that one row takes.
+  static int64_t row_elements(const Architecture& architecture);
+
+ private:
+  struct Layer {
+    int64_t ld, z, a, delta;
+  };
+  int64_t rows_;
+  std::vector<Layer> layers_;
+  Buffer<T> arena_;
+};
+
+}  // namespace deltarule

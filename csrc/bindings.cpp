@@ -1,0 +1,314 @@
+// The Python module _core: arrays -> views, the checks that protect memory, the GIL, one call each.
+// Words and values are checked in Python; labels and orders, which steer addresses, are checked there on
+// private copies.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "network.hpp"
+
+namespace py = pybind11;
+using namespace deltarule;
+
+namespace {
+
+// Work below which releasing the GIL costs more than it gives: some 20 us.
+constexpr double kWorkToRelease = 1e6;
+
+void require(bool condition, const char* name, const char* rule) {
+  if (!condition) throw std::invalid_argument(std::string(name) + ": " + rule);
+}
+
+// A C-ordered array of exactly T, of the shape given (-1: any).
+template <class T>
+void require_shape(const py::array& array, const char* name, std::initializer_list<int64_t> shape) {
+  require(py::isinstance<py::array_t<T>>(array), name, "wrong dtype");
+  require(array.flags() & py::array::c_style, name, "not C-contiguous");
+  require(array.ndim() == static_cast<py::ssize_t>(shape.size()), name, "wrong number of dimensions");
+  py::ssize_t axis = 0;
+  for (const int64_t n : shape) {
+    require(n < 0 || n == array.shape(axis), name, "wrong shape");
+    ++axis;
+  }
+}
+
+template <class T>
+const T* readable(const py::array& array) {
+  return static_cast<const T*>(array.data());
+}
+
+template <class T>
+T* writable(py::array& array, const char* name) {
+  require(array.writeable(), name, "read-only");
+  return static_cast<T*>(array.mutable_data());
+}
+
+template <class T>
+InputRows<T> input_rows(const Network<T>& network, const py::array& x) {
+  const int64_t n = network.architecture().n_inputs();
+  require_shape<T>(x, "x", {-1, n});
+  return {readable<T>(x), n, nullptr};
+}
+
+// y is an array of class indices (int64), or of T with one row a sample.
+template <class T>
+Batch<T> batch_of(const Network<T>& network, const py::array& x, const py::array& y,
+                  const std::optional<py::array>& weight) {
+  const int64_t n = network.architecture().n_outputs(), rows = x.shape(0);
+  Batch<T> batch{rows, input_rows(network, x), {nullptr, nullptr, n, nullptr}, nullptr};
+  require(rows > 0, "x", "no rows");
+  if (y.ndim() == 1) {
+    require_shape<int64_t>(y, "y", {rows});
+    batch.y.classes = readable<int64_t>(y);
+  } else {
+    require_shape<T>(y, "y", {rows, n});
+    batch.y.values = readable<T>(y);
+  }
+  if (weight) {
+    require_shape<double>(*weight, "sample_weight", {rows});
+    batch.weight = readable<double>(*weight);
+  }
+  return batch;
+}
+
+// Runs f without the GIL where the work is worth it.
+template <class F>
+auto run(double work, F f) {
+  std::optional<py::gil_scoped_release> released;
+  if (work > kWorkToRelease) released.emplace();
+  return f();
+}
+
+template <class T>
+py::array_t<T> theta_array(const Network<T>& network) {
+  return py::array_t<T>(network.parameters().count());
+}
+
+template <class T>
+py::object weight_view(py::object self, int64_t l) {
+  const auto& network = self.cast<const Network<T>&>();
+  require(l >= 1 && l <= network.architecture().layers(), "layer", "out of range");
+  const LayerLayout& layer = network.parameters().layer(l);
+  const auto size = static_cast<py::ssize_t>(sizeof(T));
+  const py::ssize_t stride = layer.ld * size;
+  py::array_t<T> view({layer.n_out, layer.n_in}, {layer.narrow ? stride : size, layer.narrow ? size : stride},
+                      network.parameters().W(l), self);
+  view.attr("setflags")(py::arg("write") = false);
+  return view;
+}
+
+template <class T>
+py::object bias_view(py::object self, int64_t l) {
+  const auto& network = self.cast<const Network<T>&>();
+  require(l >= 1 && l <= network.architecture().layers(), "layer", "out of range");
+  py::array_t<T> view({network.parameters().layer(l).n_out}, {static_cast<py::ssize_t>(sizeof(T))},
+                      network.parameters().b(l), self);
+  view.attr("setflags")(py::arg("write") = false);
+  return view;
+}
+
+template <class T>
+TrainingResult train(Network<T>& network, const py::array& x, const py::array& y,
+                     const std::optional<py::array>& weight, const std::optional<py::array>& order,
+                     int64_t epochs, int64_t batch_size, const Sgd& sgd,
+                     const std::optional<py::tuple>& validation, int threads) {
+  require(batch_size > 0, "batch_size", "below 1");
+  require(epochs >= 0, "epochs", "below 0");
+  TrainingRun<T> settings{batch_of(network, x, y, weight), nullptr, epochs, batch_size, sgd, nullptr,
+                          threads, nullptr};
+  if (order) {
+    require_shape<int64_t>(*order, "order", {epochs, settings.data.rows});
+    settings.order = readable<int64_t>(*order);
+  }
+  std::optional<Batch<T>> validation_batch;
+  if (validation) {
+    std::optional<py::array> validation_weight;
+    if (!(*validation)[2].is_none()) validation_weight = (*validation)[2].cast<py::array>();
+    validation_batch = batch_of(network, (*validation)[0].cast<py::array>(),
+                                (*validation)[1].cast<py::array>(), validation_weight);
+    settings.validation = &*validation_batch;
+  }
+  bool raised = false;
+  settings.interrupt = [&raised] {
+    const py::gil_scoped_acquire gil;
+    raised = PyErr_CheckSignals() != 0;
+    return raised;
+  };
+  TrainingResult result;
+  {
+    const py::gil_scoped_release released;
+    result = network.train(settings);
+  }
+  if (raised) PyErr_Clear();  // the caller raises it again once its own state is in order
+  return result;
+}
+
+template <class T>
+void bind_network(py::module_& module, const char* name) {
+  using N = Network<T>;
+  py::class_<N>(module, name)
+      .def(py::init([](std::vector<int64_t> sizes, std::vector<Activation> hidden, Output output, Loss loss,
+                       bool mean, double leaky_slope, double huber_delta) {
+             require(sizes.size() >= 2 && hidden.size() + 2 == sizes.size(), "sizes", "wrong length");
+             for (const int64_t n : sizes) require(n > 0 && n < (int64_t{1} << 31), "sizes", "out of range");
+             return std::make_unique<N>(Architecture{std::move(sizes), std::move(hidden), output, loss, mean,
+                                                     leaky_slope, huber_delta});
+           }),
+           py::arg("sizes"), py::arg("hidden"), py::arg("output"), py::arg("loss"), py::arg("mean"),
+           py::arg("leaky_slope"), py::arg("huber_delta"))
+      .def_property_readonly("n_parameters", [](const N& n) { return n.parameters().count(); })
+      .def_property_readonly("has_velocity", &N::has_velocity)
+      .def("weight_view", &weight_view<T>, py::arg("layer"))
+      .def("bias_view", &bias_view<T>, py::arg("layer"))
+      .def("get_theta",
+           [](const N& network) {
+             py::array_t<T> theta = theta_array(network);
+             network.get_theta(theta.mutable_data());
+             return theta;
+           })
+      .def("set_theta",
+           [](N& network, const py::array& theta) {
+             require_shape<T>(theta, "theta", {network.parameters().count()});
+             network.set_theta(readable<T>(theta));
+           },
+           py::arg("theta"))
+      .def("get_velocity",
+           [](const N& network) {
+             require(network.has_velocity(), "velocity", "none yet");
+             py::array_t<T> velocity = theta_array(network);
+             network.get_velocity(velocity.mutable_data());
+             return velocity;
+           })
+      .def("set_velocity",
+           [](N& network, const py::array& velocity) {
+             require_shape<T>(velocity, "velocity", {network.parameters().count()});
+             network.set_velocity(readable<T>(velocity));
+           },
+           py::arg("velocity"))
+      .def("predict",
+           [](const N& network, const py::array& x, py::array& out, int threads) {
+             const InputRows<T> rows = input_rows(network, x);
+             require_shape<T>(out, "out", {x.shape(0), network.architecture().n_outputs()});
+             T* y_hat = writable<T>(out, "out");
+             run(forward_work(network.architecture()) * static_cast<double>(x.shape(0)),
+                 [&] { return network.predict(rows, x.shape(0), y_hat, threads), 0; });
+           },
+           py::arg("x"), py::arg("out"), py::arg("threads"))
+      .def("evaluate",
+           [](const N& network, const py::array& x, const py::array& y,
+              const std::optional<py::array>& weight, int threads) {
+             const Batch<T> batch = batch_of(network, x, y, weight);
+             return run(forward_work(network.architecture()) * static_cast<double>(batch.rows),
+                        [&] { return network.evaluate(batch, threads); });
+           },
+           py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"))
+      .def("value_and_gradient",
+           [](N& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight,
+              int threads) {
+             const Batch<T> batch = batch_of(network, x, y, weight);
+             py::array_t<T> gradient = theta_array(network);
+             T* theta = gradient.mutable_data();
+             const double value = run(training_work(network.architecture()) * static_cast<double>(batch.rows),
+                                      [&] { return network.value_and_gradient(batch, theta, threads); });
+             return py::make_tuple(value, gradient);
+           },
+           py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"))
+      .def("train_step",
+           [](N& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight,
+              const Sgd& sgd, int threads) {
+             const Batch<T> batch = batch_of(network, x, y, weight);
+             return run(training_work(network.architecture()) * static_cast<double>(batch.rows),
+                        [&] { return network.train_step(batch, sgd, threads); });
+           },
+           py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("sgd"), py::arg("threads"))
+      .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
+           py::arg("epochs"), py::arg("batch_size"), py::arg("sgd"), py::arg("validation"),
+           py::arg("threads"));
+}
+
+template <class T>
+int64_t first_outside(const py::array& x, double low, double high) {
+  return kernels<T>().first_outside(x.size(), readable<T>(x), static_cast<T>(low), static_cast<T>(high));
+}
+
+// Class indices are few: a plain loop.
+int64_t first_index_outside(const py::array& x, double low, double high) {
+  const int64_t* values = readable<int64_t>(x);
+  for (int64_t i = 0; i < x.size(); ++i)
+    if (!(static_cast<double>(values[i]) >= low && static_cast<double>(values[i]) <= high)) return i;
+  return -1;
+}
+
+template <class Enum>
+void bind_names(py::module_& module, const char* name,
+                std::initializer_list<std::pair<const char*, Enum>> values) {
+  py::enum_<Enum> names(module, name);
+  for (const auto& [key, value] : values) names.value(key, value);
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, module) {
+  module.attr("__version__") = DELTARULE_VERSION;
+  watch_forks();
+
+  bind_names<Activation>(module, "Activation",
+                         {{"identity", Activation::identity}, {"sigmoid", Activation::sigmoid},
+                          {"tanh", Activation::tanh}, {"relu", Activation::relu},
+                          {"leaky_relu", Activation::leaky_relu}, {"elu", Activation::elu},
+                          {"softplus", Activation::softplus}, {"gelu", Activation::gelu},
+                          {"silu", Activation::silu}});
+  bind_names<Output>(module, "Output",
+                     {{"identity", Output::identity}, {"sigmoid", Output::sigmoid}, {"tanh", Output::tanh},
+                      {"softmax", Output::softmax}, {"exp", Output::exp}});
+  bind_names<Loss>(module, "Loss",
+                   {{"squared_error", Loss::squared_error}, {"sum_squared_error", Loss::sum_squared_error},
+                    {"mean_squared_error", Loss::mean_squared_error},
+                    {"binary_cross_entropy", Loss::binary_cross_entropy},
+                    {"cross_entropy", Loss::cross_entropy}, {"absolute_error", Loss::absolute_error},
+                    {"huber", Loss::huber}, {"poisson", Loss::poisson}});
+
+  py::class_<Sgd>(module, "Sgd")
+      .def(py::init<double, double, double, bool>(), py::arg("lr"), py::arg("momentum"),
+           py::arg("weight_decay"), py::arg("nesterov"));
+
+  using Status = TrainingResult::Status;
+  py::class_<TrainingResult>(module, "TrainingResult")
+      .def_property_readonly("interrupted", [](const TrainingResult& r) { return r.status == Status::interrupted; })
+      .def_property_readonly("diverged", [](const TrainingResult& r) { return r.status == Status::diverged; })
+      .def_readonly("step", &TrainingResult::step)
+      .def_readonly("loss", &TrainingResult::loss)
+      .def_readonly("validation_loss", &TrainingResult::validation_loss)
+      .def_readonly("seconds", &TrainingResult::seconds);
+
+  bind_network<float>(module, "NetworkF32");
+  bind_network<double>(module, "NetworkF64");
+
+  module.def("first_outside",
+             [](const py::array& x, double low, double high) {
+               require(x.flags() & py::array::c_style, "x", "not C-contiguous");
+               if (py::isinstance<py::array_t<float>>(x)) return first_outside<float>(x, low, high);
+               if (py::isinstance<py::array_t<double>>(x)) return first_outside<double>(x, low, high);
+               require(py::isinstance<py::array_t<int64_t>>(x), "x", "wrong dtype");
+               return first_index_outside(x, low, high);
+             },
+             py::arg("x"), py::arg("low"), py::arg("high"));
+  module.def("openmp_max_threads", &openmp_max_threads);
+  module.def("available_cpus", &available_cpus);
+  module.def("isa", [] { return std::string(active_isa().name); });
+  module.def("isas", [] {
+    std::vector<std::string> names;
+    for (int i = 0; i < kIsaCount; ++i)
+      if (kIsas[i].supported()) names.emplace_back(kIsas[i].name);
+    return names;
+  });
+  module.def("set_isa", [](const std::string& name) {
+    for (int i = 0; i < kIsaCount; ++i)
+      if (kIsas[i].name == name && kIsas[i].supported()) return select_isa(kIsas[i]);
+    throw std::invalid_argument("isa: not one that this processor has");
+  }, py::arg("name"));
+}

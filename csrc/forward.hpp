@@ -1,0 +1,33 @@
+// Forward propagation of some rows: z[l] = W[l] a[l-1] + b[l], a[l] = g(z[l]).
+#pragma once
+
+#include "activations.hpp"
+#include "batch.hpp"
+#include "parameters.hpp"
+
+namespace deltarule {
+
+// z[l] of layer l from the rows a[l-1].
+template <class T>
+void affine(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> a, T* z, int64_t ldz);
+
+// Rows [first, last) of the chunk, x being the chunk's: fills a[1..L-1] and z[L] (kept in a[L]'s place).
+template <class T>
+void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
+             int64_t first, int64_t last, Activations<T>& state);
+
+// y_hat of rows of x, through two scratch tiles of `rows` rows; nothing is kept.
+template <class T>
+void predict(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
+             T* scratch, T* y_hat, int64_t ldy);
+
+// z[L] of rows of x, through the same tiles; returns where it lies, with row stride row_stride(n_L).
+template <class T>
+T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
+          T* scratch);
+
+// Elements of the scratch for that many rows.
+template <class T>
+int64_t scratch_elements(const Architecture& architecture, int64_t rows);
+
+}  // namespace deltarule

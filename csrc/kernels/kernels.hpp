@@ -1,0 +1,122 @@
+// The kernel boundary: one table of functions per dtype and ISA. A kernel knows lanes and one thread,
+// never the network, the team or where memory comes from. Every table gives the same bits; the numeric
+// contract is written beside each entry. C headers only: the ISA files include this.
+#pragma once
+
+#include <stdint.h>
+
+#include "../functions.hpp"
+
+namespace deltarule {
+
+// Terms of one chain. A longer fan-in is cut into blocks of this many terms, summed in order.
+constexpr int64_t kFanInBlock = 256;
+// Rows of one chain of a weight gradient, and chains that are summed before the next super-block.
+constexpr int64_t kRowBlock = 64;
+constexpr int64_t kSuperBlock = 1024;
+
+// Lanes of a strided sum (one cache line), the same on every ISA.
+template <class T>
+constexpr int64_t kLanes = 64 / sizeof(T);
+
+// Rows to read: row r starts at data + (index ? index[r] : r) * stride.
+template <class T>
+struct InputRows {
+  const T* data;
+  int64_t stride;
+  const int64_t* index;
+};
+
+// Targets of the rows: class indices, or one row of n_out values a sample; gathered as InputRows.
+template <class T>
+struct Targets {
+  const T* values;
+  const int64_t* classes;
+  int64_t stride;
+  const int64_t* index;
+};
+
+template <class T>
+struct OutputLoss {
+  Output output;
+  Loss loss;
+  T huber_delta;
+};
+
+template <class T>
+struct SgdStep {
+  T lr;
+  T momentum;
+  T weight_decay;  // 0 for a bias
+  bool nesterov;
+};
+
+template <class T>
+struct Kernels {
+  // z[r][j] = b[j] + sum_k a[r][k] W[k][j], for j < n_out, a multiple of kLanes<T>; W is [n_in][ldw].
+  // Contract: acc = b[j] (0 where b is null), acc = fma(a, w, acc) over the first kFanInBlock terms; each
+  // further block is such a chain from 0, added to the sum of the blocks before it.
+  void (*affine)(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
+                 const T* b, T* z, int64_t ldz);
+
+  // z[r][j] = sum_k a[r][k] W[j][k] + b[j], for a few j; W is [n_out][ldw].
+  // Contract: lane i of kLanes<T> is the fma chain from 0 over k = i, i + lanes, ..., as if a row were
+  // padded with zeros to a multiple of the lanes; the lanes are summed by halving; then b[j] is added.
+  void (*affine_narrow)(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W,
+                        int64_t ldw, const T* b, T* z, int64_t ldz);
+
+  // a = g(z); a may be z. Arrays are [rows][ld].
+  void (*activate)(Activation g, T slope, int64_t rows, int64_t n, const T* z, T* a, int64_t ld);
+
+  // delta = delta * g'(z), from z and a = g(z).
+  void (*activate_backward)(Activation g, T slope, int64_t rows, int64_t n, const T* z, const T* a,
+                            T* delta, int64_t ld);
+
+  // y_hat = O(z); y_hat may be z.
+  void (*output)(Output output, int64_t rows, int64_t n, const T* z, int64_t ldz, T* y_hat,
+                 int64_t ldy);
+
+  // Per row: the loss (unweighted, in double) into row_loss[r], and dL/dz * scale_r into delta, whose
+  // columns from n to ld are set to 0. scale_r = scale * weight of the row (weight may be null).
+  // z is overwritten. With want_delta false, delta is scratch of the same shape.
+  void (*loss)(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld,
+               Targets<T> y, const double* weight, double scale, bool want_delta, double* row_loss);
+
+  // G[i][j] = sum_r P[r][i] Q[r][j] over at most kSuperBlock rows.
+  // Contract: an fma chain from 0 over each kRowBlock rows, the chains added in order.
+  void (*weight_gradient)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q,
+                          T* G, int64_t ldg);
+
+  // G[j] = sum_r delta[r][j]: the same chains with P = 1.
+  void (*bias_gradient)(int64_t rows, int64_t n, const T* delta, int64_t ld, T* G);
+
+  // One SGD step on n parameters; v is read and written only where momentum is not 0.
+  void (*sgd)(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v);
+
+  // The first i with x[i] outside [low, high], as NaN is, or -1.
+  int64_t (*first_outside)(int64_t n, const T* x, T low, T high);
+};
+
+struct Isa {
+  const char* name;
+  bool (*supported)();
+  const Kernels<float>* f32;
+  const Kernels<double>* f64;
+};
+
+// All ISAs of this build, best first; the last one runs anywhere.
+extern const Isa kIsas[];
+extern const int kIsaCount;
+
+// The one in use: the best supported, until select_isa changes it.
+const Isa& active_isa();
+void select_isa(const Isa& isa);
+
+template <class T>
+const Kernels<T>& kernels();
+template <>
+inline const Kernels<float>& kernels<float>() { return *active_isa().f32; }
+template <>
+inline const Kernels<double>& kernels<double>() { return *active_isa().f64; }
+
+}  // namespace deltarule

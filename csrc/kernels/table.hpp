@@ -1,0 +1,23 @@
+// The table of one ISA. Included by its source file after DELTARULE_ISA names the namespace.
+#pragma once
+
+#include "activations.hpp"
+#include "dense.hpp"
+#include "kernels.hpp"
+#include "loss.hpp"
+#include "update.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+template <class T>
+constexpr Kernels<T> table() {
+  return {&affine<T>, &affine_narrow<T>,   &activate<T>,      &activate_backward<T>, &output<T>,
+          &loss<T>,   &weight_gradient<T>, &bias_gradient<T>, &sgd<T>,               &first_outside<T>};
+}
+
+extern const Kernels<float> kernels_f32;
+extern const Kernels<double> kernels_f64;
+constexpr Kernels<float> kernels_f32 = table<float>();
+constexpr Kernels<double> kernels_f64 = table<double>();
+
+}  // namespace deltarule::DELTARULE_ISA

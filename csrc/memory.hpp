@@ -1,0 +1,50 @@
+// Aligned storage, and the row strides of padded matrices.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <new>
+
+#include "kernels/kernels.hpp"
+
+namespace deltarule {
+
+constexpr int64_t kCacheLine = 64;
+
+struct Free {
+  void operator()(void* p) const { std::free(p); }
+};
+
+template <class T>
+using Buffer = std::unique_ptr<T[], Free>;
+
+// n zeros on a cache line; throws std::bad_alloc, also for sizes beyond the address space.
+template <class T>
+Buffer<T> make_buffer(int64_t n) {
+  constexpr int64_t most = std::numeric_limits<int64_t>::max() / 2 / static_cast<int64_t>(sizeof(T));
+  if (n < 0 || n > most) throw std::bad_alloc();
+  const auto bytes = static_cast<size_t>((n * sizeof(T) + kCacheLine) / kCacheLine * kCacheLine);
+  void* p = std::aligned_alloc(kCacheLine, bytes);
+  if (!p) throw std::bad_alloc();
+  std::memset(p, 0, bytes);
+  return Buffer<T>(static_cast<T*>(p));
+}
+
+// n rounded up to whole cache lines of T.
+template <class T>
+constexpr int64_t padded(int64_t n) {
+  return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+}
+
+// Row stride of a matrix of n columns: whole cache lines, and one more where the stride in bytes would be
+// a multiple of 1024, since such rows fall into few sets of the cache.
+template <class T>
+constexpr int64_t row_stride(int64_t n) {
+  const int64_t ld = padded<T>(n);
+  return ld * static_cast<int64_t>(sizeof(T)) % 1024 == 0 ? ld + kLanes<T> : ld;
+}
+
+}  // namespace deltarule

@@ -1,0 +1,101 @@
+#include "network.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "forward.hpp"
+#include "guard.hpp"
+#include "loss.hpp"
+
+namespace deltarule {
+
+template <class T>
+Network<T>::Network(Architecture architecture)
+    : architecture_(std::move(architecture)), theta_(architecture_), plan_(make_plan<T>(architecture_)) {}
+
+template <class T>
+void Network<T>::get_theta(T* theta) const {
+  const Reading use(*this);
+  theta_.to_theta(theta_.values(), theta);
+}
+
+template <class T>
+void Network<T>::set_theta(const T* theta) {
+  const Writing use(*this);
+  theta_.from_theta(theta, theta_.values());
+  theta_.refresh_copies();
+}
+
+template <class T>
+void Network<T>::get_velocity(T* theta) const {
+  const Reading use(*this);
+  theta_.to_theta(velocity_.get(), theta);
+}
+
+template <class T>
+void Network<T>::set_velocity(const T* theta) {
+  const Writing use(*this);
+  if (!velocity_) velocity_ = make_buffer<T>(theta_.storage());
+  theta_.from_theta(theta, velocity_.get());
+}
+
+template <class T>
+void Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads) const {
+  const Reading use(*this);
+  const int team_of = team_size(forward_work(architecture_) * static_cast<double>(rows), threads);
+  const int64_t tile = std::min(plan_.row_tile, rows), n = architecture_.n_outputs();
+  const int64_t elements = scratch_elements<T>(architecture_, tile);
+  const Buffer<T> scratch = make_buffer<T>(elements * team_of);
+  run_team(team_of, [&](const Member& team) {
+    const auto [first, last] = team.share(rows, plan_.row_tile);
+    for (int64_t r = first; r < last; r += tile) {
+      const int64_t count = std::min(tile, last - r);
+      deltarule::predict(architecture_, theta_, {x.data + r * x.stride, x.stride, nullptr}, count,
+                         scratch.get() + team.rank() * elements, y_hat + r * n, n);
+    }
+  });
+}
+
+// The tiles of the forward pass, and one for y_hat.
+template <class T>
+int64_t Network<T>::evaluation_elements() const {
+  return scratch_elements<T>(architecture_, plan_.row_tile) +
+         plan_.row_tile * row_stride<T>(architecture_.n_outputs());
+}
+
+template <class T>
+void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch,
+                               double* row_loss) const {
+  const OutputLoss<T> f{architecture_.output, architecture_.loss,
+                        static_cast<T>(architecture_.huber_delta)};
+  const int64_t n = architecture_.n_outputs(), ld = row_stride<T>(n), tile = plan_.row_tile;
+  T* mine = scratch + team.rank() * evaluation_elements();
+  T* y_hat = mine + scratch_elements<T>(architecture_, tile);
+  const auto [first, last] = team.share(batch.rows, tile);
+  for (int64_t r = first; r < last; r += tile) {
+    const Batch<T> rows = batch.slice(r, std::min(r + tile, last));
+    T* z = last_z(architecture_, theta_, rows.x, rows.rows, mine);
+    kernels<T>().loss(f, rows.rows, n, z, y_hat, ld, rows.y, nullptr, 1.0, false, row_loss + r);
+  }
+}
+
+template <class T>
+double Network<T>::reduced_loss(const Batch<T>& batch, const double* row_loss) const {
+  return weighted_sum(batch, row_loss) * reduction_scale(architecture_, total_weight(batch));
+}
+
+template <class T>
+double Network<T>::evaluate(const Batch<T>& batch, int threads) const {
+  const Reading use(*this);
+  const int team_of = team_size(forward_work(architecture_) * static_cast<double>(batch.rows), threads);
+  const Buffer<T> scratch = make_buffer<T>(evaluation_elements() * team_of);
+  const Buffer<double> row_loss = make_buffer<double>(batch.rows);
+  run_team(team_of,
+           [&](const Member& team) { evaluate_rows(team, batch, scratch.get(), row_loss.get()); });
+  return reduced_loss(batch, row_loss.get());
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace deltarule

@@ -1,0 +1,111 @@
+// The network: parameters, memory, and the passes over them. Reads as the algorithm of the notes; the
+// stages know rows and tiles, this knows their order.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+#include "activations.hpp"
+#include "architecture.hpp"
+#include "batch.hpp"
+#include "parameters.hpp"
+#include "plan.hpp"
+#include "team.hpp"
+#include "update.hpp"
+
+namespace deltarule {
+
+// Returns true when the caller wants to stop; asked on the calling thread, at most every 20 ms.
+using Interrupt = std::function<bool()>;
+
+template <class T>
+struct TrainingRun {
+  Batch<T> data;         // all samples, as they lie
+  const int64_t* order;  // epochs x data.rows row numbers, or null: as they lie
+  int64_t epochs;
+  int64_t batch_size;
+  Sgd sgd;
+  const Batch<T>* validation;  // or null
+  int threads;
+  Interrupt interrupt;
+};
+
+struct TrainingResult {
+  enum class Status { finished, interrupted, diverged };
+  Status status = Status::finished;
+  int64_t step = 0;  // steps done in the epoch after the last complete one
+  // One entry a complete epoch; losses as the reduction says, over the epoch's samples.
+  std::vector<double> loss, validation_loss, seconds;
+};
+
+// Thrown where a call on a network would meet another thread's.
+struct NetworkBusy : std::runtime_error {
+  NetworkBusy()
+      : std::runtime_error("the network is in use by another thread: it is trained by one at a time, "
+                           "and not read meanwhile; use a copy") {}
+};
+
+template <class T>
+class Network {
+ public:
+  explicit Network(Architecture architecture);
+
+  const Architecture& architecture() const { return architecture_; }
+  const Parameters<T>& parameters() const { return theta_; }
+
+  void get_theta(T* theta) const;
+  void set_theta(const T* theta);
+  bool has_velocity() const { return velocity_ != nullptr; }
+  void get_velocity(T* theta) const;
+  void set_velocity(const T* theta);
+
+  void predict(InputRows<T> x, int64_t rows, T* y_hat, int threads) const;
+  double evaluate(const Batch<T>& batch, int threads) const;
+  double value_and_gradient(const Batch<T>& batch, T* gradient, int threads);
+  // Returns the loss before the update; where it is not finite nothing is updated.
+  double train_step(const Batch<T>& batch, const Sgd& sgd, int threads);
+  // Where an epoch diverges, the parameters are those of the last finite epoch.
+  TrainingResult train(const TrainingRun<T>& run);
+
+ private:
+  enum class StepEnd { complete, interrupted, diverged };
+  struct Shared;    // what a team shares while it trains
+  struct Run;       // one call of train
+  class Reading;    // many readers or one writer; neither waits
+  class Writing;
+
+  void reserve(int64_t rows, int threads);
+  void reserve_velocity(const Sgd& sgd);
+
+  template <class Epilogue>
+  StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, Epilogue epilogue);
+  bool row_phase(const Member& team, const Batch<T>& chunk, double scale, double* row_loss);
+  template <class Epilogue>
+  void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
+                       Epilogue epilogue);
+  bool train_epoch(const Member& team, Run& run, int64_t epoch);
+  void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss) const;
+  int64_t evaluation_elements() const;  // of one member's scratch in evaluate_rows
+  double reduced_loss(const Batch<T>& batch, const double* row_loss) const;
+
+  Architecture architecture_;
+  Parameters<T> theta_;
+  Plan plan_;
+  mutable std::atomic<int> users_{0};  // readers, or -1: a writer
+
+  // Training memory, planned before a region and kept.
+  Buffer<T> velocity_;  // laid out as theta's values
+  std::unique_ptr<Activations<T>> state_;
+  Buffer<double> row_loss_;
+  int64_t row_loss_size_ = 0;
+  Buffer<T> tile_scratch_;  // two gradient tiles a thread
+  int tile_scratch_threads_ = 0;
+  Buffer<T> gradient_;  // laid out as theta's values: the gradient so far, or the one to return
+};
+
+}  // namespace deltarule

@@ -1,0 +1,68 @@
+#include "parameters.hpp"
+
+namespace deltarule {
+
+template <class T>
+Parameters<T>::Parameters(const Architecture& architecture) {
+  int64_t copies = 0;
+  for (int64_t l = 1; l <= architecture.layers(); ++l) {
+    LayerLayout layer{};
+    layer.n_in = architecture.sizes[l - 1];
+    layer.n_out = architecture.sizes[l];
+    layer.narrow = is_narrow(layer.n_in, layer.n_out);
+    layer.transposed = l > 1 && !layer.narrow;
+    layer.ld = row_stride<T>(layer.columns());
+    layer.ld_t = row_stride<T>(layer.n_in);
+    layer.W = storage_;
+    layer.b = layer.W + layer.rows() * layer.ld;
+    storage_ = layer.b + padded<T>(layer.n_out);
+    layer.WT = copies;
+    if (layer.transposed) copies += layer.n_out * layer.ld_t;
+    count_ += (layer.n_in + 1) * layer.n_out;
+    layers_.push_back(layer);
+  }
+  values_ = make_buffer<T>(storage_);
+  copies_ = make_buffer<T>(copies);
+}
+
+// Calls f(position in theta, position in values) for every parameter.
+template <class F>
+static void each_parameter(const std::vector<LayerLayout>& layers, F f) {
+  int64_t t = 0;
+  for (const LayerLayout& layer : layers)
+    for (int64_t j = 0; j < layer.n_out; ++j)
+      for (int64_t k = 0; k < layer.n_in; ++k) f(t++, layer.at(j, k));
+  for (const LayerLayout& layer : layers)
+    for (int64_t j = 0; j < layer.n_out; ++j) f(t++, layer.b + j);
+}
+
+template <class T>
+void Parameters<T>::to_theta(const T* values, T* theta) const {
+  each_parameter(layers_, [=](int64_t t, int64_t v) { theta[t] = values[v]; });
+}
+
+template <class T>
+void Parameters<T>::from_theta(const T* theta, T* values) const {
+  each_parameter(layers_, [=](int64_t t, int64_t v) { values[v] = theta[t]; });
+}
+
+template <class T>
+void Parameters<T>::refresh_copy(int64_t l, int64_t first, int64_t last) {
+  const LayerLayout& layer = this->layer(l);
+  if (!layer.transposed) return;
+  const T* w = W(l);
+  T* wt = copies_.get() + layer.WT;
+  for (int64_t j = 0; j < layer.n_out; ++j)
+    for (int64_t k = first; k < last; ++k) wt[j * layer.ld_t + k] = w[k * layer.ld + j];
+}
+
+template <class T>
+void Parameters<T>::refresh_copies() {
+  for (int64_t l = 2; l <= static_cast<int64_t>(layers_.size()); ++l)
+    refresh_copy(l, 0, layer(l).rows());
+}
+
+template class Parameters<float>;
+template class Parameters<double>;
+
+}  // namespace deltarule

@@ -1,0 +1,34 @@
+// Shapes and caches -> chunks, tiles, team size. Everything here is speed and memory, never a bit.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "architecture.hpp"
+#include "parameters.hpp"
+
+namespace deltarule {
+
+struct Plan {
+  int64_t chunk_rows;                // rows whose activations are kept at a time: whole super-blocks
+  int64_t row_tile;                  // rows that go through all layers together
+  std::vector<ParameterTile> tiles;  // every parameter once
+  std::vector<int64_t> cost;         // cost[t] = sum of the costs of tiles before t; one longer
+  int64_t tile_elements;             // of the largest tile's gradient
+};
+
+template <class T>
+Plan make_plan(const Architecture& architecture);
+
+// Row stride of a tile's gradient.
+template <class T>
+int64_t tile_stride(const Architecture& architecture, const ParameterTile& tile);
+
+// Floating-point operations per sample: of the forward pass, and of a training step.
+double forward_work(const Architecture& architecture);
+double training_work(const Architecture& architecture);
+
+// The team for some work: as many as asked for, fewer where waking them would cost more than they save.
+int team_size(double work, int threads);
+
+}  // namespace deltarule

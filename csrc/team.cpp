@@ -1,0 +1,124 @@
+#include "team.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace deltarule {
+
+namespace {
+
+constexpr int kSpins = 4000;  // some 20 us
+
+std::atomic<bool> team_taken{false};
+std::atomic<bool> team_used{false};    // a region has started OpenMP's threads in this process
+std::atomic<bool> threads_lost{false};  // this is a child of such a process: its threads did not follow
+
+void pause_briefly() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Subnormals as zero while it lives: they would cost some 100 cycles an operation.
+class FlushSubnormals {
+ public:
+#if defined(__x86_64__) || defined(_M_X64)
+  FlushSubnormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }  // FTZ and DAZ
+  ~FlushSubnormals() { _mm_setcsr(saved_); }
+
+ private:
+  unsigned saved_;
+#elif defined(__aarch64__)
+  FlushSubnormals() {
+    asm volatile("mrs %0, fpcr" : "=r"(saved_));
+    asm volatile("msr fpcr, %0" : : "r"(saved_ | (uint64_t{1} << 24)));  // FZ
+  }
+  ~FlushSubnormals() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+
+ private:
+  uint64_t saved_;
+#else
+  FlushSubnormals() {}
+#endif
+  FlushSubnormals(const FlushSubnormals&) = delete;
+};
+
+}  // namespace
+
+void Barrier::wait() {
+  const uint32_t phase = phase_.load(std::memory_order_acquire);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    phase_.fetch_add(1, std::memory_order_release);
+    phase_.notify_all();
+    return;
+  }
+  for (int i = 0; i < kSpins; ++i) {
+    if (phase_.load(std::memory_order_acquire) != phase) return;
+    pause_briefly();
+  }
+  while (phase_.load(std::memory_order_acquire) == phase) phase_.wait(phase, std::memory_order_acquire);
+}
+
+std::pair<int64_t, int64_t> Member::share(int64_t n, int64_t granule) const {
+  const int64_t granules = (n + granule - 1) / granule;
+  const auto edge = [=, this](int64_t rank) { return std::min(n, granules * rank / size_ * granule); };
+  return {edge(rank_), edge(rank_ + 1)};
+}
+
+void run_team(int threads, const std::function<void(const Member&)>& body) {
+  const auto alone = [&body] {
+    const FlushSubnormals mode;
+    body(Member(0, 1, nullptr));
+  };
+  if (threads <= 1 || threads_lost.load() || omp_in_parallel()) return alone();
+  if (team_taken.exchange(true)) return alone();
+  team_used.store(true);
+  Barrier* barrier = nullptr;
+#pragma omp parallel num_threads(threads)
+  {
+    const FlushSubnormals mode;
+    Barrier of_this_team(omp_get_num_threads());  // OpenMP may grant fewer than asked
+#pragma omp master
+    barrier = &of_this_team;
+#pragma omp barrier
+    body(Member(omp_get_thread_num(), omp_get_num_threads(), barrier));
+#pragma omp barrier  // the master's barrier outlives every wait
+  }
+  team_taken.store(false);
+}
+
+int openmp_max_threads() { return omp_get_max_threads(); }
+
+int available_cpus() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+void watch_forks() {
+#if !defined(_WIN32)
+  pthread_atfork(nullptr, nullptr, [] {
+    if (team_used.load()) threads_lost.store(true);
+    team_taken.store(false);
+  });
+#endif
+}
+
+}  // namespace deltarule

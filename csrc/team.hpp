@@ -1,0 +1,53 @@
+// The OpenMP team: one region a call, its barrier, and what makes it safe in a Python process.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+namespace deltarule {
+
+// Spins briefly, then sleeps: a phase is microseconds long, a waiting thread must not hold a core longer.
+class Barrier {
+ public:
+  explicit Barrier(int size) : size_(size) {}
+  void wait();
+
+ private:
+  const int size_;
+  std::atomic<int> arrived_{0};
+  std::atomic<uint32_t> phase_{0};
+};
+
+class Member {
+ public:
+  Member(int rank, int size, Barrier* barrier) : rank_(rank), size_(size), barrier_(barrier) {}
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  void wait() const {
+    if (size_ > 1) barrier_->wait();
+  }
+  // This member's part of [0, n), cut at multiples of `granule`.
+  std::pair<int64_t, int64_t> share(int64_t n, int64_t granule) const;
+
+ private:
+  int rank_, size_;
+  Barrier* barrier_;
+};
+
+// Runs body on every member of a team of at most `threads`: on the calling thread alone where that is 1,
+// inside a parallel region, in a child after fork, or while another thread holds the team. Subnormals are
+// flushed to zero in the body and the caller's mode restored. The body must not throw.
+void run_team(int threads, const std::function<void(const Member&)>& body);
+
+// What OpenMP would use: threadpoolctl and OMP_NUM_THREADS act on it.
+int openmp_max_threads();
+
+// CPUs that this process may use: its affinity mask.
+int available_cpus();
+
+// Installs the fork handler; once, at import.
+void watch_forks();
+
+}  // namespace deltarule

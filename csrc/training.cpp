@@ -1,0 +1,290 @@
+// Training: the two phases of a step, the gradient, and whole epochs.
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "backward.hpp"
+#include "forward.hpp"
+#include "guard.hpp"
+#include "loss.hpp"
+#include "network.hpp"
+
+namespace deltarule {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
+
+}  // namespace
+
+template <class T>
+struct Network<T>::Shared {
+  const Interrupt* interrupt = nullptr;
+  Clock::time_point polled = Clock::now();
+  std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
+  std::atomic<bool> diverged{false};  // set by any member in a row phase
+  double loss_sum = 0.0;              // of the last complete step: weight times loss; rank 0
+
+  void poll() {
+    if (!interrupt || !*interrupt) return;
+    const Clock::time_point now = Clock::now();
+    if (now - polled < kPollInterval) return;
+    polled = now;
+    if ((*interrupt)()) stop.store(true);
+  }
+};
+
+template <class T>
+void Network<T>::reserve(int64_t rows, int threads) {
+  const int64_t chunk = std::min(rows, plan_.chunk_rows);
+  if (!state_ || state_->rows() < chunk) {
+    state_.reset();  // before the larger one: the two need not live together
+    state_ = std::make_unique<Activations<T>>(architecture_, chunk);
+  }
+  if (row_loss_size_ < rows) {
+    row_loss_ = make_buffer<double>(rows);
+    row_loss_size_ = rows;
+  }
+  if (tile_scratch_threads_ < threads) {
+    tile_scratch_ = make_buffer<T>(2 * plan_.tile_elements * threads);
+    tile_scratch_threads_ = threads;
+  }
+  if (rows > chunk && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
+}
+
+template <class T>
+void Network<T>::reserve_velocity(const Sgd& sgd) {
+  if (sgd.momentum != 0.0 && !velocity_) velocity_ = make_buffer<T>(theta_.storage());
+}
+
+// Forward, loss and delta recursion of this member's rows. Returns whether their losses are finite.
+template <class T>
+bool Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, double* row_loss) {
+  bool finite = true;
+  const auto [first, last] = team.share(chunk.rows, 4);
+  for (int64_t r = first; r < last; r += plan_.row_tile) {
+    const int64_t end = std::min(r + plan_.row_tile, last);
+    forward(architecture_, theta_, chunk, r, end, *state_);
+    finite &= loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss);
+    backward(architecture_, theta_, r, end, *state_);
+  }
+  return finite;
+}
+
+// The gradient of this member's parameters over the chunk, super-block by super-block, on top of what
+// the chunks before gave; the last chunk's goes to the epilogue, a tile at a time.
+template <class T>
+template <class Epilogue>
+void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
+                                 Epilogue epilogue) {
+  T* total = tile_scratch_.get() + 2 * plan_.tile_elements * team.rank();
+  T* block = total + plan_.tile_elements;
+  const int64_t cost = plan_.cost.back();
+  const auto tile_at = [&](int64_t part) {
+    return std::lower_bound(plan_.cost.begin(), plan_.cost.end(), part) - plan_.cost.begin();
+  };
+  const int64_t begin = tile_at(cost * team.rank() / team.size());
+  const int64_t end = std::min<int64_t>(tile_at(cost * (team.rank() + 1) / team.size()),
+                                        static_cast<int64_t>(plan_.tiles.size()));
+  for (int64_t t = begin; t < end; ++t) {
+    const ParameterTile& tile = plan_.tiles[t];
+    const int64_t ldg = tile_stride<T>(architecture_, tile), length = theta_.row_length(tile);
+    const auto each_row = [&](auto f) {
+      for (int64_t i = tile.first; i < tile.last; ++i)
+        f(total + (i - tile.first) * ldg, gradient_.get() + theta_.row_offset(tile, i));
+    };
+    if (!is_first) each_row([=](T* row, const T* sofar) { std::copy_n(sofar, length, row); });
+    for (int64_t s = 0; s < chunk.rows; s += kSuperBlock) {
+      const bool starts = is_first && s == 0;
+      tile_gradient(theta_, tile, chunk, s, std::min(s + kSuperBlock, chunk.rows), *state_,
+                    starts ? total : block, ldg);
+      if (!starts)
+        for (int64_t i = 0; i < (tile.last - tile.first) * ldg; ++i) total[i] += block[i];
+    }
+    if (is_last)
+      epilogue(tile, total, ldg);
+    else
+      each_row([=](const T* row, T* sofar) { std::copy_n(row, length, sofar); });
+  }
+}
+
+// One mini-batch: rows, then parameters, chunk by chunk. Nothing is updated unless it completes.
+template <class T>
+template <class Epilogue>
+auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared, Epilogue epilogue)
+    -> StepEnd {
+  const double scale = reduction_scale(architecture_, total_weight(batch));
+  for (int64_t first = 0; first < batch.rows; first += plan_.chunk_rows) {
+    const int64_t last = std::min(first + plan_.chunk_rows, batch.rows);
+    const Batch<T> chunk = batch.slice(first, last);
+    const bool is_last = last == batch.rows;
+    if (!row_phase(team, chunk, scale, row_loss_.get() + first)) shared.diverged.store(true);
+    team.wait();
+    if (shared.diverged.load()) return StepEnd::diverged;
+    parameter_phase(team, chunk, first == 0, is_last, epilogue);
+    if (team.rank() == 0) {
+      if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
+      shared.poll();
+    }
+    team.wait();
+    if (!is_last && shared.stop.load()) return StepEnd::interrupted;
+  }
+  return StepEnd::complete;
+}
+
+template <class T>
+double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int threads) {
+  const Writing use(*this);
+  const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
+  reserve(batch.rows, team_of);
+  if (!gradient_) gradient_ = make_buffer<T>(theta_.storage());
+  Shared shared;
+  const auto keep = [this](const ParameterTile& tile, const T* G, int64_t ldg) {
+    for (int64_t i = tile.first; i < tile.last; ++i)
+      std::copy_n(G + (i - tile.first) * ldg, theta_.row_length(tile),
+                  gradient_.get() + theta_.row_offset(tile, i));
+  };
+  run_team(team_of, [&](const Member& team) { step(team, batch, shared, keep); });
+  if (shared.diverged.load()) return reduced_loss(batch, row_loss_.get());
+  theta_.to_theta(gradient_.get(), gradient);
+  return reduced_loss(batch, row_loss_.get());
+}
+
+template <class T>
+double Network<T>::train_step(const Batch<T>& batch, const Sgd& sgd, int threads) {
+  const Writing use(*this);
+  const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
+  reserve(batch.rows, team_of);
+  reserve_velocity(sgd);
+  Shared shared;
+  const auto update = [&](const ParameterTile& tile, const T* G, int64_t ldg) {
+    update_tile(theta_, tile, sgd, G, ldg, velocity_.get());
+  };
+  run_team(team_of, [&](const Member& team) { step(team, batch, shared, update); });
+  return reduced_loss(batch, row_loss_.get());
+}
+
+// The parameters after the last finite epoch, to fall back on.
+template <class T>
+class Snapshot {
+ public:
+  Snapshot(Parameters<T>& theta, Buffer<T>& velocity)
+      : theta_(theta),
+        velocity_(velocity),
+        kept_(make_buffer<T>(theta.storage() * (velocity ? 2 : 1))) {
+    take();
+  }
+  bool current_is_finite() const {
+    constexpr T limit = std::numeric_limits<T>::max();
+    return kernels<T>().first_outside(theta_.storage(), theta_.values(), -limit, limit) < 0;
+  }
+  void take() {
+    std::copy_n(theta_.values(), theta_.storage(), kept_.get());
+    if (velocity_) std::copy_n(velocity_.get(), theta_.storage(), kept_.get() + theta_.storage());
+  }
+  void restore() {
+    std::copy_n(kept_.get(), theta_.storage(), theta_.values());
+    if (velocity_) std::copy_n(kept_.get() + theta_.storage(), theta_.storage(), velocity_.get());
+    theta_.refresh_copies();
+  }
+
+ private:
+  Parameters<T>& theta_;
+  Buffer<T>& velocity_;
+  Buffer<T> kept_;
+};
+
+// One call of train: what its team works on, planned before the region.
+template <class T>
+struct Network<T>::Run {
+  const TrainingRun<T>& settings;
+  Shared& shared;
+  Snapshot<T> last_finite;
+  Buffer<double> validation_loss;
+  Buffer<T> scratch;
+  TrainingResult result;
+
+  // Ends the training in the middle of an epoch, as one member decides for all.
+  void end(const Member& team, TrainingResult::Status status, int64_t step) {
+    if (team.rank() != 0) return;
+    if (status == TrainingResult::Status::diverged) last_finite.restore();
+    result.status = status;
+    result.step = step;
+  }
+
+  Batch<T> mini_batch(int64_t epoch, int64_t first) const {
+    Batch<T> data = settings.data;
+    if (settings.order) data.x.index = data.y.index = settings.order + epoch * data.rows;
+    return data.slice(first, std::min(first + settings.batch_size, data.rows));
+  }
+};
+
+// Every mini-batch once, then the validation loss. Returns whether training goes on.
+template <class T>
+bool Network<T>::train_epoch(const Member& team, Run& run, int64_t epoch) {
+  using Status = TrainingResult::Status;
+  const TrainingRun<T>& settings = run.settings;
+  const Clock::time_point start = Clock::now();
+  const auto update = [&](const ParameterTile& tile, const T* G, int64_t ldg) {
+    update_tile(theta_, tile, settings.sgd, G, ldg, velocity_.get());
+  };
+  double loss = 0.0, weight = 0.0;
+  int64_t steps = 0;
+  for (int64_t first = 0; first < settings.data.rows; first += settings.batch_size) {
+    const Batch<T> batch = run.mini_batch(epoch, first);
+    const StepEnd end = step(team, batch, run.shared, update);
+    if (end == StepEnd::diverged) return run.end(team, Status::diverged, steps), false;
+    if (end == StepEnd::interrupted) return run.end(team, Status::interrupted, steps), false;
+    ++steps;
+    loss += run.shared.loss_sum;
+    weight += total_weight(batch);
+    if (run.shared.stop.load()) return run.end(team, Status::interrupted, steps), false;
+  }
+  if (settings.validation) {
+    evaluate_rows(team, *settings.validation, run.scratch.get(), run.validation_loss.get());
+    team.wait();
+  }
+  if (team.rank() == 0) {
+    TrainingResult& result = run.result;
+    if (run.last_finite.current_is_finite()) {
+      run.last_finite.take();
+      result.loss.push_back(loss * reduction_scale(architecture_, weight));
+      if (settings.validation)
+        result.validation_loss.push_back(reduced_loss(*settings.validation, run.validation_loss.get()));
+      result.seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    } else {
+      run.end(team, Status::diverged, steps);
+    }
+  }
+  team.wait();
+  return run.result.status == Status::finished;
+}
+
+template <class T>
+TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
+  const Writing use(*this);
+  const int64_t batch = std::min(settings.batch_size, settings.data.rows);
+  const int team_of =
+      team_size(training_work(architecture_) * static_cast<double>(batch), settings.threads);
+  reserve(batch, team_of);
+  reserve_velocity(settings.sgd);
+  const int64_t validation_rows = settings.validation ? settings.validation->rows : 0;
+  const int64_t scratch = settings.validation ? evaluation_elements() * team_of : 0;
+  Shared shared;
+  shared.interrupt = &settings.interrupt;
+  Run run{settings, shared, Snapshot<T>(theta_, velocity_), make_buffer<double>(validation_rows),
+          make_buffer<T>(scratch), {}};
+  for (auto* series : {&run.result.loss, &run.result.validation_loss, &run.result.seconds})
+    series->reserve(static_cast<size_t>(settings.epochs));
+  run_team(team_of, [&](const Member& team) {
+    for (int64_t epoch = 0; epoch < settings.epochs; ++epoch)
+      if (!train_epoch(team, run, epoch)) return;
+  });
+  return std::move(run.result);
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace deltarule

@@ -1,0 +1,23 @@
+#include "update.hpp"
+
+namespace deltarule {
+
+template <class T>
+void update_tile(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd, const T* G, int64_t ldg,
+                 T* velocity) {
+  const T decay = static_cast<T>(tile.is_bias ? 0.0 : sgd.weight_decay);
+  const SgdStep<T> step{static_cast<T>(sgd.lr), static_cast<T>(sgd.momentum), decay, sgd.nesterov};
+  for (int64_t i = tile.first; i < tile.last; ++i) {
+    const int64_t at = theta.row_offset(tile, i);
+    kernels<T>().sgd(theta.row_length(tile), step, G + (i - tile.first) * ldg, theta.values() + at,
+                     velocity ? velocity + at : nullptr);
+  }
+  if (!tile.is_bias) theta.refresh_copy(tile.l, tile.first, tile.last);
+}
+
+template void update_tile(Parameters<float>&, const ParameterTile&, const Sgd&, const float*, int64_t,
+                          float*);
+template void update_tile(Parameters<double>&, const ParameterTile&, const Sgd&, const double*, int64_t,
+                          double*);
+
+}  // namespace deltarule

@@ -1,0 +1,45 @@
+"""Multilayer perceptrons on the CPU: forward pass, backward pass and update in C++.
+
+The network is `MLP`, its reference in plain NumPy is `deltarule.reference`.
+
+>>> import deltarule as dr
+>>> x, y = dr.load_digits()
+>>> net = dr.MLP([64, 32, 10], output="softmax", seed=0)
+>>> history = net.fit(x, y, epochs=5, optimizer=dr.SGD(lr=0.1))
+>>> history.loss[-1] < history.loss[0]
+True
+"""
+
+from __future__ import annotations
+
+from deltarule._load import __version__
+from deltarule.config import (
+    get_isa,
+    get_num_threads,
+    set_isa,
+    set_num_threads,
+    show_config,
+)
+from deltarule.datasets import load_digits
+from deltarule.errors import DivergenceError, ModelFileError
+from deltarule.files import load
+from deltarule.history import History
+from deltarule.network import MLP, Gradients
+from deltarule.optimizers import SGD
+
+__all__ = [
+    "MLP",
+    "SGD",
+    "DivergenceError",
+    "Gradients",
+    "History",
+    "ModelFileError",
+    "__version__",
+    "get_isa",
+    "get_num_threads",
+    "load",
+    "load_digits",
+    "set_isa",
+    "set_num_threads",
+    "show_config",
+]

@@ -1,0 +1,145 @@
+"""What a network is, in words and sizes: checked once, kept in files, handed to the core."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from deltarule import words
+from deltarule._load import core
+
+Core = core.NetworkF32 | core.NetworkF64
+
+_CORES: dict[str, type[core.NetworkF32] | type[core.NetworkF64]] = {
+    "float32": core.NetworkF32,
+    "float64": core.NetworkF64,
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network's description, names in canonical form; the fields are `MLP`'s attributes."""
+
+    sizes: tuple[int, ...]
+    hidden: tuple[str, ...]
+    output: str
+    loss: str
+    reduction: str
+    dtype: np.dtype[Any]
+    leaky_slope: float
+    huber_delta: float
+
+    @classmethod
+    def checked(
+        cls,
+        sizes: object,
+        hidden: object,
+        output: object,
+        loss: object,
+        reduction: object,
+        dtype: object,
+        leaky_slope: object,
+        huber_delta: object,
+    ) -> Architecture:
+        """Return the description of `MLP`'s arguments, or raise naming the one that is wrong."""
+        widths = _widths(sizes)
+        output_name = words.word(output, "output", words.OUTPUTS)
+        return cls(
+            sizes=widths,
+            hidden=words.hidden_words(hidden, len(widths) - 2),
+            output=output_name,
+            loss=words.loss_word(loss, output_name, widths[-1]),
+            reduction=words.word(reduction, "reduction", words.REDUCTIONS),
+            dtype=_dtype(dtype),
+            leaky_slope=_number(leaky_slope, "leaky_slope", "in [0, 1]", lambda v: 0 <= v <= 1),
+            huber_delta=_number(huber_delta, "huber_delta", "above 0 and finite", lambda v: v > 0),
+        )
+
+    @property
+    def n_layers(self) -> int:
+        """L."""
+        return len(self.sizes) - 1
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(n_l, n_{l-1}) of every W."""
+        return list(zip(self.sizes[1:], self.sizes[:-1], strict=True))
+
+    @property
+    def n_parameters(self) -> int:
+        """D of the notes: weights and biases."""
+        return sum(n_out * (n_in + 1) for n_out, n_in in self.shapes)
+
+    def make_core(self) -> Core:
+        """Return a core network, all parameters 0; MemoryError says what was asked."""
+        try:
+            return _CORES[self.dtype.name](
+                sizes=list(self.sizes),
+                hidden=[getattr(core.Activation, g) for g in self.hidden],
+                output=getattr(core.Output, self.output),
+                loss=getattr(core.Loss, self.loss),
+                mean=self.reduction == "mean",
+                leaky_slope=self.leaky_slope,
+                huber_delta=self.huber_delta,
+            )
+        except MemoryError:
+            size = self.n_parameters * self.dtype.itemsize / 2**30
+            raise MemoryError(
+                f"sizes {list(self.sizes)} make {self.n_parameters} parameters: {size:.1f} GiB in "
+                f"{self.dtype.name}, and up to twice that with the copy for the backward pass"
+            ) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them."""
+        return {
+            "sizes": list(self.sizes),
+            "hidden": list(self.hidden),
+            "output": self.output,
+            "loss": self.loss,
+            "reduction": self.reduction,
+            "dtype": self.dtype.name,
+            "leaky_slope": self.leaky_slope,
+            "huber_delta": self.huber_delta,
+        }
+
+
+def _widths(sizes: object) -> tuple[int, ...]:
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+        raise TypeError(f"sizes must be a sequence of widths, not {sizes!r}")
+    widths = []
+    for i, n in enumerate(sizes):
+        try:
+            width = operator.index(n)
+        except TypeError:
+            raise TypeError(f"sizes[{i}] must be a whole number, not {n!r}") from None
+        if isinstance(n, bool) or not 1 <= width < 2**31:
+            raise ValueError(f"sizes[{i}] must be 1 or more (and below 2**31), not {n!r}")
+        widths.append(width)
+    if len(widths) < 2:
+        raise ValueError(f"sizes must name at least inputs and outputs, not {widths}")
+    return tuple(widths)
+
+
+def _dtype(dtype: object) -> np.dtype[Any]:
+    try:
+        canonical = np.dtype(dtype)  # type: ignore[call-overload]
+    except TypeError:
+        canonical = None
+    if canonical is None or canonical.name not in _CORES or not canonical.isnative:
+        raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+    return np.dtype(canonical.name)
+
+
+def _number(value: object, name: str, rule: str, accept: Callable[[float], bool]) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    number = float(value)
+    if not (math.isfinite(number) and accept(number)):
+        raise ValueError(f"{name} must be {rule}, not {value!r}")
+    return number

@@ -1,0 +1,192 @@
+"""What a user hands in -> arrays the core can read, or an error that names argument, rule and value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule._load import core
+
+Array = NDArray[Any]
+
+# How far a row of soft targets may be from summing to 1.
+_SUM_TOLERANCE = 1e-4
+
+
+def _is_ready(x: object, dtype: np.dtype[Any]) -> bool:
+    return (
+        type(x) is np.ndarray
+        and x.dtype == dtype
+        and x.flags.c_contiguous
+        and x.flags.aligned
+    )
+
+
+def numeric(value: object, name: str) -> Array:
+    """Return `value` as an array of real numbers of whatever dtype it has."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        kind = "object (ragged or mixed)" if array.dtype.kind == "O" else array.dtype.name
+        raise TypeError(f"{name} must hold real numbers, not {kind}")
+    return array
+
+
+def _converted(array: Array, dtype: np.dtype[Any]) -> Array:
+    with np.errstate(over="ignore"):  # what overflows is found, and named, as an infinity
+        return np.require(array, dtype, ["C", "A"])
+
+
+def check_within(array: Array, name: str, low: float, high: float, rule: str) -> None:
+    """Raise ValueError naming the first value of a core-ready array outside [low, high]."""
+    at = core.first_outside(array, low, high)
+    if at < 0:
+        return
+    where = np.unravel_index(at, array.shape)
+    value = array[where].item()
+    if not np.isfinite(value):
+        rule = f"finite (in {array.dtype.name})"
+    position = ", ".join(str(int(i)) for i in where)
+    raise ValueError(f"{name}[{position}] is {value}; every value must be {rule}")
+
+
+def check_finite(array: Array, name: str) -> None:
+    """Raise ValueError naming the first NaN or infinity of a core-ready array."""
+    limit = _LIMITS[array.dtype]
+    check_within(array, name, -limit, limit, "finite")
+
+
+_LIMITS: dict[np.dtype[Any], float] = {
+    np.dtype(t): float(np.finfo(t).max) for t in (np.float32, np.float64)
+}
+
+
+def samples(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x") -> Array:
+    """Return x as a C-ordered (n_samples, n_features) array of dtype, finite; copied only if needed."""
+    array = x if _is_ready(x, dtype) else numeric(x, name)
+    assert isinstance(array, np.ndarray)  # for the type checker
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} must be 2-D, (n_samples, {n_features}), but has shape {array.shape}"
+        )
+    if array.shape[1] != n_features:
+        raise ValueError(f"{name} has {array.shape[1]} features, the network takes {n_features}")
+    if array.shape[0] == 0:
+        raise ValueError(f"{name} has no samples, shape {array.shape}")
+    array = array if array is x else _converted(array, dtype)
+    check_finite(array, name)
+    return array
+
+
+def targets(y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: str) -> Array:
+    """Return y as the core reads it: int64 class indices (rows,), or (rows, n_outputs) of dtype."""
+    array = y if type(y) is np.ndarray and y.dtype.kind in "biuf" else numeric(y, "y")
+    if array.ndim == 1 and loss == "cross_entropy":
+        return _class_indices(array, rows, n_outputs)
+    if array.ndim == 1 and n_outputs == 1:
+        array = array.reshape(-1, 1)
+    if array.ndim != 2 or array.shape[1] != n_outputs:
+        shapes = f"(n_samples, {n_outputs})"
+        if n_outputs == 1:
+            shapes += " or (n_samples,)"
+        if loss == "cross_entropy":
+            shapes += " or class indices (n_samples,)"
+        raise ValueError(f"y must have shape {shapes}, but has shape {np.shape(y)}")
+    _check_rows(array, rows)
+    ready = array if _is_ready(array, dtype) else _converted(array, dtype)
+    if loss in ("binary_cross_entropy", "cross_entropy"):
+        check_within(ready, "y", 0.0, 1.0, f"in [0, 1] for {loss}")
+    elif loss == "poisson":
+        check_within(ready, "y", 0.0, _LIMITS[dtype], "0 or more for poisson")
+    else:
+        check_finite(ready, "y")
+    if loss == "cross_entropy":
+        _check_distributions(ready)
+    return ready
+
+
+def _check_rows(y: Array, rows: int) -> None:
+    if len(y) != rows:
+        raise ValueError(f"y has {len(y)} samples, x has {rows}")
+
+
+def _class_indices(y: Array, rows: int, n_classes: int) -> Array:
+    if y.dtype.kind == "f":
+        raise TypeError(
+            f"y must hold whole numbers as class indices, or be ({rows}, {n_classes}), "
+            f"not a 1-D array of {y.dtype.name}"
+        )
+    _check_rows(y, rows)
+    if y.dtype == np.uint64 and len(y) and int(y.max()) > np.iinfo(np.int64).max:
+        raise ValueError(f"y holds class index {int(y.max())}, the network has {n_classes} classes")
+    classes = np.array(y, dtype=np.int64)  # a private copy: another thread cannot change it later
+    at = core.first_outside(classes, 0, n_classes - 1)
+    if at >= 0:
+        raise ValueError(
+            f"y[{at}] is {classes[at]}; class indices must be in 0..{n_classes - 1}"
+        )
+    return classes
+
+
+def _check_distributions(y: Array) -> None:
+    sums = y.sum(axis=1, dtype=np.float64)
+    bad = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
+    if len(bad):
+        row = int(bad[0])
+        raise ValueError(
+            f"y[{row}] sums to {sums[row]:.6g}; each row of targets for cross_entropy must sum to 1"
+        )
+
+
+def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Array | None:
+    """Return weights as float64 (rows,), 0 or more and not all 0; None stays None."""
+    if weight is None:
+        return None
+    array = _converted(numeric(weight, name), np.dtype(np.float64))
+    if array.shape != (rows,):
+        raise ValueError(f"{name} must have shape ({rows},), but has shape {array.shape}")
+    check_within(array, name, 0.0, _LIMITS[array.dtype], "0 or more")
+    if not array.any():
+        raise ValueError(f"{name} is 0 for every sample; at least one must be above 0")
+    if not np.isfinite(array.sum()):
+        raise ValueError(f"{name} sums to infinity; scale the weights down")
+    return array
+
+
+def output_array(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], x: object) -> Array:
+    """Return `out` if the core may write predictions of that shape into it."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(
+            f"out must have shape {shape} and dtype {dtype.name}, "
+            f"but has shape {out.shape} and dtype {out.dtype.name}"
+        )
+    if not out.flags.writeable:
+        raise ValueError("out must be writeable, but is read-only")
+    if not (out.flags.c_contiguous and out.flags.aligned):
+        raise ValueError(f"out must be C-contiguous and aligned, but has strides {out.strides}")
+    if isinstance(x, np.ndarray) and np.may_share_memory(x, out):
+        raise ValueError("out must not overlap x, but shares memory with it")
+    return out
+
+
+def output_row(out: object, n_outputs: int) -> Array:
+    """Return a 1-D `out` as the (1, n_outputs) view of it."""
+    if isinstance(out, np.ndarray) and out.shape != (n_outputs,):
+        raise ValueError(f"out must have shape ({n_outputs},) for one row, but has {out.shape}")
+    return out.reshape(1, -1) if isinstance(out, np.ndarray) else out  # type: ignore[return-value]
+
+
+def parameter(value: object, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
+    """Return one parameter tensor of that shape, finite."""
+    array = numeric(value, name)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, but has shape {array.shape}")
+    array = _converted(array, dtype)
+    check_finite(array, name)
+    return array

@@ -1,0 +1,29 @@
+"""The exceptions that are deltarule's own."""
+
+from __future__ import annotations
+
+
+class DivergenceError(ArithmeticError):
+    """Training met a loss or a parameter that is not finite.
+
+    The parameters are those of the last finite epoch (`MLP.fit`) or unchanged (`MLP.train_step`).
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch, from 1, counted within the call.
+    step : int
+        The mini-batch within that epoch, from 1.
+    """
+
+    def __init__(self, message: str, epoch: int, step: int) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.step = step
+
+    def __reduce__(self) -> tuple[type[DivergenceError], tuple[str, int, int]]:
+        return type(self), (str(self), self.epoch, self.step)
+
+
+class ModelFileError(ValueError):
+    """A model file is damaged, of another kind, or makes no sense."""

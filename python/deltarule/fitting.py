@@ -1,0 +1,158 @@
+"""The course of a fit: epochs in one call of the core where nobody looks, one by one where somebody does."""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule._load import core
+from deltarule.errors import DivergenceError
+from deltarule.history import History
+from deltarule.optimizers import SGD
+
+Array = NDArray[Any]
+Core = core.NetworkF32 | core.NetworkF64
+
+# Seconds of training between two returns to Python, and row numbers drawn ahead at most (8 MB).
+_SLICE_SECONDS = 0.25
+_ORDER_LIMIT = 2**20
+
+
+class EpochRecord(TypedDict):
+    """What a callback of `MLP.fit` is given after each epoch."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    validation_loss: float | None
+    learning_rate: float
+    seconds: float
+
+
+Callback = Callable[[EpochRecord], object]
+
+
+def check_optimizer(optimizer: object) -> SGD:
+    """Return the optimizer, SGD() by default."""
+    if optimizer is None:
+        return SGD()
+    if not isinstance(optimizer, SGD):
+        raise TypeError(f"optimizer must be a deltarule.SGD, not {optimizer!r}")
+    return optimizer
+
+
+def whole_number(value: object, name: str, lowest: int) -> int:
+    """Return an int of at least `lowest`, or raise naming the argument."""
+    try:
+        n = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+    if isinstance(value, bool) or n < lowest:
+        raise ValueError(f"{name} must be {lowest} or more, not {value!r}")
+    return n
+
+
+def check_callbacks(callbacks: object) -> tuple[Callback, ...]:
+    """Return the callbacks as a tuple of callables."""
+    if callable(callbacks):
+        return (callbacks,)
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be callables, not {callbacks!r}")
+    functions = tuple(callbacks)
+    for i, function in enumerate(functions):
+        if not callable(function):
+            raise TypeError(f"callbacks[{i}] must be callable, not {function!r}")
+    return functions
+
+
+@dataclass
+class Fit:
+    """One call of `MLP.fit`, its arguments checked."""
+
+    network: Core
+    rng: np.random.Generator | None  # None: no shuffling
+    batch: tuple[Array, Array, Array | None]
+    validation: tuple[Array, Array, Array | None] | None
+    epochs: int
+    batch_size: int
+    optimizer: SGD
+    callbacks: Sequence[Callback]
+    max_seconds: float
+    threads: int
+
+    def run(self, progress: AbstractContextManager[Callback] | None = None) -> History:
+        """Train; raise DivergenceError or KeyboardInterrupt with the network at a whole state."""
+        history = History()
+        started = time.perf_counter()
+        with progress or nullcontext() as show:
+            callbacks = [*self.callbacks, *([show] if show else [])]
+            while len(history) < self.epochs:
+                self._train(self._next_epochs(history, bool(callbacks)), history)
+                stops = [callback(self._record(history)) is True for callback in callbacks]
+                if any(stops) or time.perf_counter() - started >= self.max_seconds:
+                    break
+        return history
+
+    def _next_epochs(self, history: History, watched: bool) -> int:
+        left = self.epochs - len(history)
+        if watched or not history.seconds:
+            return min(left, 1)
+        mean_seconds = sum(history.seconds) / len(history)
+        slice_seconds = min(_SLICE_SECONDS, self.max_seconds)
+        by_time = slice_seconds / max(mean_seconds, 1e-9)
+        by_memory = max(1, _ORDER_LIMIT // len(self.batch[0]))
+        return int(max(1, min(left, by_time, by_memory)))
+
+    def _orders(self, epochs: int) -> Array | None:
+        if self.rng is None:
+            return None
+        rows = len(self.batch[0])
+        return np.stack([self.rng.permutation(rows) for _ in range(epochs)])
+
+    def _train(self, epochs: int, history: History) -> None:
+        before = self.rng.bit_generator.state if self.rng is not None else None
+        result = self.network.train(
+            *self.batch,
+            order=self._orders(epochs),
+            epochs=epochs,
+            batch_size=self.batch_size,
+            sgd=self.optimizer._core_settings(),
+            validation=self.validation,
+            threads=self.threads,
+        )
+        complete = len(result.loss)
+        history._extend(
+            result.loss, result.validation_loss, result.seconds, float(self.optimizer.lr)
+        )
+        if complete < epochs and self.rng is not None:
+            # The generator stands where the complete epochs left it, so that a next fit goes on there.
+            self.rng.bit_generator.state = before
+            self._orders(complete)
+        if result.interrupted:
+            raise KeyboardInterrupt
+        if result.diverged:
+            epoch, step = len(history) + 1, result.step + 1
+            raise DivergenceError(
+                f"the loss is not finite any more in epoch {epoch}, step {step}; the parameters are "
+                f"those after epoch {epoch - 1}. Try a lower learning rate than "
+                f"{self.optimizer.lr}, or scale the inputs",
+                epoch,
+                step,
+            )
+
+    def _record(self, history: History) -> EpochRecord:
+        return {
+            "epoch": len(history),
+            "epochs": self.epochs,
+            "loss": history.loss[-1],
+            "validation_loss": history.validation_loss[-1] if history.validation_loss else None,
+            "learning_rate": history.learning_rate[-1],
+            "seconds": history.seconds[-1],
+        }

@@ -1,0 +1,86 @@
+"""Initial parameters. NumPy's Generator makes every random number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Hidden activations that pass a positive half-line on: half of their inputs carry the signal.
+_RELU_KIN = ("relu", "leaky_relu", "elu", "softplus", "gelu", "silu")
+
+# The variance of a weight times this is 1: (fan_in, fan_out) -> number.
+_SCALES: dict[str, Callable[[int, int], float]] = {
+    "glorot": lambda fan_in, fan_out: (fan_in + fan_out) / 2,
+    "he": lambda fan_in, fan_out: fan_in / 2,
+    "lecun": lambda fan_in, fan_out: fan_in,
+}
+
+NAMES = (
+    "auto",
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "notes",
+    "torch",
+)
+
+
+def initial_parameters(
+    sizes: Sequence[int], hidden: Sequence[str], init: str, rng: np.random.Generator
+) -> tuple[list[Array], list[Array]]:
+    """Draw weights (n_l, n_{l-1}) and biases (n_l,), layer by layer.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        n_0 .. n_L.
+    hidden : sequence of str
+        Activation of each hidden layer.
+    init : str
+        One of `NAMES`. "auto" is he_normal for relu and its kin, glorot_uniform otherwise and for
+        the output layer; "notes" is N(0, 1/fan_in); "torch" draws weights and biases uniformly
+        within 1/sqrt(fan_in). Other biases are 0.
+    rng : numpy.random.Generator
+
+    References
+    ----------
+    Glorot and Bengio, AISTATS 2010; He et al., ICCV 2015; LeCun et al., Efficient BackProp, 1998.
+    """
+    weights, biases = [], []
+    for layer, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        scheme = init
+        if init == "auto":
+            relu_kin = layer < len(hidden) and hidden[layer] in _RELU_KIN
+            scheme = "he_normal" if relu_kin else "glorot_uniform"
+        elif init == "notes":
+            scheme = "lecun_normal"
+        weights.append(_weights(scheme, fan_in, fan_out, rng))
+        biases.append(
+            _uniform(1 / math.sqrt(fan_in), (fan_out,), rng)
+            if scheme == "torch"
+            else np.zeros(fan_out)
+        )
+    return weights, biases
+
+
+def _weights(scheme: str, fan_in: int, fan_out: int, rng: np.random.Generator) -> Array:
+    shape = (fan_out, fan_in)
+    if scheme == "torch":
+        return _uniform(1 / math.sqrt(fan_in), shape, rng)
+    family, distribution = scheme.split("_")
+    scale = _SCALES[family](fan_in, fan_out)
+    if distribution == "uniform":
+        return _uniform(math.sqrt(3 / scale), shape, rng)
+    return rng.normal(0.0, math.sqrt(1 / scale), shape)
+
+
+def _uniform(limit: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    return rng.uniform(-limit, limit, shape)

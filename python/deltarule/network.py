@@ -1,0 +1,654 @@
+"""The network: `MLP`."""
+
+from __future__ import annotations
+
+import copy
+import math
+import operator
+import os
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deltarule import checks, files, words
+from deltarule.architecture import Architecture
+from deltarule.config import resolve_threads
+from deltarule.errors import DivergenceError
+from deltarule.fitting import Callback, Fit, check_callbacks, check_optimizer, whole_number
+from deltarule.history import History
+from deltarule.initializers import NAMES, initial_parameters
+from deltarule.optimizers import SGD
+from deltarule.progress import progress_bar
+
+Array = NDArray[Any]
+
+class Gradients(NamedTuple):
+    """dL/dW and dL/db of every layer, shaped as the parameters.
+
+    Attributes
+    ----------
+    weights : tuple of ndarray
+        dL/dW[l], each (n_l, n_{l-1}).
+    biases : tuple of ndarray
+        dL/db[l], each (n_l,).
+    theta : ndarray of shape (n_parameters,)
+        The same in one vector: all weights in order, then all biases; the others are views of it.
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    theta: Array
+
+
+class MLP:
+    """A multilayer perceptron.
+
+    For l = 1..L: z[l] = W[l] a[l-1] + b[l], a[l] = g(z[l]) with a[0] = x, and y_hat = O(z[L]).
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        n_0 .. n_L: inputs, hidden widths, outputs. Two entries are a network without hidden layer
+        (linear, logistic or softmax regression).
+    hidden : str or sequence of str, default "relu"
+        g, one name or one a hidden layer: identity (linear), sigmoid (logistic), tanh, relu,
+        leaky_relu, elu, softplus, gelu (tanh form), silu.
+    output : str, default "identity"
+        O: identity (linear), sigmoid (logistic), tanh, softmax, exp.
+    loss : str, optional
+        By default the output's own: squared_error (identity, tanh), binary_cross_entropy
+        (sigmoid), cross_entropy (softmax), poisson (exp). With e_j = y_hat_j - y_j and K outputs:
+
+        - squared_error: 1/2 sum_j e_j^2
+        - sum_squared_error: sum_j e_j^2
+        - mean_squared_error: 1/K sum_j e_j^2
+        - absolute_error: sum_j abs(e_j)
+        - huber: sum_j of 1/2 e_j^2 where abs(e_j) <= d, else d (abs(e_j) - d/2)
+        - binary_cross_entropy (log_loss for one output):
+          -sum_j (y_j log y_hat_j + (1 - y_j) log(1 - y_hat_j)), with sigmoid or softmax
+        - cross_entropy: -sum_j y_j log y_hat_j, with softmax or sigmoid
+        - poisson: sum_j (y_hat_j - y_j log y_hat_j), with exp, sigmoid or softmax
+    reduction : {"mean", "sum"}, default "mean"
+        Over the samples, with weights w: sum_i w_i L_i / sum_i w_i, or sum_i w_i L_i.
+    dtype : {"float32", "float64"}
+        Of the parameters and all that is computed.
+    init : str or (weights, biases), default "auto"
+        Initial parameters: "auto" (he_normal for relu and its kin, else glorot_uniform),
+        "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
+        "lecun_normal", "notes" (N(0, 1/fan_in)), "torch", or arrays. Biases are 0 but for "torch".
+    seed : int, numpy Generator or None
+        Of the initial parameters and of the shuffling in `fit`. A Generator is used as it is.
+    leaky_slope : float, default 0.01
+        Slope of leaky_relu below 0, in [0, 1].
+    huber_delta : float, default 1.0
+        The d of the Huber loss, above 0.
+
+    Attributes
+    ----------
+    sizes, hidden, output, loss, reduction, dtype, leaky_slope, huber_delta
+        As given, names in their canonical form.
+    weights, biases : tuple of ndarray
+        W[l] (n_l, n_{l-1}) and b[l] (n_l,) of layer l at position l - 1: live, read-only views.
+    theta : ndarray
+        All parameters in one vector; can be set.
+    n_parameters : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, the rule and what was given.
+    MemoryError
+        If the parameters do not fit.
+
+    Notes
+    -----
+    Every result has the same bits for any number of threads, and ``predict(x)[i]`` has those of
+    ``predict(x[i:i+1])[0]``. Subnormal numbers are taken as zero.
+
+    Examples
+    --------
+    The exclusive or, learned by two layers:
+
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> y = np.array([0.0, 1, 1, 0])
+    >>> net = dr.MLP([2, 8, 1], hidden="tanh", output="sigmoid", seed=1)
+    >>> history = net.fit(x, y, epochs=500, batch_size=None, optimizer=dr.SGD(lr=0.5, momentum=0.9))
+    >>> net.predict(x).round(1).ravel().tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        hidden: str | Sequence[str] = "relu",
+        output: str = "identity",
+        loss: str | None = None,
+        reduction: str = "mean",
+        dtype: str | type | np.dtype[Any] = "float32",
+        init: str | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "auto",
+        seed: int | np.random.Generator | None = None,
+        leaky_slope: float = 0.01,
+        huber_delta: float = 1.0,
+    ) -> None:
+        self._architecture = Architecture.checked(
+            sizes, hidden, output, loss, reduction, dtype, leaky_slope, huber_delta
+        )
+        if isinstance(init, str):
+            words.word(init, "init", NAMES)
+        self._rng = _generator(seed)
+        self._core = self._architecture.make_core()
+        if isinstance(init, str):
+            weights, biases = initial_parameters(self.sizes, self.hidden, init, self._rng)
+            self._core.set_theta(self._flatten(weights, biases))
+        elif isinstance(init, Sequence) and len(init) == 2:
+            self.set_parameters(*init)
+        else:
+            raise TypeError(f"init must be a name or (weights, biases), not {init!r}")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """n_0 .. n_L: inputs, hidden widths, outputs."""
+        return self._architecture.sizes
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The activation of each hidden layer."""
+        return self._architecture.hidden
+
+    @property
+    def output(self) -> str:
+        """The output activation."""
+        return self._architecture.output
+
+    @property
+    def loss(self) -> str:
+        """The loss's name."""
+        return self._architecture.loss
+
+    @property
+    def reduction(self) -> str:
+        """How the losses of the samples become one: "mean" or "sum"."""
+        return self._architecture.reduction
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of parameters and results."""
+        return self._architecture.dtype
+
+    @property
+    def leaky_slope(self) -> float:
+        """Slope of leaky_relu below 0."""
+        return self._architecture.leaky_slope
+
+    @property
+    def huber_delta(self) -> float:
+        """Where the Huber loss turns from square to linear."""
+        return self._architecture.huber_delta
+
+    @property
+    def n_parameters(self) -> int:
+        """D: the number of weights and biases."""
+        return self._architecture.n_parameters
+
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        """W[l], each (n_l, n_{l-1}): live, read-only views, layer l at position l - 1."""
+        return tuple(map(self._core.weight_view, range(1, len(self.sizes))))
+
+    @property
+    def biases(self) -> tuple[Array, ...]:
+        """b[l], each (n_l,): live, read-only views, layer l at position l - 1."""
+        return tuple(map(self._core.bias_view, range(1, len(self.sizes))))
+
+    @property
+    def theta(self) -> Array:
+        """All parameters in one vector: every W row-major in order, then every b. A copy."""
+        return self._core.get_theta()
+
+    @theta.setter
+    def theta(self, theta: ArrayLike) -> None:
+        array = checks.parameter(theta, (self.n_parameters,), self.dtype, "theta")
+        self._core.set_theta(array)
+
+    def set_parameters(self, weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]) -> None:
+        """Replace every weight and bias.
+
+        Parameters
+        ----------
+        weights, biases : sequence of array_like
+            W[l] (n_l, n_{l-1}) and b[l] (n_l,), finite.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one does not fit; then nothing is replaced.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([2, 1])
+        >>> net.set_parameters([[[1.0, 2.0]]], [[0.5]])
+        >>> net.predict([10.0, 1.0]).item()
+        12.5
+        """
+        shapes = self._architecture.shapes
+        self._core.set_theta(
+            self._flatten(
+                self._tensors(weights, "weights", shapes),
+                self._tensors(biases, "biases", [(n_out,) for n_out, _ in shapes]),
+            )
+        )
+
+    def _tensors(
+        self, tensors: Sequence[ArrayLike], name: str, shapes: Sequence[tuple[int, ...]]
+    ) -> list[Array]:
+        if len(tensors) != len(shapes):
+            raise ValueError(f"{name} has {len(tensors)} arrays, the network has {len(shapes)} layers")
+        return [
+            checks.parameter(tensor, shape, self.dtype, f"{name}[{i}]")
+            for i, (tensor, shape) in enumerate(zip(tensors, shapes, strict=True))
+        ]
+
+    def _flatten(self, weights: Sequence[Array], biases: Sequence[Array]) -> Array:
+        return np.concatenate([np.ravel(t) for t in (*weights, *biases)]).astype(self.dtype)
+
+    def predict(
+        self, x: ArrayLike, *, out: Array | None = None, threads: int | None = None
+    ) -> Array:
+        """Compute y_hat.
+
+        Parameters
+        ----------
+        x : array_like of shape (n_samples, n_0) or (n_0,)
+            One row may be 1-D.
+        out : ndarray of shape (n_samples, n_L), or (n_L,) for 1-D x, optional
+            Where to write: of the network's dtype, C-contiguous, not overlapping x.
+        threads : int, optional
+            At most; by default `get_num_threads`.
+
+        Returns
+        -------
+        ndarray
+            `out`, or a new array of that shape.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x or out does not fit, or x is not finite.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([3, 2], output="softmax", seed=0)
+        >>> net.predict([[1.0, 2.0, 3.0]]).shape
+        (1, 2)
+        """
+        if np.ndim(x) == 1:
+            row = self.predict(
+                np.reshape(x, (1, -1)),
+                out=None if out is None else checks.output_row(out, self.sizes[-1]),
+                threads=threads,
+            )
+            return row[0] if out is None else out
+        rows = checks.samples(x, self.sizes[0], self.dtype)
+        shape = (len(rows), self.sizes[-1])
+        if out is None:
+            out = np.empty(shape, self.dtype)
+        else:
+            out = checks.output_array(out, shape, self.dtype, x)
+        self._core.predict(rows, out, resolve_threads(threads))
+        return out
+
+    __call__ = predict
+
+    def evaluate(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> float:
+        """Compute the loss.
+
+        Parameters
+        ----------
+        x : array_like of shape (n_samples, n_0)
+        y : array_like
+            (n_samples, n_L), or (n_samples,) with one output; for cross_entropy also class
+            indices (n_samples,), or rows of probabilities that sum to 1.
+        sample_weight : array_like of shape (n_samples,), optional
+            0 or more.
+        threads : int, optional
+
+        Returns
+        -------
+        float
+            Reduced over the samples as `reduction` says.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit or is not finite.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([1, 1], init=([[[1.0]]], [[0.0]]))
+        >>> net.evaluate([[1.0], [2.0]], [0.0, 0.0])  # (1/2 + 4/2) / 2
+        1.25
+        """
+        batch = self._batch(x, y, sample_weight)
+        return self._core.evaluate(*batch, resolve_threads(threads))
+
+    def value_and_grad(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> tuple[float, Gradients]:
+        """Compute the loss and its gradient by backpropagation.
+
+        delta[l] = dL/dz[l], from the output down: delta[l] = (W[l+1]^T delta[l+1]) * g'(z[l]);
+        then dL/dW[l] = delta[l] a[l-1]^T and dL/db[l] = delta[l], summed over the samples.
+
+        Parameters
+        ----------
+        x, y, sample_weight, threads
+            As for `evaluate`.
+
+        Returns
+        -------
+        value : float
+            The loss.
+        grads : Gradients
+            With `weights`, `biases` and `theta`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit or is not finite.
+        DivergenceError
+            If the loss is not finite, so that there is no gradient.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([1, 1], init=([[[1.0]]], [[0.0]]))
+        >>> value, grads = net.value_and_grad([[2.0]], [[1.0]])
+        >>> value, grads.weights[0].item(), grads.biases[0].item()
+        (0.5, 2.0, 1.0)
+        """
+        batch = self._batch(x, y, sample_weight)
+        value, theta = self._core.value_and_gradient(*batch, resolve_threads(threads))
+        if not math.isfinite(value):
+            raise DivergenceError(f"the loss is {value}; it has no gradient", 1, 1)
+        return value, self._gradients(theta)
+
+    def _gradients(self, theta: Array) -> Gradients:
+        weights, biases, at = [], [], 0
+        for n_out, n_in in self._architecture.shapes:
+            weights.append(theta[at : at + n_in * n_out].reshape(n_out, n_in))
+            at += n_in * n_out
+        for n_out in self.sizes[1:]:
+            biases.append(theta[at : at + n_out])
+            at += n_out
+        return Gradients(tuple(weights), tuple(biases), theta)
+
+    def train_step(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        optimizer: SGD | None = None,
+        sample_weight: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> float:
+        """Do one forward pass, backward pass and update on this mini-batch.
+
+        Parameters
+        ----------
+        x, y, sample_weight, threads
+            As for `evaluate`.
+        optimizer : SGD, optional
+            By default ``SGD()``. Its velocity stays with the network.
+
+        Returns
+        -------
+        float
+            The loss before the update.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit or is not finite; the network is as it was.
+        DivergenceError
+            If the loss is not finite; the network is as it was.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([1, 1], init=([[[1.0]]], [[0.0]]))
+        >>> net.train_step([[2.0]], [[1.0]], optimizer=dr.SGD(lr=0.1))
+        0.5
+        >>> round(net.weights[0].item(), 6)
+        0.8
+        """
+        settings = check_optimizer(optimizer)._core_settings()
+        batch = self._batch(x, y, sample_weight)
+        loss = self._core.train_step(*batch, settings, resolve_threads(threads))
+        if not math.isfinite(loss):
+            raise DivergenceError(
+                f"the loss is {loss} on this mini-batch; nothing was updated. "
+                "Try a lower learning rate, or scale the inputs",
+                1,
+                1,
+            )
+        return loss
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 10,
+        batch_size: int | None = 32,
+        optimizer: SGD | None = None,
+        validation_data: tuple[ArrayLike, ...] | None = None,
+        sample_weight: ArrayLike | None = None,
+        shuffle: bool = True,
+        callbacks: Callback | Iterable[Callback] = (),
+        max_seconds: float | None = None,
+        progress: bool = False,
+        threads: int | None = None,
+    ) -> History:
+        """Train for some epochs of mini-batches.
+
+        Parameters
+        ----------
+        x, y, sample_weight, threads
+            As for `evaluate`. The data are not copied where they already are C-ordered arrays of
+            the network's dtype.
+        epochs : int, default 10
+            Passes over the data, 0 or more.
+        batch_size : int or None, default 32
+            Samples a step; the last batch of an epoch may be smaller. None: all at once, plain
+            gradient descent.
+        optimizer : SGD, optional
+            By default ``SGD()``. Its velocity stays with the network from call to call.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Evaluated after each epoch.
+        shuffle : bool, default True
+            A fresh order every epoch, from the network's random generator.
+        callbacks : callable or iterable of callables
+            Each is called after every epoch with a dict: epoch (from 1), epochs, loss,
+            validation_loss (None without validation data), learning_rate, seconds. One that
+            returns True ends the training. They may use the network.
+        max_seconds : float, optional
+            No new epochs after that time.
+        progress : bool, default False
+            Show a bar on stderr (extra `progress`).
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit or is not finite; nothing has changed.
+        DivergenceError
+            If the loss or a parameter is not finite any more; the parameters are those of the
+            last finite epoch.
+        KeyboardInterrupt
+            On Ctrl-C; the network is at a whole mini-batch.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import deltarule as dr
+        >>> x = np.linspace(-1, 1, 64).reshape(-1, 1)
+        >>> net = dr.MLP([1, 16, 1], hidden="tanh", seed=0)
+        >>> history = net.fit(x, x**2, epochs=200, optimizer=dr.SGD(lr=0.1, momentum=0.9))
+        >>> history.loss[-1] < 0.01
+        True
+        """
+        batch = self._batch(x, y, sample_weight)
+        rows = len(batch[0])
+        fit = Fit(
+            network=self._core,
+            rng=self._rng if shuffle else None,
+            batch=batch,
+            validation=self._validation(validation_data),
+            epochs=whole_number(epochs, "epochs", 0),
+            batch_size=rows if batch_size is None else whole_number(batch_size, "batch_size", 1),
+            optimizer=check_optimizer(optimizer),
+            callbacks=check_callbacks(callbacks),
+            max_seconds=_seconds(max_seconds),
+            threads=resolve_threads(threads),
+        )
+        return fit.run(progress_bar(fit.epochs) if progress else None)
+
+    def _batch(
+        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Array, Array, Array | None]:
+        rows = checks.samples(x, self.sizes[0], self.dtype)
+        return (
+            rows,
+            checks.targets(y, len(rows), self.sizes[-1], self.dtype, self.loss),
+            checks.sample_weights(sample_weight, len(rows)),
+        )
+
+    def _validation(
+        self, data: tuple[ArrayLike, ...] | None
+    ) -> tuple[Array, Array, Array | None] | None:
+        if data is None:
+            return None
+        if not isinstance(data, Sequence) or len(data) not in (2, 3):
+            raise TypeError(
+                "validation_data must be (x, y) or (x, y, sample_weight), "
+                f"not {type(data).__name__}"
+            )
+        try:
+            return self._batch(data[0], data[1], data[2] if len(data) == 3 else None)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write parameters and architecture to a safetensors file, which `deltarule.load` reads.
+
+        The file is replaced as a whole: after a crash the old one or the new one is there.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+
+        Examples
+        --------
+        See `deltarule.load`.
+        """
+        files.write_model(path, self)
+
+    def summary(self) -> str:
+        """Return a table of the layers.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> print(dr.MLP([4, 8, 3], output="softmax").summary())
+        layer   inputs  outputs  activation  parameters
+            1        4        8  relu                40
+            2        8        3  softmax             27
+        loss cross_entropy (mean), float32, 67 parameters
+        """
+        lines = ["layer   inputs  outputs  activation  parameters"]
+        functions = (*self.hidden, self.output)
+        for layer, (n_out, n_in) in enumerate(self._architecture.shapes, start=1):
+            g, count = functions[layer - 1], n_out * (n_in + 1)
+            lines.append(f"{layer:5d}{n_in:9d}{n_out:9d}  {g:<10s}{count:12d}")
+        lines.append(
+            f"loss {self.loss} ({self.reduction}), {self.dtype}, {self.n_parameters} parameters"
+        )
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Return the constructor's call, without the parameters."""
+        hidden = self.hidden[0] if len(set(self.hidden)) == 1 else list(self.hidden)
+        shown = f", hidden={hidden!r}" if self.hidden else ""
+        return (
+            f"MLP({list(self.sizes)}{shown}, output={self.output!r}, loss={self.loss!r}, "
+            f"reduction={self.reduction!r}, dtype={self.dtype.name!r})"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything a copy or a pickle needs: the copy trains on as this one would."""
+        return {
+            "architecture": self._architecture.to_dict(),
+            "theta": self.theta,
+            "velocity": self._core.get_velocity() if self._core.has_velocity else None,
+            "rng": self._rng,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the network anew; a copy has a random generator and parameters of its own."""
+        self._architecture = Architecture.checked(**state["architecture"])
+        self._rng = copy.deepcopy(state["rng"])
+        self._core = self._architecture.make_core()
+        self.theta = state["theta"]
+        if state["velocity"] is not None:
+            self._core.set_velocity(state["velocity"])
+
+
+def _seconds(max_seconds: object) -> float:
+    if max_seconds is None:
+        return math.inf
+    if isinstance(max_seconds, bool) or not isinstance(max_seconds, Real) or not max_seconds > 0:
+        raise ValueError(f"max_seconds must be a number above 0, not {max_seconds!r}")
+    return float(max_seconds)
+
+
+def _generator(seed: object) -> np.random.Generator:
+    if seed is None or isinstance(seed, np.random.Generator):
+        return np.random.default_rng(seed)
+    try:
+        number = operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(
+            f"seed must be a whole number, a numpy Generator or None, not {seed!r}"
+        ) from None
+    if isinstance(seed, bool) or number < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed!r}")
+    return np.random.default_rng(number)

@@ -1,0 +1,93 @@
+"""The names of activations, outputs, losses: aliases, valid pairs, and the core's enumerations."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+ACTIVATIONS = (
+    "identity",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "softplus",
+    "gelu",
+    "silu",
+)
+OUTPUTS = ("identity", "sigmoid", "tanh", "softmax", "exp")
+LOSSES = (
+    "squared_error",
+    "sum_squared_error",
+    "mean_squared_error",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "absolute_error",
+    "huber",
+    "poisson",
+)
+REDUCTIONS = ("mean", "sum")
+
+_ALIASES = {"linear": "identity", "logistic": "sigmoid"}
+
+# The loss whose delta[L] with this output is y_hat - y (or, for tanh, the plain choice).
+DEFAULT_LOSS = {
+    "identity": "squared_error",
+    "sigmoid": "binary_cross_entropy",
+    "tanh": "squared_error",
+    "softmax": "cross_entropy",
+    "exp": "poisson",
+}
+
+# Outputs whose range lies in the loss's domain; a loss that is not here is defined for every y_hat.
+_DOMAINS = {
+    "binary_cross_entropy": ("sigmoid", "softmax"),  # y_hat in (0, 1)
+    "cross_entropy": ("sigmoid", "softmax"),
+    "poisson": ("sigmoid", "softmax", "exp"),  # y_hat > 0
+}
+
+
+def word(value: object, name: str, known: Iterable[str]) -> str:
+    """Return the canonical form of `value`, which must be one of the known names or an alias."""
+    names = tuple(known)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a name, not {value!r}")
+    canonical = _ALIASES.get(value, value)
+    if canonical not in names:
+        close = difflib.get_close_matches(value, names, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"{name} must be one of {', '.join(names)}, not {value!r}{hint}")
+    return canonical
+
+
+def hidden_words(hidden: object, n_hidden: int) -> tuple[str, ...]:
+    """Return one activation name a hidden layer from one name, or one a layer."""
+    if isinstance(hidden, str):
+        return (word(hidden, "hidden", ACTIVATIONS),) * n_hidden
+    if not isinstance(hidden, Iterable):
+        raise TypeError(f"hidden must be a name or one name a hidden layer, not {hidden!r}")
+    names = tuple(word(g, f"hidden[{i}]", ACTIVATIONS) for i, g in enumerate(hidden))
+    if len(names) != n_hidden:
+        raise ValueError(f"hidden has {len(names)} names, the network has {n_hidden} hidden layers")
+    return names
+
+
+def loss_word(loss: object, output: str, n_outputs: int) -> str:
+    """Return the loss's canonical name, by default the output's own; the pair must be defined."""
+    if loss is None:
+        return DEFAULT_LOSS[output]
+    if loss == "log_loss":
+        if n_outputs != 1:
+            raise ValueError(
+                f"loss 'log_loss' is for one output, the network has {n_outputs}; "
+                "use 'cross_entropy' or 'binary_cross_entropy'"
+            )
+        loss = "binary_cross_entropy"
+    name = word(loss, "loss", LOSSES)
+    domain = _DOMAINS.get(name)
+    if domain is not None and output not in domain:
+        raise ValueError(
+            f"loss {name!r} needs an output in its domain ({' or '.join(domain)}), not {output!r}"
+        )
+    return name

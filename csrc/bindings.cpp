@@ -1,6 +1,7 @@
 // The Python module _core: arrays -> views, the checks that protect memory, the GIL, one call each.
 // Words and values are checked in Python; labels and orders, which steer addresses, are checked there on
 // private copies.
+#include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -195,7 +196,7 @@ void bind_network(py::module_& module, const char* name) {
              require_shape<T>(out, "out", {x.shape(0), network.architecture().n_outputs()});
              T* y_hat = writable<T>(out, "out");
              run(forward_work(network.architecture()) * static_cast<double>(x.shape(0)),
-                 [&] { return network.predict(rows, x.shape(0), y_hat, threads), 0; });
+                 [&] { network.predict(rows, x.shape(0), y_hat, threads); });
            },
            py::arg("x"), py::arg("out"), py::arg("threads"))
       .def("evaluate",
@@ -246,8 +247,9 @@ int64_t first_index_outside(const py::array& x, double low, double high) {
 template <class Enum>
 void bind_names(py::module_& module, const char* name,
                 std::initializer_list<std::pair<const char*, Enum>> values) {
-  py::enum_<Enum> names(module, name);
+  py::native_enum<Enum> names(module, name, "enum.Enum");
   for (const auto& [key, value] : values) names.value(key, value);
+  names.finalize();
 }
 
 }  // namespace
@@ -299,6 +301,7 @@ PYBIND11_MODULE(_core, module) {
              py::arg("x"), py::arg("low"), py::arg("high"));
   module.def("openmp_max_threads", &openmp_max_threads);
   module.def("available_cpus", &available_cpus);
+  module.def("set_work_per_thread", &set_work_per_thread, py::arg("work"));
   module.def("isa", [] { return std::string(active_isa().name); });
   module.def("isas", [] {
     std::vector<std::string> names;

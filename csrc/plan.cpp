@@ -1,6 +1,7 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include "activations.hpp"
 
@@ -14,6 +15,7 @@ constexpr int64_t kTileElements = 4096;
 // Floating-point operations that are worth one more thread: some 40 us of plain loops, the time that
 // sleeping workers take to wake.
 constexpr double kWorkPerThread = 1e6;
+static std::atomic<double> work_per_thread{kWorkPerThread};
 
 static int64_t columns(const Architecture& architecture, int64_t l) {
   const int64_t n_in = architecture.sizes[l - 1], n_out = architecture.sizes[l];
@@ -63,7 +65,12 @@ double training_work(const Architecture& architecture) {
 }
 
 int team_size(double work, int threads) {
-  return std::clamp(static_cast<int>(std::min(work / kWorkPerThread, 1e6)), 1, std::max(threads, 1));
+  const double worth = work / work_per_thread.load(std::memory_order_relaxed);
+  return std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, std::max(threads, 1));
+}
+
+void set_work_per_thread(double work) {
+  work_per_thread.store(work > 0.0 ? work : kWorkPerThread, std::memory_order_relaxed);
 }
 
 template Plan make_plan<float>(const Architecture&);

@@ -1,5 +1,5 @@
 // Products of a layer: forward, backward-data (the same on the transposed weights) and weight gradient,
-// as plain loops over a small tile of chains. The tile's shape is speed only: each chain is its own.
+// as plain loops over a few chains at a time. How many is speed only: each chain is its own.
 #pragma once
 
 #include "kernels.hpp"
@@ -14,64 +14,77 @@ static inline const T* row(const InputRows<T>& x, int64_t r) {
 
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// acc[i][j] = the chain of a[i][k] W[k][j] over k in [first, last), continued from acc.
-template <int MR, int NR, class T>
-static inline void affine_chain(int64_t first, int64_t last, const T* const* a, const T* W, int64_t ldw,
-                                T (&acc)[MR][NR]) {
-  for (int64_t k = first; k < last; ++k)
+// acc[r][j] continues its chain by K terms c[r][k] w[k][j], for j < n: the loop that the compiler turns
+// into vectors over j.
+template <int R, int K, class T>
+static inline void extend_chains(int64_t n, const T (&c)[R][K], const T* const (&w)[K],
+                                 T* const (&acc)[R]) {
+#pragma GCC ivdep
+  for (int64_t j = 0; j < n; ++j)
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      T chain = acc[r][j];
 #pragma GCC unroll 8
-    for (int i = 0; i < MR; ++i)
-      for (int j = 0; j < NR; ++j) acc[i][j] = fused(a[i][k], W[k * ldw + j], acc[i][j]);
+      for (int k = 0; k < K; ++k) chain = fused(c[r][k], w[k][j], chain);
+      acc[r][j] = chain;
+    }
 }
 
-template <int M, int N, class T>
-static inline void add(T (&total)[M][N], const T (&acc)[M][N]) {
-#pragma GCC unroll 8
-  for (int i = 0; i < M; ++i)
-    for (int j = 0; j < N; ++j) total[i][j] += acc[i][j];
-}
-
-template <int M, int N, class T>
-static inline void store(const T (&total)[M][N], T* z, int64_t ldz) {
-#pragma GCC unroll 8
-  for (int i = 0; i < M; ++i)
-    for (int j = 0; j < N; ++j) z[i * ldz + j] = total[i][j];
-}
-
-// z[i][j] for MR rows and NR columns.
-template <int MR, int NR, class T>
-static inline void affine_tile(int64_t n_in, const T* const* a, const T* W, int64_t ldw, const T* b,
-                               T* z, int64_t ldz) {
-  T total[MR][NR];
-#pragma GCC unroll 8
-  for (int i = 0; i < MR; ++i)
-    for (int j = 0; j < NR; ++j) total[i][j] = b ? b[j] : T(0);
-  affine_chain(0, smaller(kFanInBlock, n_in), a, W, ldw, total);
-  for (int64_t first = kFanInBlock; first < n_in; first += kFanInBlock) {
-    T acc[MR][NR] = {};
-    affine_chain(first, smaller(first + kFanInBlock, n_in), a, W, ldw, acc);
-    add(total, acc);
+// The same over terms [first, last): coefficient(r, k) and the row w(k), four terms at a time.
+template <int R, class T, class Coefficient, class Row>
+static inline void chains(int64_t n, int64_t first, int64_t last, Coefficient coefficient, Row w,
+                          T* const (&acc)[R]) {
+  int64_t k = first;
+  for (; k + 4 <= last; k += 4) {
+    T c[R][4];
+    for (int r = 0; r < R; ++r)
+      for (int i = 0; i < 4; ++i) c[r][i] = coefficient(r, k + i);
+    extend_chains<R, 4, T>(n, c, {w(k), w(k + 1), w(k + 2), w(k + 3)}, acc);
   }
-  store(total, z, ldz);
+  for (; k < last; ++k) {
+    T c[R][1];
+    for (int r = 0; r < R; ++r) c[r][0] = coefficient(r, k);
+    extend_chains<R, 1, T>(n, c, {w(k)}, acc);
+  }
+}
+
+// Columns worked on at a time: their part of one block of W, or of delta, stays in the first cache level.
+template <class T>
+constexpr int64_t kPanel = 2 * kLanes<T>;
+
+// One block of terms of R rows of z: the first starts at b, a later one is a chain of its own.
+template <int R, class T>
+static inline void affine_block(int64_t n, int64_t first, int64_t last, const T* const (&a)[R],
+                                const T* W, int64_t ldw, const T* b, T* const (&z)[R]) {
+  const auto coefficient = [&](int r, int64_t k) { return a[r][k]; };
+  const auto w = [=](int64_t k) { return W + k * ldw; };
+  T later[R][kPanel<T>] = {};
+  T* acc[R];
+  for (int r = 0; r < R; ++r) {
+    acc[r] = first == 0 ? z[r] : later[r];
+    if (first == 0)
+      for (int64_t j = 0; j < n; ++j) z[r][j] = b ? b[j] : T(0);
+  }
+  chains<R, T>(n, first, last, coefficient, w, acc);
+  if (first > 0)
+    for (int r = 0; r < R; ++r)
+      for (int64_t j = 0; j < n; ++j) z[r][j] += later[r][j];
 }
 
 template <class T>
 static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
                    const T* b, T* z, int64_t ldz) {
-  constexpr int kRows = 4, kColumns = kLanes<T>, kWide = 4 * kLanes<T>;
-  int64_t r = 0;
-  for (; r + kRows <= rows; r += kRows) {
-    const T* tile[kRows] = {row(a, r), row(a, r + 1), row(a, r + 2), row(a, r + 3)};
-    for (int64_t j = 0; j < n_out; j += kColumns)
-      affine_tile<kRows, kColumns>(n_in, tile, W + j, ldw, b ? b + j : b, z + r * ldz + j, ldz);
-  }
-  for (; r < rows; ++r) {
-    const T* tile[1] = {row(a, r)};
-    int64_t j = 0;
-    for (; j + kWide <= n_out; j += kWide)
-      affine_tile<1, kWide>(n_in, tile, W + j, ldw, b ? b + j : b, z + r * ldz + j, ldz);
-    for (; j < n_out; j += kColumns)
-      affine_tile<1, kColumns>(n_in, tile, W + j, ldw, b ? b + j : b, z + r * ldz + j, ldz);
+  for (int64_t j = 0; j < n_out; j += kPanel<T>) {
+    const int64_t n = smaller(kPanel<T>, n_out - j);
+    const T* b_j = b ? b + j : nullptr;
+    for (int64_t first = 0; first < n_in; first += kFanInBlock) {
+      const int64_t last = smaller(first + kFanInBlock, n_in);
+      int64_t r = 0;
+      for (; r + 2 <= rows; r += 2)
+        affine_block<2, T>(n, first, last, {row(a, r), row(a, r + 1)}, W + j, ldw, b_j,
+                           {z + r * ldz + j, z + (r + 1) * ldz + j});
+      if (r < rows) affine_block<1, T>(n, first, last, {row(a, r)}, W + j, ldw, b_j, {z + r * ldz + j});
+    }
   }
 }
 
@@ -116,53 +129,34 @@ static void affine_narrow(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T
   }
 }
 
-// acc[i][j] = the chain of P[r][i] Q[r][j] over r in [first, last), continued from acc.
-template <int MI, int NJ, class T>
-static inline void gradient_chain(int64_t first, int64_t last, const InputRows<T>& P,
-                                  const InputRows<T>& Q, T (&acc)[MI][NJ]) {
-  for (int64_t r = first; r < last; ++r) {
-    const T* p = row(P, r);
-    const T* q = row(Q, r);
-#pragma GCC unroll 8
-    for (int i = 0; i < MI; ++i)
-      for (int j = 0; j < NJ; ++j) acc[i][j] = fused(p[i], q[j], acc[i][j]);
-  }
-}
-
-// G[i][j] for MI values of i and NJ of j.
-template <int MI, int NJ, class T>
-static inline void gradient_tile(int64_t rows, const InputRows<T>& P, const InputRows<T>& Q, T* G,
-                                 int64_t ldg) {
-  T total[MI][NJ] = {};
-  gradient_chain(0, smaller(kRowBlock, rows), P, Q, total);
-  for (int64_t first = kRowBlock; first < rows; first += kRowBlock) {
-    T acc[MI][NJ] = {};
-    gradient_chain(first, smaller(first + kRowBlock, rows), P, Q, acc);
-    add(total, acc);
-  }
-  store(total, G, ldg);
-}
-
-template <class T>
-static inline InputRows<T> from_column(InputRows<T> x, int64_t j) {
-  return {x.data + j, x.stride, x.index};
-}
-
-template <int MI, class T>
-static inline void gradient_rows(int64_t rows, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* G,
-                                 int64_t ldg) {
-  int64_t j = 0;
-  for (; j + kLanes<T> <= n_j; j += kLanes<T>)
-    gradient_tile<MI, kLanes<T>>(rows, P, from_column(Q, j), G + j, ldg);
-  for (; j < n_j; ++j) gradient_tile<MI, 1>(rows, P, from_column(Q, j), G + j, ldg);
+// The chains of one block of rows [first, last), for R columns of P and n of Q, added to G.
+template <int R, class T>
+static inline void gradient_block(int64_t n, int64_t first, int64_t last, const InputRows<T>& P,
+                                  int64_t i, const InputRows<T>& Q, int64_t j, T* G, int64_t ldg) {
+  const auto coefficient = [&](int c, int64_t r) { return row(P, r)[i + c]; };
+  const auto q = [&](int64_t r) { return row(Q, r) + j; };
+  T acc[R][kPanel<T>] = {};
+  T* of[R];
+  for (int c = 0; c < R; ++c) of[c] = acc[c];
+  chains<R, T>(n, first, last, coefficient, q, of);
+  for (int c = 0; c < R; ++c)
+    for (int64_t k = 0; k < n; ++k) G[(i + c) * ldg + j + k] += acc[c][k];
 }
 
 template <class T>
 static void weight_gradient(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q,
                             T* G, int64_t ldg) {
-  int64_t i = 0;
-  for (; i + 4 <= n_i; i += 4) gradient_rows<4>(rows, n_j, from_column(P, i), Q, G + i * ldg, ldg);
-  for (; i < n_i; ++i) gradient_rows<1>(rows, n_j, from_column(P, i), Q, G + i * ldg, ldg);
+  for (int64_t i = 0; i < n_i; ++i)
+    for (int64_t j = 0; j < n_j; ++j) G[i * ldg + j] = T(0);
+  for (int64_t first = 0; first < rows; first += kRowBlock) {
+    const int64_t last = smaller(first + kRowBlock, rows);
+    for (int64_t j = 0; j < n_j; j += kPanel<T>) {
+      const int64_t n = smaller(kPanel<T>, n_j - j);
+      int64_t i = 0;
+      for (; i + 2 <= n_i; i += 2) gradient_block<2>(n, first, last, P, i, Q, j, G, ldg);
+      if (i < n_i) gradient_block<1>(n, first, last, P, i, Q, j, G, ldg);
+    }
+  }
 }
 
 template <class T>

@@ -83,7 +83,7 @@ struct Kernels {
                Targets<T> y, const double* weight, double scale, bool want_delta, double* row_loss);
 
   // G[i][j] = sum_r P[r][i] Q[r][j] over at most kSuperBlock rows.
-  // Contract: an fma chain from 0 over each kRowBlock rows, the chains added in order.
+  // Contract: an fma chain from 0 over each kRowBlock rows, the chains added to 0 in order.
   void (*weight_gradient)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q,
                           T* G, int64_t ldg);
 

@@ -14,18 +14,14 @@ namespace deltarule::DELTARULE_ISA {
 template <class T>
 struct SoftmaxRow {
   T highest, sum;
-  T rest;          // the sum without the largest term
-  int64_t arg;     // the largest term's index, the first of equals
 };
 
 template <class T>
 static inline SoftmaxRow<T> softmax_row(int64_t n, const T* z, T* y_hat) {
-  SoftmaxRow<T> s{z[0], 0, 0, 0};
+  SoftmaxRow<T> s{z[0], 0};
   for (int64_t j = 1; j < n; ++j) s.highest = z[j] > s.highest ? z[j] : s.highest;
-  while (s.arg + 1 < n && !(z[s.arg] == s.highest)) ++s.arg;
   for (int64_t j = 0; j < n; ++j) y_hat[j] = exponential(z[j] - s.highest);
   s.sum = lane_sum<T>(n, [=](int64_t j) { return y_hat[j]; });
-  s.rest = lane_sum<T>(n, [=](int64_t j) { return j == s.arg ? T(0) : y_hat[j]; });
   for (int64_t j = 0; j < n; ++j) y_hat[j] = y_hat[j] / s.sum;
   return s;
 }
@@ -50,10 +46,22 @@ static inline SoftmaxRow<T> output_row(Output output, int64_t n, const T* z, T* 
   return {};
 }
 
-// 1 - y_hat_j of a softmax without cancellation.
+// The largest z of a row (the first of equals) and the highest of the others, which hold the scale of
+// 1 - y_hat there: 1 - y_hat_arg = sum_{j != arg} e^(z_j - next) * e^(next - highest) / sum.
 template <class T>
-static inline T complement(const SoftmaxRow<T>& s, int64_t j, T y_hat) {
-  return j == s.arg ? s.rest / s.sum : T(1) - y_hat;
+struct Largest {
+  int64_t arg;
+  T next;
+};
+
+template <class T>
+static inline Largest<T> largest(int64_t n, const T* z) {
+  Largest<T> m{0, T(-INFINITY)};
+  for (int64_t j = 1; j < n; ++j)
+    if (z[j] > z[m.arg]) m.arg = j;
+  for (int64_t j = 0; j < n; ++j)
+    if (j != m.arg && z[j] > m.next) m.next = z[j];
+  return m;
 }
 
 // log y_hat_j from z.
@@ -64,6 +72,23 @@ static inline double log_output(Output output, const SoftmaxRow<T>& s, double lo
     case Output::sigmoid: return -softplus(-z);
     default: return z;  // exp
   }
+}
+
+// -sum_j (y_j log p_j + (1 - y_j) log(1 - p_j)) for the softmax.
+template <class T, class Y>
+static inline double softmax_binary_cross_entropy_value(int64_t n, const T* z, const T* p,
+                                                        const SoftmaxRow<T>& s, double log_sum, Y y) {
+  const Largest<T> m = largest(n, z);
+  const double rest = lane_sum<double>(n, [=](int64_t j) {
+    return j == m.arg ? 0.0 : exponential(double(z[j]) - double(m.next));
+  });
+  const double log_rest = logarithm(rest) + (double(m.next) - double(s.highest)) - log_sum;
+  return lane_sum<double>(n, [=](int64_t j) {
+    const double t = double(y(j));
+    const double log_complement = j == m.arg ? log_rest : logarithm(double(T(1) - p[j]));
+    return -(t * log_output(Output::softmax, s, log_sum, double(z[j])) +
+             (t < 1.0 ? (1.0 - t) * log_complement : 0.0));
+  });
 }
 
 // The loss of one row from z, y_hat and the targets y(j), summed over the outputs in 8 lanes.
@@ -92,12 +117,7 @@ static inline double row_loss(const OutputLoss<T>& f, int64_t n, const T* z, con
           const double t = double(y(j)), u = double(z[j]);
           return (u > 0.0 ? u : 0.0) - u * t + logarithm_of_1_plus(exponential(-absolute(u)));
         });
-      return lane_sum<double>(n, [=](int64_t j) {
-        const double t = double(y(j));
-        const double log_complement = logarithm(double(complement(s, j, y_hat[j])));
-        return -(t * log_output(f.output, s, log_sum, double(z[j])) +
-                 (t < 1.0 ? (1.0 - t) * log_complement : 0.0));
-      });
+      return softmax_binary_cross_entropy_value(n, z, y_hat, s, log_sum, y);
     case Loss::cross_entropy:
       return lane_sum<double>(n, [=](int64_t j) {
         return -double(y(j)) * log_output(f.output, s, log_sum, double(z[j]));
@@ -136,35 +156,34 @@ static inline void through_softmax(int64_t n, const T* u, T* y_hat_to_delta) {
   for (int64_t j = 0; j < n; ++j) y_hat_to_delta[j] = fused(-y_hat_to_delta[j], sum, u[j]);
 }
 
-// The softmax with binary cross-entropy: u_j = r_j = (p_j - y_j) / (1 - p_j). The largest p's own term
-// cancels in exact arithmetic (r_j (1 - p_j) = p_j - y_j), so it is never formed: a saturated row stays
-// finite. delta_i = (p_i - y_i) - p_i sum_{j != i} r_j.
+// The softmax with binary cross-entropy: y_hat_j dL/dy_hat_j = r_j = (p_j - y_j) / (1 - p_j), and
+// delta_i = r_i - p_i sum_j r_j = (p_i - y_i) - p_i sum_{j != i} r_j. The largest p's own r may overflow;
+// p_i r_arg = share_i p_arg (1 - y_arg) - p_i y_arg, share being the softmax over the others, does not.
 template <class T, class Y>
-static inline void softmax_binary_cross_entropy(int64_t n, const SoftmaxRow<T>& s, Y y, T* r, T* p) {
-  for (int64_t j = 0; j < n; ++j)
-    r[j] = j == s.arg ? T(0) : (p[j] - y(j)) / (T(1) - p[j]);
-  const T others = lane_sum<T>(n, [=](int64_t j) { return r[j]; });
-  // p_i r_arg = (e_i / rest) (p_arg (1 - y_arg)) - p_i y_arg: no division by a vanished complement
-  const T p_arg = p[s.arg], y_arg = y(s.arg);
+static inline void softmax_binary_cross_entropy_delta(int64_t n, Y y, T* z, T* p) {
+  const Largest<T> m = largest(n, z);
+  for (int64_t j = 0; j < n; ++j) z[j] = j == m.arg ? T(0) : exponential(z[j] - m.next);
+  const T rest = lane_sum<T>(n, [=](int64_t j) { return z[j]; });
+  const auto r = [=](int64_t j) { return j == m.arg ? T(0) : (p[j] - y(j)) / (T(1) - p[j]); };
+  const T others = lane_sum<T>(n, r);
+  const T p_arg = p[m.arg], y_arg = y(m.arg);
   for (int64_t j = 0; j < n; ++j) {
-    const T share = s.rest > T(0) ? p[j] * s.sum / s.rest : T(0);
-    const T of_largest = share * (p_arg * (T(1) - y_arg)) - p[j] * y_arg;
-    const T correction = j == s.arg ? p[j] * others : fused(p[j], others - r[j], of_largest);
+    const T of_largest = z[j] / rest * (p_arg * (T(1) - y_arg)) - p[j] * y_arg;
+    const T correction = j == m.arg ? p[j] * others : fused(p[j], others - r(j), of_largest);
     p[j] = (p[j] - y(j)) - correction;
   }
 }
 
 // dL/dz of one row, written over y_hat; z is scratch from here on.
 template <class T, class Y>
-static inline void row_delta(const OutputLoss<T>& f, int64_t n, T* z, T* y_hat,
-                             const SoftmaxRow<T>& s, Y y) {
+static inline void row_delta(const OutputLoss<T>& f, int64_t n, T* z, T* y_hat, Y y) {
   const T width = T(n), d = f.huber_delta;
   if (is_canonical(f.output, f.loss)) {
     for (int64_t j = 0; j < n; ++j) y_hat[j] = y_hat[j] - y(j);
   } else if (f.loss == Loss::cross_entropy) {  // sigmoid
     for (int64_t j = 0; j < n; ++j) y_hat[j] = y(j) * (y_hat[j] - T(1));
   } else if (f.loss == Loss::binary_cross_entropy) {
-    softmax_binary_cross_entropy(n, s, y, z, y_hat);
+    softmax_binary_cross_entropy_delta(n, y, z, y_hat);
   } else if (f.loss == Loss::poisson && f.output == Output::sigmoid) {
     for (int64_t j = 0; j < n; ++j) y_hat[j] = (T(1) - y_hat[j]) * (y_hat[j] - y(j));
   } else if (f.loss == Loss::poisson) {
@@ -199,7 +218,7 @@ static inline double loss_of_row(const OutputLoss<T>& f, int64_t n, T* z, T* del
   const SoftmaxRow<T> s = output_row(f.output, n, z, delta);
   const double value = row_loss(f, n, z, delta, s, y);
   if (want_delta) {
-    row_delta(f, n, z, delta, s, y);
+    row_delta(f, n, z, delta, y);
     for (int64_t j = 0; j < n; ++j) delta[j] = delta[j] * scale;
   }
   return value;

@@ -47,11 +47,11 @@ static inline T horner(const T (&c)[N], T x) {
   return p;
 }
 
-// x = n ln 2 + r with |r| <= ln 2 / 2 and n an integer; s = e^r - 1.
+// x = n ln 2 + r with |r| <= ln 2 / 2 and n an integer.
 template <class T>
 struct Reduced {
   bits_t<T> n;
-  T s;
+  T r;
 };
 
 template <class T>
@@ -60,14 +60,14 @@ static inline Reduced<T> reduce(T x) {
   const T t = fused(x, C::log2_e, kMagic<T>);
   const T n = t - kMagic<T>;
   const T r = fused(n, -C::ln2_low, fused(n, -C::ln2_high, x));
-  return {to_bits(t) - to_bits(kMagic<T>), fused(horner(C::exp, r), r * r, r)};
+  return {to_bits(t) - to_bits(kMagic<T>), r};
 }
 
 template <class T>
 static inline T exponential(T x) {
   using C = Constants<T>;
   const Reduced<T> e = reduce(x);
-  T y = scale_by_power(T(1) + e.s, e.n);
+  T y = scale_by_power(fused(fused(horner(C::exp, e.r), e.r, T(1)), e.r, T(1)), e.n);
   y = x > C::exp_highest ? T(INFINITY) : y;
   y = x < C::exp_lowest ? T(0) : y;
   return x != x ? x : y;
@@ -79,7 +79,8 @@ static inline T exponential_minus_1(T x) {
   const T bounded = x < T(-40) ? T(-40) : x;  // e^-40 is below half an ulp of 1 in either type
   const Reduced<T> e = reduce(bounded);
   const T power = scale_by_power(T(1), e.n);
-  const T y = fused(power, e.s, power - T(1));
+  const T s = fused(horner(Constants<T>::exp, e.r), e.r * e.r, e.r);  // e^r - 1
+  const T y = fused(power, s, power - T(1));
   return x != x ? x : y;
 }
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from importlib import metadata
 
-# OpenMP's workers would spin for milliseconds after each region and hold the cores that NumPy's BLAS
-# needs next. The runtime reads its policy when it is loaded; the user's own choice, if any, stands.
+# OpenMP's workers would spin for milliseconds after each region and hold the cores that NumPy's
+# BLAS needs next. The runtime reads its policy when it is loaded; a user's own choice stands.
 _POLICY = "OMP_WAIT_POLICY"
 _chosen = os.environ.get(_POLICY)
 if _chosen is None:

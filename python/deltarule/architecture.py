@@ -133,7 +133,8 @@ def _dtype(dtype: object) -> np.dtype[Any]:
         canonical = None
     if canonical is None or canonical.name not in _CORES or not canonical.isnative:
         raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
-    return np.dtype(canonical.name)
+    dtype_of_core: np.dtype[Any] = np.dtype(canonical.name)
+    return dtype_of_core
 
 
 def _number(value: object, name: str, rule: str, accept: Callable[[float], bool]) -> float:

@@ -1,4 +1,4 @@
-"""What a user hands in -> arrays the core can read, or an error that names argument, rule and value."""
+"""What a user hands in -> arrays the core can read, or an error naming argument, rule, value."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ _SUM_TOLERANCE = 1e-4
 
 
 def _is_ready(x: object, dtype: np.dtype[Any]) -> bool:
-    return (
-        type(x) is np.ndarray
-        and x.dtype == dtype
-        and x.flags.c_contiguous
-        and x.flags.aligned
-    )
+    return type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
 
 
 def numeric(value: object, name: str) -> Array:
@@ -66,7 +61,7 @@ _LIMITS: dict[np.dtype[Any], float] = {
 
 
 def samples(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x") -> Array:
-    """Return x as a C-ordered (n_samples, n_features) array of dtype, finite; copied only if needed."""
+    """Return x as a C-ordered (n_samples, n_features) array, finite; copied only if needed."""
     array = x if _is_ready(x, dtype) else numeric(x, name)
     assert isinstance(array, np.ndarray)  # for the type checker
     if array.ndim != 2:
@@ -77,7 +72,7 @@ def samples(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x") -
         raise ValueError(f"{name} has {array.shape[1]} features, the network takes {n_features}")
     if array.shape[0] == 0:
         raise ValueError(f"{name} has no samples, shape {array.shape}")
-    array = array if array is x else _converted(array, dtype)
+    array = array if _is_ready(array, dtype) else _converted(array, dtype)
     check_finite(array, name)
     return array
 
@@ -85,6 +80,7 @@ def samples(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x") -
 def targets(y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: str) -> Array:
     """Return y as the core reads it: int64 class indices (rows,), or (rows, n_outputs) of dtype."""
     array = y if type(y) is np.ndarray and y.dtype.kind in "biuf" else numeric(y, "y")
+    given = array.shape
     if array.ndim == 1 and loss == "cross_entropy":
         return _class_indices(array, rows, n_outputs)
     if array.ndim == 1 and n_outputs == 1:
@@ -95,7 +91,7 @@ def targets(y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: st
             shapes += " or (n_samples,)"
         if loss == "cross_entropy":
             shapes += " or class indices (n_samples,)"
-        raise ValueError(f"y must have shape {shapes}, but has shape {np.shape(y)}")
+        raise ValueError(f"y must have shape {shapes}, but has shape {given}")
     _check_rows(array, rows)
     ready = array if _is_ready(array, dtype) else _converted(array, dtype)
     if loss in ("binary_cross_entropy", "cross_entropy"):
@@ -126,9 +122,7 @@ def _class_indices(y: Array, rows: int, n_classes: int) -> Array:
     classes = np.array(y, dtype=np.int64)  # a private copy: another thread cannot change it later
     at = core.first_outside(classes, 0, n_classes - 1)
     if at >= 0:
-        raise ValueError(
-            f"y[{at}] is {classes[at]}; class indices must be in 0..{n_classes - 1}"
-        )
+        raise ValueError(f"y[{at}] is {classes[at]}; class indices must be in 0..{n_classes - 1}")
     return classes
 
 

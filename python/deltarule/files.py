@@ -50,7 +50,7 @@ def write_model(
     network : MLP
         Its parameters and architecture are kept; velocity and random state are not.
     tensors, metadata : mapping, optional
-        More tensors (other names than W1.., b1..) and a part of the caller's own that JSON can hold.
+        More tensors (other names than W1.., b1..) and a part of the caller's own, as JSON holds it.
 
     Raises
     ------
@@ -69,10 +69,11 @@ def write_model(
         "extra": dict(metadata or {}),
     }
     data = safetensors.numpy.save(named, metadata={_KEY: json.dumps(description)})
-    _write_atomically(Path(path), data)
+    write_atomically(Path(path), data)
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that, after a crash at any moment, the old one or the new one is there."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1,4 +1,4 @@
-"""The course of a fit: epochs in one call of the core where nobody looks, one by one where somebody does."""
+"""The course of a fit: many epochs a call of the core, or one by one where somebody looks on."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Fit:
         return np.stack([self.rng.permutation(rows) for _ in range(epochs)])
 
     def _train(self, epochs: int, history: History) -> None:
-        before = self.rng.bit_generator.state if self.rng is not None else None
+        before = self.rng.bit_generator.state if self.rng is not None else {}
         result = self.network.train(
             *self.batch,
             order=self._orders(epochs),
@@ -132,16 +132,17 @@ class Fit:
             result.loss, result.validation_loss, result.seconds, float(self.optimizer.lr)
         )
         if complete < epochs and self.rng is not None:
-            # The generator stands where the complete epochs left it, so that a next fit goes on there.
+            # The generator goes back to where the complete epochs left it: a next fit goes on.
             self.rng.bit_generator.state = before
-            self._orders(complete)
+            for _ in range(complete):
+                self.rng.permutation(len(self.batch[0]))
         if result.interrupted:
             raise KeyboardInterrupt
         if result.diverged:
             epoch, step = len(history) + 1, result.step + 1
             raise DivergenceError(
-                f"the loss is not finite any more in epoch {epoch}, step {step}; the parameters are "
-                f"those after epoch {epoch - 1}. Try a lower learning rate than "
+                f"the loss is not finite any more in epoch {epoch}, step {step}; the parameters "
+                f"are those after epoch {epoch - 1}. Try a lower learning rate than "
                 f"{self.optimizer.lr}, or scale the inputs",
                 epoch,
                 step,

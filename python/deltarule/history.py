@@ -105,13 +105,13 @@ class History:
         'loss'
         """
         require("matplotlib", extra="plot")
-        if ax is None:
-            from matplotlib.backends.backend_agg import FigureCanvasAgg
-            from matplotlib.figure import Figure
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure, SubFigure
 
-            figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-            FigureCanvasAgg(figure)
-            ax = figure.add_subplot()
+        if ax is None:
+            own = Figure(figsize=(6.4, 4.0), layout="constrained")
+            FigureCanvasAgg(own)
+            ax = own.add_subplot()
         epochs = range(1, len(self) + 1)
         ax.plot(epochs, self.loss, label="training")
         if self.validation_loss:
@@ -123,7 +123,8 @@ class History:
         ax.grid(alpha=0.3)
         ax.legend()
         if path is not None:
-            figure_of_ax = ax.get_figure(root=True)
-            assert figure_of_ax is not None  # for the type checker: an Axes lies in a figure
-            figure_of_ax.savefig(path, dpi=150)
+            figure = ax.figure
+            while isinstance(figure, SubFigure):
+                figure = figure.figure
+            figure.savefig(path, dpi=150)
         return ax

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import operator
 import os
@@ -21,9 +20,11 @@ from deltarule.fitting import Callback, Fit, check_callbacks, check_optimizer, w
 from deltarule.history import History
 from deltarule.initializers import NAMES, initial_parameters
 from deltarule.optimizers import SGD
+from deltarule.parameters import Parameterized
 from deltarule.progress import progress_bar
 
 Array = NDArray[Any]
+
 
 class Gradients(NamedTuple):
     """dL/dW and dL/db of every layer, shaped as the parameters.
@@ -43,7 +44,7 @@ class Gradients(NamedTuple):
     theta: Array
 
 
-class MLP:
+class MLP(Parameterized):
     """A multilayer perceptron.
 
     For l = 1..L: z[l] = W[l] a[l-1] + b[l], a[l] = g(z[l]) with a[0] = x, and y_hat = O(z[L]).
@@ -150,113 +151,6 @@ class MLP:
             self.set_parameters(*init)
         else:
             raise TypeError(f"init must be a name or (weights, biases), not {init!r}")
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """n_0 .. n_L: inputs, hidden widths, outputs."""
-        return self._architecture.sizes
-
-    @property
-    def hidden(self) -> tuple[str, ...]:
-        """The activation of each hidden layer."""
-        return self._architecture.hidden
-
-    @property
-    def output(self) -> str:
-        """The output activation."""
-        return self._architecture.output
-
-    @property
-    def loss(self) -> str:
-        """The loss's name."""
-        return self._architecture.loss
-
-    @property
-    def reduction(self) -> str:
-        """How the losses of the samples become one: "mean" or "sum"."""
-        return self._architecture.reduction
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of parameters and results."""
-        return self._architecture.dtype
-
-    @property
-    def leaky_slope(self) -> float:
-        """Slope of leaky_relu below 0."""
-        return self._architecture.leaky_slope
-
-    @property
-    def huber_delta(self) -> float:
-        """Where the Huber loss turns from square to linear."""
-        return self._architecture.huber_delta
-
-    @property
-    def n_parameters(self) -> int:
-        """D: the number of weights and biases."""
-        return self._architecture.n_parameters
-
-    @property
-    def weights(self) -> tuple[Array, ...]:
-        """W[l], each (n_l, n_{l-1}): live, read-only views, layer l at position l - 1."""
-        return tuple(map(self._core.weight_view, range(1, len(self.sizes))))
-
-    @property
-    def biases(self) -> tuple[Array, ...]:
-        """b[l], each (n_l,): live, read-only views, layer l at position l - 1."""
-        return tuple(map(self._core.bias_view, range(1, len(self.sizes))))
-
-    @property
-    def theta(self) -> Array:
-        """All parameters in one vector: every W row-major in order, then every b. A copy."""
-        return self._core.get_theta()
-
-    @theta.setter
-    def theta(self, theta: ArrayLike) -> None:
-        array = checks.parameter(theta, (self.n_parameters,), self.dtype, "theta")
-        self._core.set_theta(array)
-
-    def set_parameters(self, weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]) -> None:
-        """Replace every weight and bias.
-
-        Parameters
-        ----------
-        weights, biases : sequence of array_like
-            W[l] (n_l, n_{l-1}) and b[l] (n_l,), finite.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If one does not fit; then nothing is replaced.
-
-        Examples
-        --------
-        >>> import deltarule as dr
-        >>> net = dr.MLP([2, 1])
-        >>> net.set_parameters([[[1.0, 2.0]]], [[0.5]])
-        >>> net.predict([10.0, 1.0]).item()
-        12.5
-        """
-        shapes = self._architecture.shapes
-        self._core.set_theta(
-            self._flatten(
-                self._tensors(weights, "weights", shapes),
-                self._tensors(biases, "biases", [(n_out,) for n_out, _ in shapes]),
-            )
-        )
-
-    def _tensors(
-        self, tensors: Sequence[ArrayLike], name: str, shapes: Sequence[tuple[int, ...]]
-    ) -> list[Array]:
-        if len(tensors) != len(shapes):
-            raise ValueError(f"{name} has {len(tensors)} arrays, the network has {len(shapes)} layers")
-        return [
-            checks.parameter(tensor, shape, self.dtype, f"{name}[{i}]")
-            for i, (tensor, shape) in enumerate(zip(tensors, shapes, strict=True))
-        ]
-
-    def _flatten(self, weights: Sequence[Array], biases: Sequence[Array]) -> Array:
-        return np.concatenate([np.ravel(t) for t in (*weights, *biases)]).astype(self.dtype)
 
     def predict(
         self, x: ArrayLike, *, out: Array | None = None, threads: int | None = None
@@ -582,60 +476,15 @@ class MLP:
         """
         files.write_model(path, self)
 
-    def summary(self) -> str:
-        """Return a table of the layers.
-
-        Examples
-        --------
-        >>> import deltarule as dr
-        >>> print(dr.MLP([4, 8, 3], output="softmax").summary())
-        layer   inputs  outputs  activation  parameters
-            1        4        8  relu                40
-            2        8        3  softmax             27
-        loss cross_entropy (mean), float32, 67 parameters
-        """
-        lines = ["layer   inputs  outputs  activation  parameters"]
-        functions = (*self.hidden, self.output)
-        for layer, (n_out, n_in) in enumerate(self._architecture.shapes, start=1):
-            g, count = functions[layer - 1], n_out * (n_in + 1)
-            lines.append(f"{layer:5d}{n_in:9d}{n_out:9d}  {g:<10s}{count:12d}")
-        lines.append(
-            f"loss {self.loss} ({self.reduction}), {self.dtype}, {self.n_parameters} parameters"
-        )
-        return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        """Return the constructor's call, without the parameters."""
-        hidden = self.hidden[0] if len(set(self.hidden)) == 1 else list(self.hidden)
-        shown = f", hidden={hidden!r}" if self.hidden else ""
-        return (
-            f"MLP({list(self.sizes)}{shown}, output={self.output!r}, loss={self.loss!r}, "
-            f"reduction={self.reduction!r}, dtype={self.dtype.name!r})"
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return everything a copy or a pickle needs: the copy trains on as this one would."""
-        return {
-            "architecture": self._architecture.to_dict(),
-            "theta": self.theta,
-            "velocity": self._core.get_velocity() if self._core.has_velocity else None,
-            "rng": self._rng,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the network anew; a copy has a random generator and parameters of its own."""
-        self._architecture = Architecture.checked(**state["architecture"])
-        self._rng = copy.deepcopy(state["rng"])
-        self._core = self._architecture.make_core()
-        self.theta = state["theta"]
-        if state["velocity"] is not None:
-            self._core.set_velocity(state["velocity"])
-
 
 def _seconds(max_seconds: object) -> float:
     if max_seconds is None:
         return math.inf
-    if isinstance(max_seconds, bool) or not isinstance(max_seconds, Real) or not max_seconds > 0:
+    if (
+        isinstance(max_seconds, bool)
+        or not isinstance(max_seconds, Real)
+        or not float(max_seconds) > 0
+    ):
         raise ValueError(f"max_seconds must be a number above 0, not {max_seconds!r}")
     return float(max_seconds)
 

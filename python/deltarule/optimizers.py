@@ -12,7 +12,7 @@ from deltarule._load import core
 def _check_number(name: str, value: object, low: float, high: float, rule: str) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, not {value!r}")
-    if not (math.isfinite(value) and low <= value < high):
+    if not (math.isfinite(value) and low <= float(value) < high):
         raise ValueError(f"{name} must be {rule}, not {value!r}")
 
 

@@ -1,0 +1,71 @@
+"""The command ``deltarule``: train a network on a table, predict with it, show what it is.
+
+The modules follow the data: `parser` (words), `tables` (files to arrays), `targets` (classes or
+numbers, the held-out part), `pipeline` (a network with its table), then one module a command;
+`plan` and `problem` are the two halves of what ``train`` does before it trains. Networks are
+trained and asked through the package's public interface.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import deltarule as dr
+from deltarule.command.console import CommandError, one_line, package_errors
+from deltarule.command.parser import parse
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+BAD_INPUT = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The words after ``deltarule``; those of the process by default.
+
+    Returns
+    -------
+    int
+        0: done. 1: a check failed or the training diverged. 2: bad usage or input. 130:
+        interrupted. 141: the reader of the output went away. What went wrong is one line on
+        stderr; then no file was written.
+    """
+    try:
+        status = _run(argv)
+        sys.stdout.flush()
+    except CommandError as error:
+        return _fail(str(error), error.status)
+    except dr.ModelFileError as error:
+        return _fail(str(error), BAD_INPUT)
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at exit: give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
+    except MemoryError:
+        return _fail("not enough memory", BAD_INPUT)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = parse(argv)
+    if arguments is None:
+        return 0
+    with package_errors():  # the environment's number of threads may be no number
+        dr.get_num_threads()
+    return int(arguments.run(arguments))
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"deltarule: {one_line(message)}", file=sys.stderr)
+    return status

@@ -1,0 +1,38 @@
+"""Where results go, checked before the work begins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from deltarule.command.console import CommandError
+
+
+def check_destination(path: Path, option: str, others: Iterable[Path]) -> None:
+    """Refuse a destination that cannot be written, or that would replace one of the `others`.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written.
+    option : str
+        The option it belongs to, for the message.
+    others : iterable of Path
+        Files of the same command: its input and its other results.
+
+    Raises
+    ------
+    CommandError
+        The folder is missing or closed, the path is a folder, or the file is one of `others`.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise CommandError(f"{option} {path}: there is no folder {folder}")
+    if path.is_dir():
+        raise CommandError(f"{option} {path}: is a folder, a file name is needed")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CommandError(f"{option} {path}: the folder {folder} is not writable")
+    for other in others:
+        if path.resolve() == other.resolve():
+            raise CommandError(f"{option} {path}: would replace another file of this command")

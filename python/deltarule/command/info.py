@@ -1,0 +1,59 @@
+"""``deltarule info``: what a model file holds, or how the package runs on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import deltarule as dr
+from deltarule.command import pipeline
+from deltarule.command.console import print_json
+from deltarule.config import config
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is known of the model, or of the package here; return the exit status.
+
+    Raises
+    ------
+    deltarule.ModelFileError
+        The model file is not one.
+    """
+    if arguments.model is None:
+        if arguments.json:
+            print_json(config())
+        else:
+            dr.show_config()
+        return 0
+    model = pipeline.load(arguments.model)
+    network = model if isinstance(model, dr.MLP) else model.network
+    table = None if isinstance(model, dr.MLP) else _table(model)
+    if arguments.json:
+        print_json({"model": str(arguments.model), **_network(network), "table": table})
+        return 0
+    print(network.summary())
+    for name, value in (table or {}).items():
+        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+        print(f"{name:<10s} {text}")
+    return 0
+
+
+def _network(network: dr.MLP) -> dict[str, Any]:
+    return {
+        "sizes": list(network.sizes),
+        "hidden": list(network.hidden),
+        "output": network.output,
+        "loss": network.loss,
+        "dtype": str(network.dtype),
+        "parameters": network.n_parameters,
+    }
+
+
+def _table(model: pipeline.TableModel) -> dict[str, Any]:
+    """Return what the model knows of its table, without what does not apply to it."""
+    words = {
+        "target": model.target,
+        "classes": None if model.classes is None else list(model.classes),
+        "features": None if model.features is None else list(model.features),
+    }
+    return {name: value for name, value in words.items() if value is not None}

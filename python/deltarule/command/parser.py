@@ -1,0 +1,208 @@
+"""The words of the command line. Numbers that the package itself checks are left to it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import deltarule
+from deltarule.command import info, plan, predict, train
+from deltarule.command.console import CommandError
+from deltarule.command.targets import TASKS
+
+DATA_HELP = "CSV, TSV or Parquet with a header, or npz"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are `CommandError`: one line, no usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message} (see {self.prog} --help)")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace | None:
+    """Return the parsed words, or None where help or the version was asked for and printed.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        The words after ``deltarule``; None takes those of the process.
+
+    Returns
+    -------
+    argparse.Namespace or None
+        Its attribute ``run`` is the function of the command, taking the namespace.
+
+    Raises
+    ------
+    CommandError
+        The words are not a command.
+    """
+    try:
+        return _build().parse_args(argv)
+    except SystemExit:
+        return None
+
+
+def _build() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="deltarule",
+        description="Train and run multilayer perceptrons on the CPU.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=deltarule.__version__)
+    commands = parser.add_subparsers(required=True, metavar="{train,predict,info}")
+    _add_train(
+        commands.add_parser(
+            "train",
+            help="train a network on a table, or on the digits in the package",
+            description="Train on DATA, hold a part out, report on it, save the model and its "
+            "loss curves. Without DATA: the 8 x 8 handwritten digits in the package.",
+            allow_abbrev=False,
+        )
+    )
+    _add_predict(
+        commands.add_parser(
+            "predict",
+            help="predict the rows of a table with a saved model",
+            description="Print the predictions for the rows of DATA as CSV.",
+            allow_abbrev=False,
+        )
+    )
+    _add_info(
+        commands.add_parser(
+            "info",
+            help="show a saved model, or how the package runs here",
+            description="Show what MODEL is; without MODEL, how the package runs here.",
+            allow_abbrev=False,
+        )
+    )
+    return parser
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    digits, table = plan.DIGITS, plan.TABLE
+    parser.set_defaults(run=train.run)
+    add = parser.add_argument
+    add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
+    add("--target", metavar="NAME", help="the column to predict; all others are features")
+    add("--task", choices=TASKS, help="what the target holds (default: from its values)")
+    add(
+        "--hidden",
+        metavar="N[,N...]",
+        type=_hidden,
+        help="units of the hidden layers, or 'none' "
+        f"(default {_join(table.hidden)}; digits {_join(digits.hidden)})",
+    )
+    add(
+        "--activation",
+        metavar="NAME[,NAME...]",
+        default="relu",
+        help="of the hidden layers, one for all or one a layer (default relu)",
+    )
+    add(
+        "--output",
+        metavar="NAME",
+        help="output activation (default: softmax; sigmoid for two classes; identity for numbers)",
+    )
+    add("--loss", metavar="NAME", help="loss (default: the output's canonical one)")
+    add(
+        "--epochs",
+        metavar="N",
+        type=_whole(1),
+        help=f"default {table.epochs}; digits {digits.epochs}",
+    )
+    add(
+        "--batch-size",
+        metavar="N",
+        type=_batch_size,
+        help=f"samples a step, or 'full' (default {table.batch_size}; digits {digits.batch_size})",
+    )
+    add("--lr", metavar="RATE", type=float, help=f"default {table.lr}; digits {digits.lr}")
+    add("--momentum", metavar="M", type=float, default=0.9, help="default 0.9")
+    add("--nesterov", action="store_true", help="Nesterov's form of the momentum")
+    add("--weight-decay", metavar="D", type=float, default=0.0, help="default 0")
+    add("--seed", metavar="N", type=_whole(0), default=0, help="of every random number (default 0)")
+    add("--threads", metavar="N", type=_whole(1), help="never changes a result")
+    add("--dtype", choices=("float32", "float64"), default="float32", help="default float32")
+    add(
+        "--validation",
+        metavar="FRACTION",
+        type=_fraction,
+        default=0.2,
+        help="part of the rows held out, each class alike (default 0.2)",
+    )
+    add(
+        "--save",
+        metavar="PATH",
+        type=Path,
+        help="the model (default: named after DATA, .safetensors, in the current folder)",
+    )
+    curves = parser.add_mutually_exclusive_group()
+    curves.add_argument(
+        "--plot", metavar="PATH", type=Path, help="the loss curves (default: .png beside the model)"
+    )
+    curves.add_argument("--no-plot", action="store_true", help="draw no loss curves")
+    add("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=predict.run)
+    parser.add_argument("model", metavar="MODEL", type=Path, help="a file written by train")
+    parser.add_argument("data", metavar="DATA", type=Path, help=f"{DATA_HELP} with an array x")
+    parser.add_argument(
+        "--out", metavar="FILE.csv", type=Path, help="write the CSV here (default: stdout)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def _add_info(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=info.run)
+    parser.add_argument("model", metavar="MODEL", nargs="?", type=Path, help="a model file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def _join(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _whole(minimum: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number of at least {minimum}, got {text!r}"
+            )
+        return value
+
+    return convert
+
+
+def _hidden(text: str) -> tuple[int, ...]:
+    if text == "none":
+        return ()
+    try:
+        return tuple(map(_whole(1), text.split(",")))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"must be layer sizes such as 64 or 64,64, or 'none', got {text!r}"
+        ) from None
+
+
+def _batch_size(text: str) -> int | str:
+    return text if text == "full" else _whole(1)(text)
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, got {text!r}")
+    return value

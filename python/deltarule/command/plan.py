@@ -1,0 +1,115 @@
+"""The words of ``deltarule train``, completed with the defaults and checked before any work."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import deltarule as dr
+from deltarule.command.console import CommandError, package_errors, require
+from deltarule.command.destinations import check_destination
+
+MODEL_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What is used where the user says nothing."""
+
+    hidden: tuple[int, ...]
+    epochs: int
+    batch_size: int
+    lr: float
+
+
+DIGITS = Defaults(hidden=(128,), epochs=40, batch_size=16, lr=0.1)
+TABLE = Defaults(hidden=(64,), epochs=100, batch_size=32, lr=0.02)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes
+    ----------
+    data : Path or None
+        The file to train on; None for the digits.
+    save : Path
+        The model file.
+    plot : Path or None
+        The loss curves; None draws none.
+    hidden : tuple of int
+        The sizes of the hidden layers.
+    activation : str or list of str
+        Of the hidden layers, as `MLP` takes it.
+    epochs : int
+        At least 1.
+    batch_size : int or None
+        None is the full batch.
+    optimizer : SGD
+        The settings of the steps.
+    """
+
+    data: Path | None
+    save: Path
+    plot: Path | None
+    hidden: tuple[int, ...]
+    activation: str | list[str]
+    epochs: int
+    batch_size: int | None
+    optimizer: dr.SGD
+
+    @property
+    def source(self) -> str:
+        """What is trained on, for messages."""
+        return "digits" if self.data is None else str(self.data)
+
+
+def make_plan(arguments: argparse.Namespace) -> Plan:
+    """Return the plan of the parsed words.
+
+    Raises
+    ------
+    CommandError
+        A destination cannot be written, matplotlib is missing, or an option is out of range.
+    """
+    data: Path | None = arguments.data
+    if data is None and arguments.target is not None:
+        raise CommandError(f"--target {arguments.target}: needs DATA, the digits have their own")
+    defaults = DIGITS if data is None else TABLE
+    save, plot = _destinations(arguments, data)
+    batch_size = arguments.batch_size or defaults.batch_size
+    names = arguments.activation.split(",")
+    with package_errors():
+        optimizer = dr.SGD(
+            lr=defaults.lr if arguments.lr is None else arguments.lr,
+            momentum=arguments.momentum,
+            nesterov=arguments.nesterov,
+            weight_decay=arguments.weight_decay,
+        )
+    return Plan(
+        data=data,
+        save=save,
+        plot=plot,
+        hidden=defaults.hidden if arguments.hidden is None else arguments.hidden,
+        activation=names[0] if len(names) == 1 else names,
+        epochs=arguments.epochs or defaults.epochs,
+        batch_size=None if batch_size == "full" else batch_size,
+        optimizer=optimizer,
+    )
+
+
+def _destinations(arguments: argparse.Namespace, data: Path | None) -> tuple[Path, Path | None]:
+    save: Path = arguments.save or Path(("digits" if data is None else data.stem) + MODEL_SUFFIX)
+    inputs = [] if data is None else [data]
+    check_destination(save, "--save", inputs)
+    if arguments.no_plot:
+        return save, None
+    plot: Path = arguments.plot or save.with_name(save.name.removesuffix(MODEL_SUFFIX) + ".png")
+    check_destination(plot, "--plot", [save, *inputs])
+    backend = require("matplotlib.backend_bases", "drawing the curves (--no-plot draws none)")
+    formats = backend.FigureCanvasBase.get_supported_filetypes()
+    if plot.suffix[1:].lower() not in formats:
+        raise CommandError(f"--plot {plot}: unknown extension {plot.suffix!r}, use .png")
+    return save, plot

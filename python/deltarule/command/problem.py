@@ -1,0 +1,144 @@
+"""From samples to what the network takes: task, held-out part, statistics, network, targets."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import deltarule as dr
+from deltarule.command import tables, targets
+from deltarule.command.console import CommandError, package_errors
+from deltarule.command.pipeline import Standardization, TableModel
+from deltarule.command.plan import Plan
+
+FEWEST_ROWS = 10
+SIGMOID = ("sigmoid", "logistic")
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """The samples in the form the network takes.
+
+    Attributes
+    ----------
+    model : TableModel
+        With its network, not yet trained.
+    x, y : ndarray
+        The network's inputs and targets, all rows.
+    truth : ndarray of shape (n,)
+        Class indices, or numbers in the target's units.
+    training, held_out : ndarray of int64
+        Row numbers.
+    reason : str or None
+        Why the target is taken as classes or numbers, where that is a guess.
+    """
+
+    model: TableModel
+    x: NDArray[Any]
+    y: NDArray[Any]
+    truth: NDArray[Any]
+    training: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    reason: str | None
+
+
+def make_problem(arguments: argparse.Namespace, plan: Plan) -> Problem:
+    """Read the data of a plan and build its network.
+
+    Raises
+    ------
+    CommandError
+        The data are not fit to train on, or the network's options do not go together.
+    """
+    samples = _samples(arguments.target, plan)
+    n, d = samples.x.shape
+    if n < FEWEST_ROWS:
+        raise CommandError(f"{plan.source}: {n} rows, at least {FEWEST_ROWS} are needed")
+    where = f"{plan.source}: target {samples.target!r}"
+    task, reason = arguments.task, None
+    if task is None:
+        task, reason = targets.choose_task(samples.y)
+    classes, indices = None, None
+    truth: NDArray[Any]
+    if task == targets.CLASSIFICATION:
+        classes, indices = targets.encode_classes(samples.y, where)
+        truth = indices
+    else:
+        truth = targets.numbers(samples.y, where)
+    network = _network(arguments, plan, d, classes)
+    training, held_out = targets.split(n, arguments.validation, arguments.seed, indices)
+    x_map, y_map = Standardization.identity(d), Standardization.identity(1)
+    # The digits share one scale: their model takes what dr.load_digits returns as it is.
+    if plan.data is not None:
+        x_map = Standardization.fit(samples.x[training], plan.source)
+    # The other outputs have a range of their own, which the target must lie in as it is.
+    if classes is None and network.output == "identity":
+        y_map = Standardization.fit(truth[training, None].astype(np.float64), where)
+    model = TableModel(network, samples.features, x_map, samples.target, classes, y_map)
+    x, y = model.inputs(samples.x), _encode(model, truth)
+    with package_errors():  # are the targets in the loss's domain?
+        network.evaluate(x, y, threads=arguments.threads)
+    return Problem(model, x, y, truth, training, held_out, reason)
+
+
+def _samples(target: str | None, plan: Plan) -> tables.Samples:
+    if plan.data is not None:
+        return tables.read_samples(plan.data, target)
+    images, labels = dr.load_digits()
+    return tables.Samples(None, images.astype(np.float64), "digit", labels.tolist())
+
+
+def _network(
+    arguments: argparse.Namespace, plan: Plan, d: int, classes: tuple[tables.Label, ...] | None
+) -> dr.MLP:
+    output, outputs = _output(arguments.output, classes)
+    with package_errors():
+        network = dr.MLP(
+            [d, *plan.hidden, outputs],
+            hidden=plan.activation,
+            output=output,
+            loss=arguments.loss,
+            dtype=arguments.dtype,
+            seed=arguments.seed,
+        )
+    if outputs == 1 and network.loss == "cross_entropy":
+        raise CommandError(
+            "--loss cross_entropy: needs an output a class (--output softmax); for one output "
+            "take binary_cross_entropy"
+        )
+    return network
+
+
+def _output(name: str | None, classes: tuple[tables.Label, ...] | None) -> tuple[str, int]:
+    """Return the output activation and the number of outputs."""
+    if classes is None:
+        if name == "softmax":
+            raise CommandError("--output softmax: is for classes, the target holds numbers")
+        return name or "identity", 1
+    if name is None:
+        name = "sigmoid" if len(classes) == 2 else "softmax"
+    if name == "softmax":
+        return name, len(classes)
+    if name in SIGMOID and len(classes) == 2:
+        return name, 1
+    raise CommandError(
+        f"--output {name}: {len(classes)} classes need softmax"
+        + (" or sigmoid" if len(classes) == 2 else "")
+    )
+
+
+def _encode(model: TableModel, truth: NDArray[Any]) -> NDArray[Any]:
+    """Return the targets as the network's loss takes them."""
+    network = model.network
+    if model.classes is None:
+        return model.y.apply(truth[:, None])[:, 0].astype(network.dtype)
+    if network.loss == "cross_entropy":
+        return truth
+    if network.sizes[-1] == 1:
+        return truth.astype(network.dtype)
+    one_hot: NDArray[Any] = np.eye(network.sizes[-1], dtype=network.dtype)[truth]
+    return one_hot

@@ -1,0 +1,162 @@
+"""``deltarule train``: a table, a network, its held-out part, a model file and its curves."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import deltarule as dr
+from deltarule.command import targets
+from deltarule.command.console import CommandError, EpochLine, print_json
+from deltarule.command.plan import Plan, make_plan
+from deltarule.command.problem import Problem, make_problem
+from deltarule.files import write_atomically
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, report and save; return the exit status.
+
+    Raises
+    ------
+    CommandError
+        As `make_plan` and `make_problem`; with status 1 where the training diverges.
+    """
+    start = time.perf_counter()
+    plan = make_plan(arguments)
+    problem = make_problem(arguments, plan)
+    if not arguments.json:
+        _print_problem(plan, problem)
+    with EpochLine.choose(arguments.json) as line:
+        history = _fit(plan, problem, arguments.threads, line)
+    score = _score(problem)
+    curves = None if plan.plot is None else _draw(history, plan.plot)
+    problem.model.save(plan.save)
+    if plan.plot is not None and curves is not None:
+        write_atomically(plan.plot, curves)
+    if arguments.json:
+        seconds = time.perf_counter() - start
+        print_json(_report(arguments, plan, problem, history, score, seconds))
+    else:
+        _print_result(plan, score)
+    return 0
+
+
+def _fit(plan: Plan, problem: Problem, threads: int | None, line: EpochLine) -> dr.History:
+    x, y, training, held_out = problem.x, problem.y, problem.training, problem.held_out
+    try:
+        return problem.model.network.fit(
+            x[training],
+            y[training],
+            epochs=plan.epochs,
+            batch_size=plan.batch_size,
+            optimizer=plan.optimizer,
+            validation_data=(x[held_out], y[held_out]) if len(held_out) else None,
+            callbacks=[line],
+            threads=threads,
+        )
+    except dr.DivergenceError as error:
+        lr = plan.optimizer.lr
+        raise CommandError(
+            f"the training diverged in epoch {error.epoch}, step {error.step}: try a lower --lr "
+            f"than {lr:g}, as {lr / 10:g}",
+            status=1,
+        ) from None
+
+
+def _score(problem: Problem) -> dict[str, Any] | None:
+    """Return the held-out part's figures, or None where nothing is held out."""
+    rows = problem.held_out
+    if len(rows) == 0:
+        return None
+    model, x, truth = problem.model, problem.x[rows], problem.truth[rows]
+    score: dict[str, Any] = {
+        "rows": len(rows),
+        "loss": model.network.evaluate(x, problem.y[rows]),
+    }
+    if model.classes is not None:
+        correct = int((model.predict_classes(x)[0] == truth).sum())
+        return score | {"correct": correct, "accuracy": correct / len(rows)}
+    residual = model.predict_numbers(x) - truth
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    return score | {
+        "rmse": float(np.sqrt((residual**2).mean())),
+        "r2": 1 - float((residual**2).sum()) / spread if spread > 0 else None,
+    }
+
+
+def _draw(history: dr.History, path: Path) -> bytes:
+    """Return the loss curves as an image file, so that a failure comes before any file."""
+    buffer = io.BytesIO()
+    figure: Any = history.plot().figure
+    figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=150)
+    return buffer.getvalue()
+
+
+def _print_problem(plan: Plan, problem: Problem) -> None:
+    model, network = problem.model, problem.model.network
+    n, d = problem.x.shape
+    what = "numbers" if model.classes is None else f"{len(model.classes)} classes"
+    if problem.reason is not None and plan.data is not None:
+        other = targets.REGRESSION if model.classes is not None else targets.CLASSIFICATION
+        what += f" ({problem.reason}; --task {other} overrides)"
+    print(f"{plan.source}: {n} rows, {d} features, target {model.target}: {what}")
+    print(f"{len(problem.training)} rows to train on, {len(problem.held_out)} held out")
+    sizes = "-".join(map(str, network.sizes))
+    words = ", ".join(dict.fromkeys((*network.hidden, network.output, network.loss)))
+    print(f"network {sizes}: {words}, {network.n_parameters} parameters", flush=True)
+
+
+def _print_result(plan: Plan, score: dict[str, Any] | None) -> None:
+    if score is None:
+        print("no rows held out, no figure to report")
+    elif "accuracy" in score:
+        print(f"held-out accuracy {score['accuracy']:.4f} ({score['correct']} of {score['rows']})")
+    else:
+        r2 = "undefined" if score["r2"] is None else f"{score['r2']:.4f}"
+        print(f"held-out RMSE {score['rmse']:.4g} (in the target's units), R2 {r2}")
+    print(f"model   {plan.save}")
+    if plan.plot is not None:
+        print(f"curves  {plan.plot}")
+
+
+def _report(
+    arguments: argparse.Namespace,
+    plan: Plan,
+    problem: Problem,
+    history: dr.History,
+    score: dict[str, Any] | None,
+    seconds: float,
+) -> dict[str, Any]:
+    model, network, optimizer = problem.model, problem.model.network, plan.optimizer
+    return {
+        "data": plan.source,
+        "rows": len(problem.x),
+        "features": None if model.features is None else list(model.features),
+        "target": model.target,
+        "task": targets.REGRESSION if model.classes is None else targets.CLASSIFICATION,
+        "classes": None if model.classes is None else list(model.classes),
+        "training_rows": len(problem.training),
+        "held_out": score,
+        "sizes": list(network.sizes),
+        "hidden": list(network.hidden),
+        "output": network.output,
+        "loss": network.loss,
+        "dtype": str(network.dtype),
+        "parameters": network.n_parameters,
+        "epochs": plan.epochs,
+        "batch_size": plan.batch_size,
+        "lr": optimizer.lr,
+        "momentum": optimizer.momentum,
+        "nesterov": optimizer.nesterov,
+        "weight_decay": optimizer.weight_decay,
+        "seed": arguments.seed,
+        "history": history.to_dict(),
+        "model": str(plan.save),
+        "plot": None if plan.plot is None else str(plan.plot),
+        "seconds": seconds,
+    }

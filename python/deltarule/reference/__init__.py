@@ -1,0 +1,110 @@
+"""Forward propagation, backpropagation and gradient descent in plain NumPy.
+
+The algorithm as the lecture notes write it, against which the compiled network is checked. Layers
+are l = 1..L with n_l units, a batch is n samples, one a row, and K = n_L:
+
+- ``W[l]`` (n_l, n_{l-1}), ``b[l]`` (n_l,): parameters, ``weights[l-1]`` and ``biases[l-1]``;
+- ``z[l] = W[l] a[l-1] + b[l]`` (n, n_l): pre-activation, ``forward.z[l-1]``;
+- ``a[l] = g(z[l])`` (n, n_l): activation, a[0] = x, ``forward.a[l]``; ``y_hat = O(z[L]) = a[L]``;
+- ``delta[l] = dL/dz[l]`` (n, n_l): ``backward.delta[l-1]``;
+- ``theta`` (D,): every W[l], row by row, then every b[l].
+
+``y`` is (n, K), or (n,) when K = 1; for cross_entropy (n,) integer class indices or (n, K) rows
+that sum to 1. ``sample_weight`` w is (n,), by default 1. All is computed in the dtype of the
+parameters, to which x, y and w are converted (float32 stays float32; integers become float64).
+
+Sources: notes 000 (CS229, additional notes on backpropagation: the three-step recipe), 001
+(backpropagation with M layers of sigmoids: theta in R^D), 002 (introductory machine learning: ReLU
+with 1(h > 0), p - 1(y = k)), 003 (feedforward neural networks: the three algorithms, their a and h
+here z and a) and 004 (slides on the backward pass: the recursion; its cross entropy lacks a minus).
+
+The modules, each on those before it: `functions` (types, stable forms), `activations` and `losses`
+(the tables), `network` (the words), `propagation` (loss and gradient), `training` (update,
+descents), `parameters` (first values, theta).
+"""
+
+from __future__ import annotations
+
+from deltarule.reference.activations import (
+    ACTIVATIONS,
+    OUTPUTS,
+    Activation,
+    Output,
+)
+from deltarule.reference.functions import (
+    F1,
+    F2,
+    F3,
+    Array,
+    Arrays,
+)
+from deltarule.reference.losses import (
+    LOSSES,
+    PAIRS,
+    Loss,
+    Pair,
+)
+from deltarule.reference.network import (
+    Network,
+)
+from deltarule.reference.parameters import (
+    INITIALIZERS,
+    Initializer,
+    initialize,
+    theta,
+    unflatten,
+)
+from deltarule.reference.propagation import (
+    Backward,
+    Forward,
+    back_propagation,
+    forward_propagation,
+    loss_value,
+    output_delta,
+    sample_losses,
+    value_and_grad,
+)
+from deltarule.reference.training import (
+    Descent,
+    Velocity,
+    gradient_descent,
+    sgd_update,
+    shuffle,
+    stochastic_gradient_descent,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "F1",
+    "F2",
+    "F3",
+    "INITIALIZERS",
+    "LOSSES",
+    "OUTPUTS",
+    "PAIRS",
+    "Activation",
+    "Array",
+    "Arrays",
+    "Backward",
+    "Descent",
+    "Forward",
+    "Initializer",
+    "Loss",
+    "Network",
+    "Output",
+    "Pair",
+    "Velocity",
+    "back_propagation",
+    "forward_propagation",
+    "gradient_descent",
+    "initialize",
+    "loss_value",
+    "output_delta",
+    "sample_losses",
+    "sgd_update",
+    "shuffle",
+    "stochastic_gradient_descent",
+    "theta",
+    "unflatten",
+    "value_and_grad",
+]

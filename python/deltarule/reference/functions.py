@@ -1,0 +1,55 @@
+"""Types of the arrays, and the functions that activations and losses share, in stable forms.
+
+No exponential of a large positive number, no logarithm of a rounded difference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+Arrays: TypeAlias = Sequence[Array]
+F1: TypeAlias = Callable[[Array], Array]
+F2: TypeAlias = Callable[[Array, Array], Array]
+F3: TypeAlias = Callable[[Array, Array, Array], Array]
+
+
+def softplus(z: Array) -> Array:
+    """log(1 + e^z)."""
+    value: Array = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+    return value
+
+
+def sigmoid(z: Array) -> Array:
+    """1 / (1 + e^-z); sigmoid(-z) is 1 - sigmoid(z) without the cancellation."""
+    e: Array = np.exp(-np.abs(z))
+    value: Array = np.where(z >= 0, 1, e) / (1 + e)
+    return value
+
+
+def softmax(z: Array) -> Array:
+    """p_j = e^z_j / sum_i e^z_i, row by row."""
+    e: Array = np.exp(z - z.max(axis=1, keepdims=True))
+    total: Array = e.sum(axis=1, keepdims=True)
+    return e / total
+
+
+def log_softmax(z: Array) -> Array:
+    """log p_j = z_j - log sum_i e^z_i."""
+    z = z - z.max(axis=1, keepdims=True)
+    log_sum: Array = np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return z - log_sum
+
+
+def log_one_minus_softmax(z: Array) -> Array:
+    """log(1 - p_j); for a p_j above 1/2, from the sum of the other exponentials."""
+    log_p = log_softmax(z)
+    others = log_p.copy()
+    others[np.arange(len(z)), log_p.argmax(axis=1)] = np.finfo(z.dtype).min
+    log_q: Array = np.logaddexp.reduce(others, axis=1, keepdims=True)
+    return np.where(log_p > -math.log(2), log_q, np.log1p(-np.minimum(np.exp(log_p), 0.5)))

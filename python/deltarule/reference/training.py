@@ -1,0 +1,131 @@
+"""The update, and the two descents that repeat it (notes 003, 004)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deltarule.reference.functions import Array, Arrays
+from deltarule.reference.network import Network
+from deltarule.reference.propagation import Backward, value_and_grad
+
+Velocity: TypeAlias = tuple[list[Array], list[Array]]
+
+
+def sgd_update(
+    weights: Arrays,
+    biases: Arrays,
+    grads: Backward,
+    velocity: Velocity | None,
+    *,
+    lr: float,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+) -> tuple[list[Array], list[Array], Velocity]:
+    """v <- momentum v - lr g, then theta <- theta + v, or with Nesterov theta + momentum v - lr g.
+
+    g is dL/dtheta, for the weights plus weight_decay W; ``velocity`` None is 0. Momentum 0 is
+    theta <- theta - lr g (notes 003, 004). Returns new weights, biases and velocity.
+    """
+    lr, momentum, weight_decay = float(lr), float(momentum), float(weight_decay)  # no numpy.float64
+    old, g, L = [*weights, *biases], [*grads.weights, *grads.biases], len(weights)
+    g[:L] = [g_k + weight_decay * W for g_k, W in zip(g, weights, strict=False)]
+    v = [*velocity[0], *velocity[1]] if velocity else [np.zeros_like(p) for p in old]
+    v = [momentum * v_k - lr * g_k for v_k, g_k in zip(v, g, strict=True)]
+    step = [momentum * v_k - lr * g_k for v_k, g_k in zip(v, g, strict=True)] if nesterov else v
+    new: list[Array] = [p + s for p, s in zip(old, step, strict=True)]
+    return new[:L], new[L:], (v[:L], v[L:])
+
+
+class Descent(NamedTuple):
+    """The last weights and biases, and the loss of every iteration, or epoch."""
+
+    weights: list[Array]
+    biases: list[Array]
+    losses: list[float]
+
+
+def gradient_descent(
+    weights: Arrays,
+    biases: Arrays,
+    x: ArrayLike,
+    y: ArrayLike,
+    network: Network,
+    *,
+    lr: float,
+    max_iterations: int = 1000,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+) -> Descent:
+    """theta_{t+1} <- theta_t - lr dL/dtheta_t over all samples (note 003); losses[t] is L(theta_t).
+
+    Examples
+    --------
+    >>> W, b, x = [np.zeros((1, 1))], [np.zeros(1)], [[1.0], [2.0]]
+    >>> descent = gradient_descent(W, b, x, [3.0, 5.0], Network(), lr=0.2)
+    >>> descent.weights[0].round(3), descent.biases[0].round(3)  # y = 2 x + 1
+    (array([[2.]]), array([1.]))
+    """
+    losses: list[float] = []
+    velocity: Velocity | None = None
+    update = partial(
+        sgd_update, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
+    )
+    for _ in range(max_iterations):
+        loss, grads = value_and_grad(weights, biases, x, y, network, sample_weight)
+        weights, biases, velocity = update(weights, biases, grads, velocity)
+        losses.append(loss)
+    return Descent(list(weights), list(biases), losses)
+
+
+def shuffle(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+    """The order in which an epoch takes its n samples."""
+    return rng.permutation(n)
+
+
+def stochastic_gradient_descent(
+    weights: Arrays,
+    biases: Arrays,
+    x: ArrayLike,
+    y: ArrayLike,
+    network: Network,
+    *,
+    lr: float,
+    epochs: int,
+    batch_size: int | None,
+    rng: np.random.Generator | None = None,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+) -> Descent:
+    """An update per batch of ``batch_size`` samples (None: all), in `shuffle`'s order every epoch.
+
+    Without ``rng``, in the order of the rows. losses[e] is the reduction over the samples of epoch
+    e, each taken before its batch's update (note 004). A batch whose weights are all 0 adds a
+    gradient of 0: its update is what momentum and weight decay make of that.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    w = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight)
+    is_mean, w_sum = network.reduction == "mean", w.sum()
+    losses: list[float] = []
+    velocity: Velocity | None = None
+    update = partial(
+        sgd_update, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
+    )
+    for _ in range(epochs):
+        order = np.arange(len(x)) if rng is None else shuffle(rng, len(x))
+        total = 0.0
+        for start in range(0, len(x), batch_size or len(x)):
+            batch = order[start:][:batch_size]
+            loss, grads = value_and_grad(weights, biases, x[batch], y[batch], network, w[batch])
+            weights, biases, velocity = update(weights, biases, grads, velocity)
+            total += loss * (w[batch].sum() if is_mean else 1)
+        losses.append(float(total / w_sum if is_mean and w_sum else total))
+    return Descent(list(weights), list(biases), losses)

@@ -1,0 +1,188 @@
+"""The one list of networks, shapes and tolerances that drives the tests of the core."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import deltarule as dr
+from deltarule import reference, words
+
+Array = NDArray[Any]
+
+HIDDEN = words.ACTIVATIONS
+PAIRS = [
+    (output, loss)
+    for output, loss in itertools.product(words.OUTPUTS, words.LOSSES)
+    if output in words._DOMAINS.get(loss, words.OUTPUTS)
+]
+DTYPES = ("float64", "float32")
+THREADS = (1, 2, 3)
+MANY_THREADS = (1, 2, 3, 4, 7, 8)
+ISAS = tuple(dr._load.core.isas())
+
+# Widths around the lanes (16 float32, 8 float64) and a prime; batches around the 64-row chains.
+WIDTHS = (1, 7, 8, 9, 15, 16, 17, 31, 33, 101)
+BATCHES = (1, 2, 3, 15, 16, 17, 63, 64, 65, 127, 130)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and one batch."""
+
+    sizes: tuple[int, ...]
+    hidden: str
+    output: str
+    loss: str
+    dtype: str
+    batch: int
+    reduction: str = "mean"
+    weighted: bool = False
+    class_indices: bool = False
+
+    def __str__(self) -> str:
+        """Return the test's identifier."""
+        sizes = "-".join(map(str, self.sizes))
+        return f"{sizes}x{self.batch}-{self.hidden}-{self.output}-{self.loss}-{self.dtype}"
+
+    @property
+    def seed(self) -> list[int]:
+        return [*self.sizes, self.batch, len(self.loss), len(self.hidden)]
+
+    def network(self) -> dr.MLP:
+        """Return the network, its biases not 0."""
+        net = dr.MLP(
+            self.sizes,
+            hidden=self.hidden,
+            output=self.output,
+            loss=self.loss,
+            reduction=self.reduction,
+            dtype=self.dtype,
+            init="torch",
+            seed=np.random.default_rng(self.seed),
+        )
+        return net
+
+    def data(self) -> tuple[Array, Array, Array | None]:
+        """Return x, y and weights (or None)."""
+        rng = np.random.default_rng(self.seed)
+        n_in, n_out = self.sizes[0], self.sizes[-1]
+        x = rng.standard_normal((self.batch, n_in)).astype(self.dtype)
+        y: Array
+        if self.loss == "cross_entropy" and self.class_indices:
+            y = rng.integers(0, n_out, self.batch)
+        else:
+            y = rng.random((self.batch, n_out))
+            if self.loss == "cross_entropy":
+                y /= y.sum(axis=1, keepdims=True)
+            y = y.astype(self.dtype)
+        weight = rng.random(self.batch) + 0.5 if self.weighted else None
+        return x, y, weight
+
+    def reference(self) -> reference.Network:
+        """Return the same network in the reference's words."""
+        return reference.Network(
+            hidden=self.hidden, output=self.output, loss=self.loss, reduction=self.reduction
+        )
+
+    @property
+    def tolerance(self) -> float:
+        """c K eps: the error of a tensor relative to the magnitude of its terms.
+
+        A path from an input to a gradient is rounded K = sum of fan-ins + fan-outs + rows times,
+        each by at most eps / 2 of the sum of the magnitudes so far. c = 8 covers the functions' own
+        few ulps a layer, and the updates of five steps.
+        """
+        path = 2 * sum(self.sizes) + self.batch
+        bound = 8 * path * float(np.finfo(self.dtype).eps)
+        return bound if self.dtype == "float32" else min(bound, 1e-12)
+
+
+def _grid() -> list[Case]:
+    """Every hidden x output x loss x dtype once, walking through shapes, batches and options."""
+    shapes = itertools.cycle(
+        [
+            (a, b, c)
+            for a, b, c in zip(
+                WIDTHS, WIDTHS[3:] + WIDTHS[:3], WIDTHS[5:] + WIDTHS[:5], strict=True
+            )
+        ]
+        + [(33, 10), (64, 9, 31, 4), (101, 1), (8, 101, 2), (300, 33, 7)]
+    )
+    batches = itertools.cycle(BATCHES)
+    options = itertools.cycle(itertools.product(("mean", "sum"), (False, True), (True, False)))
+    cases = []
+    for (output, loss), hidden, dtype in itertools.product(PAIRS, HIDDEN, DTYPES):
+        reduction, weighted, indices = next(options)
+        words_of_it = (hidden, output, loss, dtype)
+        sizes = next(shapes)
+        if (output, loss) == ("softmax", "binary_cross_entropy") and sizes[-1] == 1:
+            sizes = (*sizes[:-1], 2)  # a softmax of one output is 1, whose complement has no log
+        cases.append(Case(sizes, *words_of_it, next(batches), reduction, weighted, indices))
+    return cases
+
+
+def _shapes() -> list[Case]:
+    """Every width as input, hidden layer and output, with every batch, on two kinds of network."""
+    cases = []
+    for i, (width, batch) in enumerate(itertools.product(WIDTHS, BATCHES)):
+        other = WIDTHS[i % len(WIDTHS)]
+        sizes = [(width, other), (other, width, 3), (5, other, width)][i % 3]
+        dtype = DTYPES[i % 2]
+        cases.append(Case(sizes, "tanh", "identity", "squared_error", dtype, batch))
+        cases.append(Case(sizes, "relu", "softmax", "cross_entropy", dtype, batch))
+    return cases
+
+
+# Beyond one block of fan-in (256), one super-block of rows (1024) and one chunk of rows.
+LARGE = [
+    Case((513, 40, 3), "relu", "softmax", "cross_entropy", "float32", 1100),
+    Case((20, 600, 300, 2), "tanh", "identity", "squared_error", "float64", 65),
+    Case((3, 9, 2), "sigmoid", "sigmoid", "binary_cross_entropy", "float32", 2500),
+    Case((12, 1100, 5), "relu", "identity", "huber", "float32", 2100),
+]
+GRID = _grid()
+SHAPES = _shapes()
+ALL = [*GRID, *SHAPES, *LARGE]
+
+
+def parameters64(net: dr.MLP) -> tuple[list[Array], list[Array]]:
+    """Return the network's weights and biases in float64, for the reference."""
+    return [w.astype(np.float64) for w in net.weights], [b.astype(np.float64) for b in net.biases]
+
+
+def gradient_magnitudes(
+    case: Case, weights: list[Array], forward: reference.Forward, backward: reference.Backward
+) -> list[float]:
+    """Return, a layer, the largest sum over the samples of the magnitudes that make up dL/dW.
+
+    Rounding is relative to the terms of a sum, not to the sum: where the terms of z or of delta
+    cancel, their own magnitudes count. float64 needs none of this to stay within 1e-12.
+    """
+    if case.dtype == "float64":
+        return [float(np.abs(g).max(initial=0.0)) for g in backward.weights]
+    a, delta = [np.abs(v) for v in forward.a], [np.abs(v) for v in backward.delta]
+    per_sample = 1.0 if case.reduction == "sum" else 2.0 / case.batch  # weights are in [0.5, 1.5]
+    delta[-1] = delta[-1] + per_sample * (1 + np.abs(forward.y_hat))
+    for i, w in reversed(list(enumerate(weights[1:]))):
+        delta[i] = delta[i] + delta[i + 1] @ np.abs(w)
+        a[i + 1] = a[i + 1] + a[i] @ np.abs(weights[i]).T
+    return [float((d.T @ m).max()) for d, m in zip(delta, a, strict=False)]
+
+
+def assert_close(
+    got: Array, want: Array, tolerance: float, name: str, scale: float | None = None
+) -> None:
+    """Fail, naming the tensor, where an entry is off by more than tolerance x scale.
+
+    scale is the largest entry where none is given.
+    """
+    assert got.shape == want.shape, name
+    assert np.isfinite(got).all(), f"{name} is not finite"
+    scale = float(np.abs(want).max(initial=0.0)) if scale is None else scale
+    error = float(np.abs(got.astype(np.float64) - want).max(initial=0.0))
+    assert error <= tolerance * scale, f"{name}: error {error:.3g}, scale {scale:.3g}"

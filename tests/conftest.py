@@ -1,0 +1,57 @@
+"""Fixtures: teams on small work, and one instruction set at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import deltarule as dr
+from deltarule._load import core
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the long versions too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "full: the long version of a test; runs with --full")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--full"):
+        skip = pytest.mark.skip(reason="long; runs with --full")
+        for item in items:
+            if "full" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture
+def small_work_in_teams() -> Iterator[None]:
+    """Let the smallest work run on as many threads as asked for."""
+    core.set_work_per_thread(1e-3)
+    yield
+    core.set_work_per_thread(0.0)
+
+
+@pytest.fixture
+def keep_isa() -> Iterator[None]:
+    """Go back to the instruction set in use before the test."""
+    before = dr.get_isa()
+    yield
+    dr.set_isa(before)
+
+
+@pytest.fixture(scope="session")
+def mnist() -> tuple[np.ndarray, np.ndarray]:
+    """Return 10 000 MNIST images (n, 784) in [0, 1] and labels, where the shared data are."""
+    path = SHARED_DATA / "mnist10k.npz"
+    if not path.exists():
+        pytest.skip("the shared data (mnist10k.npz) are not beside this checkout")
+    with np.load(path) as data:
+        images = data["images"].reshape(-1, 784).astype(np.float32) / 255
+        return images, data["labels"].astype(np.int64)

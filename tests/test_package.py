@@ -1,0 +1,81 @@
+"""The package as it is installed: stubs, docstrings, exported names, versions, size, real data."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import deltarule as dr
+from deltarule._load import core
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = [
+    name
+    for _, name, _ in pkgutil.walk_packages(dr.__path__, "deltarule.")
+    if not name.endswith(("_core", "__main__"))
+]
+
+
+@pytest.mark.parametrize("name", ["deltarule", *MODULES])
+def test_docstring_examples(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+def test_public_names_have_docstrings_with_examples() -> None:
+    public = [getattr(dr, name) for name in dr.__all__ if name != "__version__"]
+    methods = [
+        f for _, f in inspect.getmembers(dr.MLP, inspect.isfunction) if not f.__name__[0] == "_"
+    ]
+    assert len(methods) >= 8
+    for thing in [*public, *methods]:
+        assert inspect.getdoc(thing), thing
+    for thing in [dr.MLP, dr.SGD, dr.History, dr.load, dr.set_num_threads, *methods]:
+        assert "Examples" in str(inspect.getdoc(thing)), thing
+
+
+def test_stub_says_what_the_core_has() -> None:
+    allowlist = Path(__file__).with_name("stubtest_allowlist.txt")
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "deltarule._core", "--allowlist", allowlist],
+        capture_output=True, text=True, timeout=300, cwd=ROOT / "tests",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_versions_agree() -> None:
+    assert dr.__version__ == core.__version__
+    assert f'version = "{dr.__version__}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_command_and_the_data_are_in_the_package() -> None:
+    package = Path(str(dr.__file__)).parent
+    assert (package / "py.typed").exists()
+    assert (package / "_core.pyi").exists()
+    assert sum(f.stat().st_size for f in package.rglob("*") if f.suffix != ".pyc") < 4e6
+
+
+def test_digits_are_learned() -> None:
+    x, y = dr.load_digits()
+    order = np.random.default_rng(0).permutation(len(x))
+    train, test = order[:1437], order[1437:]
+    net = dr.MLP([64, 32, 10], output="softmax", seed=0)
+    net.fit(x[train], y[train], epochs=30, optimizer=dr.SGD(lr=0.1, momentum=0.9))
+    assert (net.predict(x[test]).argmax(axis=1) == y[test]).mean() > 0.95
+
+
+def test_mnist_is_learned(mnist: tuple[np.ndarray, np.ndarray]) -> None:
+    """784-128-10, plain SGD: scikit-learn reaches 0.954 in 20 epochs."""
+    x, y = mnist
+    net = dr.MLP([784, 128, 10], output="softmax", seed=0)
+    net.fit(x[:8000], y[:8000], epochs=20, batch_size=32, optimizer=dr.SGD(lr=0.1))
+    accuracy = (net.predict(x[8000:]).argmax(axis=1) == y[8000:]).mean()
+    assert accuracy >= 0.945

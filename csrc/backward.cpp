@@ -37,7 +37,8 @@ void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const 
   InputRows<T> P = layer.narrow ? deltas : below;
   P.data += tile.first;
   const InputRows<T> Q = layer.narrow ? below : deltas;
-  const int64_t columns = layer.narrow ? layer.n_in : padded<T>(layer.n_out);
+  const bool exact = layer.narrow && tile.l == 1;  // the user's x has no padding to read
+  const int64_t columns = exact ? layer.n_in : padded<T>(layer.columns());
   kernels<T>().weight_gradient(rows, tile.last - tile.first, columns, P, Q, G, ldg);
 }
 

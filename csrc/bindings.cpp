@@ -116,11 +116,11 @@ template <class T>
 TrainingResult train(Network<T>& network, const py::array& x, const py::array& y,
                      const std::optional<py::array>& weight, const std::optional<py::array>& order,
                      int64_t epochs, int64_t batch_size, const Sgd& sgd,
-                     const std::optional<py::tuple>& validation, int threads) {
+                     const std::optional<py::tuple>& validation, int threads, double seconds) {
   require(batch_size > 0, "batch_size", "below 1");
   require(epochs >= 0, "epochs", "below 0");
   TrainingRun<T> settings{batch_of(network, x, y, weight), nullptr, epochs, batch_size, sgd, nullptr,
-                          threads, nullptr};
+                          threads, seconds, nullptr};
   if (order) {
     require_shape<int64_t>(*order, "order", {epochs, settings.data.rows});
     settings.order = readable<int64_t>(*order);
@@ -228,7 +228,7 @@ void bind_network(py::module_& module, const char* name) {
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("sgd"), py::arg("threads"))
       .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
            py::arg("epochs"), py::arg("batch_size"), py::arg("sgd"), py::arg("validation"),
-           py::arg("threads"));
+           py::arg("threads"), py::arg("seconds"));
 }
 
 template <class T>

@@ -67,7 +67,7 @@ T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRow
 template <class T>
 void predict(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
              T* scratch, T* y_hat, int64_t ldy) {
-  const T* z = last_z(architecture, theta, x, rows, scratch);
+  T* z = last_z(architecture, theta, x, rows, scratch);
   const int64_t n = architecture.n_outputs();
   kernels<T>().output(architecture.output, rows, n, z, row_stride<T>(n), y_hat, ldy);
 }

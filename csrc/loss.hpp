@@ -18,9 +18,9 @@ inline double reduction_scale(const Architecture& architecture, double total) {
 }
 
 // Rows [first, last) of the chunk after forward(): row_loss (unweighted) and delta[L], scaled.
-// Returns whether every row's loss is finite.
+// Returns the largest loss; NaN counts as infinite.
 template <class T>
-bool loss_and_delta(const Architecture& architecture, const Batch<T>& chunk, int64_t first, int64_t last,
+double loss_and_delta(const Architecture& architecture, const Batch<T>& chunk, int64_t first, int64_t last,
                     double scale, Activations<T>& state, double* row_loss);
 
 // sum_r weight_r row_loss_r in the order of the contract: chains of kRowBlock rows from 0, summed in order

@@ -32,13 +32,14 @@ struct TrainingRun {
   Sgd sgd;
   const Batch<T>* validation;  // or null
   int threads;
+  double seconds;  // no epoch begins after that time
   Interrupt interrupt;
 };
 
 struct TrainingResult {
   enum class Status { finished, interrupted, diverged };
   Status status = Status::finished;
-  int64_t step = 0;  // steps done in the epoch after the last complete one
+  int64_t step = 0;  // whole steps before the end in the epoch after the last complete one
   // One entry a complete epoch; losses as the reduction says, over the epoch's samples.
   std::vector<double> loss, validation_loss, seconds;
 };
@@ -67,13 +68,14 @@ class Network {
   void predict(InputRows<T> x, int64_t rows, T* y_hat, int threads) const;
   double evaluate(const Batch<T>& batch, int threads) const;
   double value_and_gradient(const Batch<T>& batch, T* gradient, int threads);
-  // Returns the loss before the update; where it is not finite nothing is updated.
+  // Returns the loss before the update; where it is not finite nothing is updated. Throws
+  // std::overflow_error, the network as it was, where the update would not be.
   double train_step(const Batch<T>& batch, const Sgd& sgd, int threads);
   // Where an epoch diverges, the parameters are those of the last finite epoch.
   TrainingResult train(const TrainingRun<T>& run);
 
  private:
-  enum class StepEnd { complete, interrupted, diverged };
+  enum class StepEnd { complete, interrupted, diverged, wary };
   struct Shared;    // what a team shares while it trains
   struct Run;       // one call of train
   class Reading;    // many readers or one writer; neither waits
@@ -84,7 +86,7 @@ class Network {
 
   template <class Epilogue>
   StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, Epilogue epilogue);
-  bool row_phase(const Member& team, const Batch<T>& chunk, double scale, double* row_loss);
+  double row_phase(const Member& team, const Batch<T>& chunk, double scale, double* row_loss);
   template <class Epilogue>
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
                        Epilogue epilogue);

@@ -1,6 +1,8 @@
 // Training: the two phases of a step, the gradient, and whole epochs.
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <stdexcept>
 #include <utility>
 
 #include "backward.hpp"
@@ -15,15 +17,49 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
+// A step whose row losses (times a rate above 1) stay below this cannot overflow parameters of usual size.
+constexpr double kSafeLoss = 1e12;
 
 }  // namespace
+
+// Parameters and velocity as they were, to fall back on.
+template <class T>
+class Snapshot {
+ public:
+  Snapshot(Parameters<T>& theta, Buffer<T>& velocity)
+      : theta_(theta),
+        velocity_(velocity),
+        kept_(make_buffer<T>(theta.storage() * (velocity ? 2 : 1))) {
+    take();
+  }
+  bool current_is_finite() const {
+    constexpr T limit = std::numeric_limits<T>::max();
+    return kernels<T>().first_outside(theta_.storage(), theta_.values(), -limit, limit) < 0;
+  }
+  void take() {
+    std::copy_n(theta_.values(), theta_.storage(), kept_.get());
+    if (velocity_) std::copy_n(velocity_.get(), theta_.storage(), kept_.get() + theta_.storage());
+  }
+  void restore() {
+    std::copy_n(kept_.get(), theta_.storage(), theta_.values());
+    if (velocity_) std::copy_n(kept_.get() + theta_.storage(), theta_.storage(), velocity_.get());
+    theta_.refresh_copies();
+  }
+
+ private:
+  Parameters<T>& theta_;
+  Buffer<T>& velocity_;
+  Buffer<T> kept_;
+};
 
 template <class T>
 struct Network<T>::Shared {
   const Interrupt* interrupt = nullptr;
   Clock::time_point polled = Clock::now();
   std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
-  std::atomic<bool> diverged{false};  // set by any member in a row phase
+  std::atomic<bool> diverged{false};  // set by any member in a row phase, as is wary
+  std::atomic<bool> wary{false};      // a row's loss is above wary_above
+  double wary_above = INFINITY;
   double loss_sum = 0.0;              // of the last complete step: weight times loss; rank 0
 
   void poll() {
@@ -58,18 +94,19 @@ void Network<T>::reserve_velocity(const Sgd& sgd) {
   if (sgd.momentum != 0.0 && !velocity_) velocity_ = make_buffer<T>(theta_.storage());
 }
 
-// Forward, loss and delta recursion of this member's rows. Returns whether their losses are finite.
+// Forward, loss and delta recursion of this member's rows. Returns the largest loss of a row.
 template <class T>
-bool Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, double* row_loss) {
-  bool finite = true;
+double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, double* row_loss) {
+  double largest = 0.0;
   const auto [first, last] = team.share(chunk.rows, 4);
   for (int64_t r = first; r < last; r += plan_.row_tile) {
     const int64_t end = std::min(r + plan_.row_tile, last);
     forward(architecture_, theta_, chunk, r, end, *state_);
-    finite &= loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss);
+    largest = std::max(largest,
+                       loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
     backward(architecture_, theta_, r, end, *state_);
   }
-  return finite;
+  return largest;
 }
 
 // The gradient of this member's parameters over the chunk, super-block by super-block, on top of what
@@ -119,9 +156,12 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     const int64_t last = std::min(first + plan_.chunk_rows, batch.rows);
     const Batch<T> chunk = batch.slice(first, last);
     const bool is_last = last == batch.rows;
-    if (!row_phase(team, chunk, scale, row_loss_.get() + first)) shared.diverged.store(true);
+    const double largest = row_phase(team, chunk, scale, row_loss_.get() + first);
+    if (largest == INFINITY) shared.diverged.store(true);
+    if (largest > shared.wary_above) shared.wary.store(true);
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
+    if (shared.wary.load()) return StepEnd::wary;
     parameter_phase(team, chunk, first == 0, is_last, epilogue);
     if (team.rank() == 0) {
       if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
@@ -161,39 +201,19 @@ double Network<T>::train_step(const Batch<T>& batch, const Sgd& sgd, int threads
   const auto update = [&](const ParameterTile& tile, const T* G, int64_t ldg) {
     update_tile(theta_, tile, sgd, G, ldg, velocity_.get());
   };
+  shared.wary_above = kSafeLoss / std::max(1.0, sgd.lr);
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, update); });
+  if (shared.wary.load() && !shared.diverged.load()) {
+    Snapshot<T> before(theta_, velocity_);
+    Shared again;
+    run_team(team_of, [&](const Member& team) { step(team, batch, again, update); });
+    if (!before.current_is_finite()) {
+      before.restore();
+      throw std::overflow_error("the update overflows");
+    }
+  }
   return reduced_loss(batch, row_loss_.get());
 }
-
-// The parameters after the last finite epoch, to fall back on.
-template <class T>
-class Snapshot {
- public:
-  Snapshot(Parameters<T>& theta, Buffer<T>& velocity)
-      : theta_(theta),
-        velocity_(velocity),
-        kept_(make_buffer<T>(theta.storage() * (velocity ? 2 : 1))) {
-    take();
-  }
-  bool current_is_finite() const {
-    constexpr T limit = std::numeric_limits<T>::max();
-    return kernels<T>().first_outside(theta_.storage(), theta_.values(), -limit, limit) < 0;
-  }
-  void take() {
-    std::copy_n(theta_.values(), theta_.storage(), kept_.get());
-    if (velocity_) std::copy_n(velocity_.get(), theta_.storage(), kept_.get() + theta_.storage());
-  }
-  void restore() {
-    std::copy_n(kept_.get(), theta_.storage(), theta_.values());
-    if (velocity_) std::copy_n(kept_.get() + theta_.storage(), theta_.storage(), velocity_.get());
-    theta_.refresh_copies();
-  }
-
- private:
-  Parameters<T>& theta_;
-  Buffer<T>& velocity_;
-  Buffer<T> kept_;
-};
 
 // One call of train: what its team works on, planned before the region.
 template <class T>
@@ -203,7 +223,9 @@ struct Network<T>::Run {
   Snapshot<T> last_finite;
   Buffer<double> validation_loss;
   Buffer<T> scratch;
-  TrainingResult result;
+  TrainingResult result = {};
+  Clock::time_point start = Clock::now();
+  bool late = false;  // the time is over; written by rank 0 before the last barrier of an epoch
 
   // Ends the training in the middle of an epoch, as one member decides for all.
   void end(const Member& team, TrainingResult::Status status, int64_t step) {
@@ -254,11 +276,12 @@ bool Network<T>::train_epoch(const Member& team, Run& run, int64_t epoch) {
         result.validation_loss.push_back(reduced_loss(*settings.validation, run.validation_loss.get()));
       result.seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
     } else {
-      run.end(team, Status::diverged, steps);
+      run.end(team, Status::diverged, steps - 1);
     }
+    run.late = Clock::now() - run.start >= std::chrono::duration<double>(settings.seconds);
   }
   team.wait();
-  return run.result.status == Status::finished;
+  return run.result.status == Status::finished && !run.late;
 }
 
 template <class T>
@@ -274,12 +297,13 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   Shared shared;
   shared.interrupt = &settings.interrupt;
   Run run{settings, shared, Snapshot<T>(theta_, velocity_), make_buffer<double>(validation_rows),
-          make_buffer<T>(scratch), {}};
+          make_buffer<T>(scratch)};
   for (auto* series : {&run.result.loss, &run.result.validation_loss, &run.result.seconds})
     series->reserve(static_cast<size_t>(settings.epochs));
   run_team(team_of, [&](const Member& team) {
-    for (int64_t epoch = 0; epoch < settings.epochs; ++epoch)
-      if (!train_epoch(team, run, epoch)) return;
+    bool goes_on = true;
+    for (int64_t epoch = 0; goes_on && epoch < settings.epochs; ++epoch)
+      goes_on = train_epoch(team, run, epoch);
   });
   return std::move(run.result);
 }

@@ -6,52 +6,71 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-// Each: value(z) = g(z), derivative(z, a) = g'(z) where a = g(z). slope is leaky_relu's.
+// Each: value(z) = g(z), derivative(z, a) = g'(z) where a = g(z), lane by lane. slope is leaky_relu's.
+template <class T>
+static inline pack<T> constant(double x) { return pack<T>(T(x)); }
+
 struct Identity {
-  template <class T> static T value(T z, T) { return z; }
-  template <class T> static T derivative(T, T, T) { return T(1); }
+  template <class T> static pack<T> value(pack<T> z, T) { return z; }
+  template <class T> static pack<T> derivative(pack<T>, pack<T>, T) { return constant<T>(1); }
 };
 struct Sigmoid {
-  template <class T> static T value(T z, T) { return logistic(z); }
-  template <class T> static T derivative(T, T a, T) { return a * (T(1) - a); }
+  template <class T> static pack<T> value(pack<T> z, T) { return logistic(z); }
+  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) { return a * (constant<T>(1) - a); }
 };
 struct Tanh {
-  template <class T> static T value(T z, T) { return hyperbolic_tangent(z); }
-  template <class T> static T derivative(T, T a, T) { return fused(-a, a, T(1)); }
+  template <class T> static pack<T> value(pack<T> z, T) { return hyperbolic_tangent(z); }
+  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) { return fused(-a, a, constant<T>(1)); }
 };
 struct Relu {
-  template <class T> static T value(T z, T) { return z < T(0) ? T(0) : z; }
-  template <class T> static T derivative(T, T a, T) { return a > T(0) ? T(1) : T(0); }
+  template <class T> static pack<T> value(pack<T> z, T) {
+    return select(z < constant<T>(0), constant<T>(0), z);  // NaN passes
+  }
+  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) {
+    return select(constant<T>(0) < a, constant<T>(1), constant<T>(0));
+  }
 };
 struct LeakyRelu {
-  template <class T> static T value(T z, T slope) { return z > T(0) ? z : slope * z; }
-  template <class T> static T derivative(T, T a, T slope) { return a > T(0) ? T(1) : slope; }
+  template <class T> static pack<T> value(pack<T> z, T slope) {
+    return select(constant<T>(0) < z, z, pack<T>(slope) * z);
+  }
+  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T slope) {
+    return select(constant<T>(0) < a, constant<T>(1), pack<T>(slope));
+  }
 };
 struct Elu {
-  template <class T> static T value(T z, T) { return z > T(0) ? z : exponential_minus_1(z > T(0) ? T(0) : z); }
-  template <class T> static T derivative(T, T a, T) { return a > T(0) ? T(1) : a + T(1); }
+  template <class T> static pack<T> value(pack<T> z, T) {
+    const auto positive = constant<T>(0) < z;
+    return select(positive, z, exponential_minus_1(select(positive, constant<T>(0), z)));
+  }
+  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) {
+    return select(constant<T>(0) < a, constant<T>(1), a + constant<T>(1));
+  }
 };
 struct Softplus {
-  template <class T> static T value(T z, T) { return softplus(z); }
-  template <class T> static T derivative(T, T a, T) { return -exponential_minus_1(-a); }
+  template <class T> static pack<T> value(pack<T> z, T) { return softplus(z); }
+  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) { return -exponential_minus_1(-a); }
 };
-// 1/2 z (1 + tanh(c (z + d z^3)))
+// 1/2 z (1 + tanh(c (z + d z^3))), c = sqrt(2 / pi)
 struct Gelu {
-  template <class T> static constexpr T c = T(0.79788456080286535588);  // sqrt(2 / pi)
-  template <class T> static constexpr T d = T(0.044715);
-  template <class T> static T gate(T z) { return hyperbolic_tangent(c<T> * z * fused(d<T>, z * z, T(1))); }
-  template <class T> static T value(T z, T) { return T(0.5) * z * (T(1) + gate(z)); }
-  template <class T> static T derivative(T z, T, T) {
-    const T t = gate(z);
-    const T inner = c<T> * fused(T(3) * d<T>, z * z, T(1));
-    return T(0.5) * fused(z * fused(-t, t, T(1)), inner, T(1) + t);
+  static constexpr double c = 0.79788456080286535588, d = 0.044715;
+  template <class T> static pack<T> gate(pack<T> z) {
+    return hyperbolic_tangent(constant<T>(c) * z * fused(constant<T>(d), z * z, constant<T>(1)));
+  }
+  template <class T> static pack<T> value(pack<T> z, T) {
+    return constant<T>(0.5) * z * (constant<T>(1) + gate(z));
+  }
+  template <class T> static pack<T> derivative(pack<T> z, pack<T>, T) {
+    const pack<T> one = constant<T>(1), t = gate(z);
+    const pack<T> inner = constant<T>(c) * fused(constant<T>(3 * d), z * z, one);
+    return constant<T>(0.5) * fused(z * fused(-t, t, one), inner, one + t);
   }
 };
 struct Silu {
-  template <class T> static T value(T z, T) { return z * logistic(z); }
-  template <class T> static T derivative(T z, T, T) {
-    const T s = logistic(z);
-    return s * fused(z, T(1) - s, T(1));
+  template <class T> static pack<T> value(pack<T> z, T) { return z * logistic(z); }
+  template <class T> static pack<T> derivative(pack<T> z, pack<T>, T) {
+    const pack<T> s = logistic(z);
+    return s * fused(z, constant<T>(1) - s, constant<T>(1));
   }
 };
 
@@ -71,12 +90,14 @@ static inline void with_activation(Activation g, F f) {
   }
 }
 
+// n is a multiple of the lanes: rows are padded.
 template <class T>
 static void activate(Activation g, T slope, int64_t rows, int64_t n, const T* z, T* a, int64_t ld) {
   if (g == Activation::identity && z == a) return;
   with_activation(g, [=](auto function) {
     for (int64_t r = 0; r < rows; ++r)
-      for (int64_t j = 0; j < n; ++j) a[r * ld + j] = function.value(z[r * ld + j], slope);
+      for (int64_t i = r * ld; i < r * ld + n; i += kLanes<T>)
+        store(function.value(load_pack(z + i), slope), a + i);
   });
 }
 
@@ -86,10 +107,8 @@ static void activate_backward(Activation g, T slope, int64_t rows, int64_t n, co
   if (g == Activation::identity) return;
   with_activation(g, [=](auto function) {
     for (int64_t r = 0; r < rows; ++r)
-      for (int64_t j = 0; j < n; ++j) {
-        const int64_t i = r * ld + j;
-        delta[i] = delta[i] * function.derivative(z[i], a[i], slope);
-      }
+      for (int64_t i = r * ld; i < r * ld + n; i += kLanes<T>)
+        store(load_pack(delta + i) * function.derivative(load_pack(z + i), load_pack(a + i), slope), delta + i);
   });
 }
 

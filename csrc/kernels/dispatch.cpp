@@ -13,13 +13,18 @@ namespace deltarule {
   }
 
 DELTARULE_DECLARE(baseline)
-#ifdef DELTARULE_HAVE_AVX2
+#ifdef DELTARULE_X86
 DELTARULE_DECLARE(avx2)
+DELTARULE_DECLARE(avx512)
 #endif
 
 namespace {
 
-#ifdef DELTARULE_HAVE_AVX2
+#ifdef DELTARULE_X86
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
 bool always() { return true; }
@@ -38,7 +43,8 @@ std::atomic<const Isa*>& active() {
 }  // namespace
 
 const Isa kIsas[] = {
-#ifdef DELTARULE_HAVE_AVX2
+#ifdef DELTARULE_X86
+    {"avx512", has_avx512, &avx512::kernels_f32, &avx512::kernels_f64},
     {"avx2", has_avx2, &avx2::kernels_f32, &avx2::kernels_f64},
 #endif
     {"baseline", always, &baseline::kernels_f32, &baseline::kernels_f64},

@@ -1,3 +1,6 @@
-// Any processor: fma is a library call where the instruction is missing, exact and slow. The oracle.
+// Any processor: plain loops, one lane at a time; fma is a library call where the instruction is missing,
+// exact and slow. The oracle of the other tables.
 #define DELTARULE_ISA baseline
+#include "vec_portable.hpp"
+#include "dense.hpp"
 #include "table.hpp"

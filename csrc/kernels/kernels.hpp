@@ -72,9 +72,8 @@ struct Kernels {
   void (*activate_backward)(Activation g, T slope, int64_t rows, int64_t n, const T* z, const T* a,
                             T* delta, int64_t ld);
 
-  // y_hat = O(z); y_hat may be z.
-  void (*output)(Output output, int64_t rows, int64_t n, const T* z, int64_t ldz, T* y_hat,
-                 int64_t ldy);
+  // y_hat = O(z), unpadded; z, padded, is written over.
+  void (*output)(Output output, int64_t rows, int64_t n, T* z, int64_t ldz, T* y_hat, int64_t ldy);
 
   // Per row: the loss (unweighted, in double) into row_loss[r], and dL/dz * scale_r into delta, whose
   // columns from n to ld are set to 0. scale_r = scale * weight of the row (weight may be null).

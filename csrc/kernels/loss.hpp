@@ -2,13 +2,29 @@
 //
 // A pair is stable because no probability is ever divided out again: log y_hat and log(1 - y_hat) come
 // from z, and where the loss divides by y_hat the product y_hat * dL/dy_hat is written down directly.
+// Rows of z and delta are padded to whole packs; targets and predictions are the user's and are not.
 #pragma once
 
-#include "dense.hpp"
 #include "kernels.hpp"
 #include "mathematics.hpp"
 
 namespace deltarule::DELTARULE_ISA {
+
+// Targets of one row: at(j, n) the first n lanes from column j, wide(j, n) the same as doubles, and y[j].
+template <class T>
+struct DenseTargets {
+  const T* y;
+  pack<T> at(int64_t j, int64_t n) const { return load_first(y + j, n); }
+  pack<double> wide(int64_t j, int64_t n) const { return load_double(y + j, n); }
+  T operator[](int64_t j) const { return y[j]; }
+};
+template <class T>
+struct OneHot {
+  int64_t c;
+  pack<T> at(int64_t j, int64_t) const { return unit<T>(c - j); }
+  pack<double> wide(int64_t j, int64_t) const { return unit<double>(c - j); }
+  T operator[](int64_t j) const { return T(j == c); }
+};
 
 // What the softmax of a row leaves behind: y_hat_j = e^(z_j - highest) / sum.
 template <class T>
@@ -17,31 +33,38 @@ struct SoftmaxRow {
 };
 
 template <class T>
-static inline SoftmaxRow<T> softmax_row(int64_t n, const T* z, T* y_hat) {
-  SoftmaxRow<T> s{z[0], 0};
-  for (int64_t j = 1; j < n; ++j) s.highest = z[j] > s.highest ? z[j] : s.highest;
-  for (int64_t j = 0; j < n; ++j) y_hat[j] = exponential(z[j] - s.highest);
-  s.sum = lane_sum<T>(n, [=](int64_t j) { return y_hat[j]; });
-  for (int64_t j = 0; j < n; ++j) y_hat[j] = y_hat[j] / s.sum;
-  return s;
+static inline SoftmaxRow<T> softmax_row(int64_t n, const T* z, T* e) {
+  pack<T> most(T(-INFINITY));
+  each_pack<T>(n, [&](int64_t j, int64_t count) {
+    const pack<T> z_j = first_lanes(load_pack(z + j), count, T(-INFINITY));
+    most = select(most < z_j, z_j, most);
+  });
+  const T highest = largest(most);
+  pack<T> lanes(T(0));
+  each_pack<T>(n, [&](int64_t j, int64_t count) {
+    const pack<T> e_j = first_lanes(exponential(load_pack(z + j) - pack<T>(highest)), count, T(0));
+    lanes = lanes + e_j;
+    store(e_j, e + j);
+  });
+  const T total = sum(lanes);
+  each_pack<T>(n, [&](int64_t j, int64_t) { store(load_pack(e + j) / pack<T>(total), e + j); });
+  return {highest, total};
 }
 
+template <class T, class F>
+static inline void map_row(int64_t n, const T* z, T* y_hat, F f) {
+  each_pack<T>(n, [&](int64_t j, int64_t) { store(f(load_pack(z + j)), y_hat + j); });
+}
+
+// y_hat is padded as z is.
 template <class T>
 static inline SoftmaxRow<T> output_row(Output output, int64_t n, const T* z, T* y_hat) {
   switch (output) {
     case Output::softmax: return softmax_row(n, z, y_hat);
-    case Output::identity:
-      for (int64_t j = 0; j < n; ++j) y_hat[j] = z[j];
-      break;
-    case Output::sigmoid:
-      for (int64_t j = 0; j < n; ++j) y_hat[j] = logistic(z[j]);
-      break;
-    case Output::tanh:
-      for (int64_t j = 0; j < n; ++j) y_hat[j] = hyperbolic_tangent(z[j]);
-      break;
-    case Output::exp:
-      for (int64_t j = 0; j < n; ++j) y_hat[j] = exponential(z[j]);
-      break;
+    case Output::identity: map_row(n, z, y_hat, [](pack<T> v) { return v; }); break;
+    case Output::sigmoid: map_row(n, z, y_hat, [](pack<T> v) { return logistic(v); }); break;
+    case Output::tanh: map_row(n, z, y_hat, [](pack<T> v) { return hyperbolic_tangent(v); }); break;
+    case Output::exp: map_row(n, z, y_hat, [](pack<T> v) { return exponential(v); }); break;
   }
   return {};
 }
@@ -55,7 +78,7 @@ struct Largest {
 };
 
 template <class T>
-static inline Largest<T> largest(int64_t n, const T* z) {
+static inline Largest<T> two_largest(int64_t n, const T* z) {
   Largest<T> m{0, T(-INFINITY)};
   for (int64_t j = 1; j < n; ++j)
     if (z[j] > z[m.arg]) m.arg = j;
@@ -64,67 +87,70 @@ static inline Largest<T> largest(int64_t n, const T* z) {
   return m;
 }
 
-// log y_hat_j from z.
-template <class T>
-static inline double log_output(Output output, const SoftmaxRow<T>& s, double log_sum, double z) {
-  switch (output) {
-    case Output::softmax: return (z - double(s.highest)) - log_sum;
-    case Output::sigmoid: return -softplus(-z);
-    default: return z;  // exp
-  }
-}
-
 // -sum_j (y_j log p_j + (1 - y_j) log(1 - p_j)) for the softmax.
 template <class T, class Y>
 static inline double softmax_binary_cross_entropy_value(int64_t n, const T* z, const T* p,
                                                         const SoftmaxRow<T>& s, double log_sum, Y y) {
-  const Largest<T> m = largest(n, z);
-  const double rest = lane_sum<double>(n, [=](int64_t j) {
-    return j == m.arg ? 0.0 : exponential(double(z[j]) - double(m.next));
+  const Largest<T> m = two_largest(n, z);
+  const double rest = lane_sum<double>(n, [=](int64_t j, int64_t count) {
+    const pack<double> e = exponential(load_double(z + j, count) - pack<double>(double(m.next)));
+    return e - e * unit<double>(m.arg - j);
   });
   const double log_rest = logarithm(rest) + (double(m.next) - double(s.highest)) - log_sum;
-  return lane_sum<double>(n, [=](int64_t j) {
-    const double t = double(y(j));
+  double value = 0.0;
+  for (int64_t j = 0; j < n; ++j) {
+    const double t = double(y[j]), log_p = (double(z[j]) - double(s.highest)) - log_sum;
     const double log_complement = j == m.arg ? log_rest : logarithm(double(T(1) - p[j]));
-    return -(t * log_output(Output::softmax, s, log_sum, double(z[j])) +
-             (t < 1.0 ? (1.0 - t) * log_complement : 0.0));
-  });
+    value -= t * log_p + (t < 1.0 ? (1.0 - t) * log_complement : 0.0);
+  }
+  return value;
 }
 
-// The loss of one row from z, y_hat and the targets y(j), summed over the outputs in 8 lanes.
+// The loss of one row from z, y_hat and the targets, summed over the outputs in 8 lanes.
 template <class T, class Y>
 static inline double row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const T* y_hat,
                               const SoftmaxRow<T>& s, Y y) {
+  using V = pack<double>;
+  const V zero(0.0), half(0.5);
   const double log_sum = f.output == Output::softmax ? logarithm(double(s.sum)) : 0.0;
-  const auto error = [=](int64_t j) { return double(y_hat[j]) - double(y(j)); };
+  const auto error = [=](int64_t j, int64_t count) { return load_double(y_hat + j, count) - y.wide(j, count); };
+  const auto log_output = [=](int64_t j, int64_t count) {
+    const V z_j = load_double(z + j, count);
+    if (f.output == Output::softmax) return (z_j - V(double(s.highest))) - V(log_sum);
+    return f.output == Output::sigmoid ? -softplus(-z_j) : z_j;  // else exp
+  };
   const auto squares = [=] {
-    return lane_sum<double>(n, [=](int64_t j) { return error(j) * error(j); });
+    return lane_sum<double>(n, [=](int64_t j, int64_t count) {
+      const V e = error(j, count);
+      return e * e;
+    });
   };
   switch (f.loss) {
     case Loss::squared_error: return 0.5 * squares();
     case Loss::sum_squared_error: return squares();
     case Loss::mean_squared_error: return squares() / double(n);
     case Loss::absolute_error:
-      return lane_sum<double>(n, [=](int64_t j) { return absolute(error(j)); });
+      return lane_sum<double>(n, [=](int64_t j, int64_t count) { return absolute(error(j, count)); });
     case Loss::huber:
-      return lane_sum<double>(n, [=](int64_t j) {
-        const double e = absolute(error(j)), d = double(f.huber_delta);
-        return e <= d ? 0.5 * e * e : d * (e - 0.5 * d);
+      return lane_sum<double>(n, [=](int64_t j, int64_t count) {
+        const V e = absolute(error(j, count)), d(double(f.huber_delta));
+        return select(d < e, d * (e - half * d), half * e * e);
       });
     case Loss::binary_cross_entropy:
-      if (f.output == Output::sigmoid)
-        return lane_sum<double>(n, [=](int64_t j) {
-          const double t = double(y(j)), u = double(z[j]);
-          return (u > 0.0 ? u : 0.0) - u * t + logarithm_of_1_plus(exponential(-absolute(u)));
-        });
-      return softmax_binary_cross_entropy_value(n, z, y_hat, s, log_sum, y);
+      if (f.output == Output::softmax)
+        return softmax_binary_cross_entropy_value(n, z, y_hat, s, log_sum, y);
+      return lane_sum<double>(n, [=](int64_t j, int64_t count) {
+        const V z_j = load_double(z + j, count);
+        return select(zero < z_j, z_j, zero) - z_j * y.wide(j, count) +
+               logarithm_of_1_plus(exponential(-absolute(z_j)));
+      });
     case Loss::cross_entropy:
-      return lane_sum<double>(n, [=](int64_t j) {
-        return -double(y(j)) * log_output(f.output, s, log_sum, double(z[j]));
+      return lane_sum<double>(n, [=](int64_t j, int64_t count) {
+        return -y.wide(j, count) * log_output(j, count);
       });
     case Loss::poisson:
-      return lane_sum<double>(n, [=](int64_t j) {
-        return double(y_hat[j]) - double(y(j)) * log_output(f.output, s, log_sum, double(z[j]));
+      return lane_sum<double>(n, [=](int64_t j, int64_t count) {
+        return load_double(y_hat + j, count) - y.wide(j, count) * log_output(j, count);
       });
   }
   return 0.0;
@@ -137,14 +163,17 @@ static inline bool is_canonical(Output output, Loss loss) {
          (output == Output::exp && loss == Loss::poisson);
 }
 
-// dL/dy_hat_j of the losses of a residual e = y_hat_j - y_j.
+// dL/dy_hat_j of the losses of a residual e = y_hat_j - y_j; n outputs, d the Huber loss's.
 template <class T>
-static inline T residual_gradient(Loss loss, T e, T n, T d) {
+static inline pack<T> residual_gradient(Loss loss, pack<T> e, T n, T d) {
+  using V = pack<T>;
+  const V zero(T(0)), high(d), low(-d);
   switch (loss) {
-    case Loss::sum_squared_error: return T(2) * e;
-    case Loss::mean_squared_error: return T(2) * e / n;
-    case Loss::absolute_error: return e > T(0) ? T(1) : (e < T(0) ? T(-1) : T(0)) + (e - e);
-    case Loss::huber: return e > d ? d : (e < -d ? -d : e);
+    case Loss::sum_squared_error: return V(T(2)) * e;
+    case Loss::mean_squared_error: return V(T(2)) * e / V(n);
+    case Loss::absolute_error:
+      return select(zero < e, V(T(1)), select(e < zero, V(T(-1)), e - e));  // 0 at 0, NaN at NaN
+    case Loss::huber: return select(high < e, high, select(e < low, low, e));
     default: return e;  // squared_error
   }
 }
@@ -152,8 +181,10 @@ static inline T residual_gradient(Loss loss, T e, T n, T d) {
 // delta = J^T g of the softmax, from u_j = y_hat_j dL/dy_hat_j: delta_i = u_i - y_hat_i sum_j u_j.
 template <class T>
 static inline void through_softmax(int64_t n, const T* u, T* y_hat_to_delta) {
-  const T sum = lane_sum<T>(n, [=](int64_t j) { return u[j]; });
-  for (int64_t j = 0; j < n; ++j) y_hat_to_delta[j] = fused(-y_hat_to_delta[j], sum, u[j]);
+  const pack<T> minus_sum(-lane_sum<T>(n, [=](int64_t j, int64_t) { return load_pack(u + j); }));
+  each_pack<T>(n, [=](int64_t j, int64_t) {
+    store(fused(load_pack(y_hat_to_delta + j), minus_sum, load_pack(u + j)), y_hat_to_delta + j);
+  });
 }
 
 // The softmax with binary cross-entropy: y_hat_j dL/dy_hat_j = r_j = (p_j - y_j) / (1 - p_j), and
@@ -161,65 +192,64 @@ static inline void through_softmax(int64_t n, const T* u, T* y_hat_to_delta) {
 // p_i r_arg = share_i p_arg (1 - y_arg) - p_i y_arg, share being the softmax over the others, does not.
 template <class T, class Y>
 static inline void softmax_binary_cross_entropy_delta(int64_t n, Y y, T* z, T* p) {
-  const Largest<T> m = largest(n, z);
-  for (int64_t j = 0; j < n; ++j) z[j] = j == m.arg ? T(0) : exponential(z[j] - m.next);
-  const T rest = lane_sum<T>(n, [=](int64_t j) { return z[j]; });
-  const auto r = [=](int64_t j) { return j == m.arg ? T(0) : (p[j] - y(j)) / (T(1) - p[j]); };
-  const T others = lane_sum<T>(n, r);
-  const T p_arg = p[m.arg], y_arg = y(m.arg);
+  const Largest<T> m = two_largest(n, z);
+  map_row(n, z, z, [=](pack<T> v) { return exponential(v - pack<T>(m.next)); });
+  z[m.arg] = T(0);
+  const T rest = lane_sum<T>(n, [=](int64_t j, int64_t) { return load_pack(z + j); });
+  const auto r = [=](int64_t j) { return j == m.arg ? T(0) : (p[j] - y[j]) / (T(1) - p[j]); };
+  T others = T(0);
+  for (int64_t j = 0; j < n; ++j) others += r(j);
+  const T p_arg = p[m.arg], y_arg = y[m.arg];
   for (int64_t j = 0; j < n; ++j) {
     const T of_largest = z[j] / rest * (p_arg * (T(1) - y_arg)) - p[j] * y_arg;
-    const T correction = j == m.arg ? p[j] * others : fused(p[j], others - r(j), of_largest);
-    p[j] = (p[j] - y(j)) - correction;
+    const T correction = j == m.arg ? p[j] * others : p[j] * (others - r(j)) + of_largest;
+    p[j] = (p[j] - y[j]) - correction;
   }
 }
 
 // dL/dz of one row, written over y_hat; z is scratch from here on.
 template <class T, class Y>
 static inline void row_delta(const OutputLoss<T>& f, int64_t n, T* z, T* y_hat, Y y) {
-  const T width = T(n), d = f.huber_delta;
-  if (is_canonical(f.output, f.loss)) {
-    for (int64_t j = 0; j < n; ++j) y_hat[j] = y_hat[j] - y(j);
-  } else if (f.loss == Loss::cross_entropy) {  // sigmoid
-    for (int64_t j = 0; j < n; ++j) y_hat[j] = y(j) * (y_hat[j] - T(1));
-  } else if (f.loss == Loss::binary_cross_entropy) {
-    softmax_binary_cross_entropy_delta(n, y, z, y_hat);
-  } else if (f.loss == Loss::poisson && f.output == Output::sigmoid) {
-    for (int64_t j = 0; j < n; ++j) y_hat[j] = (T(1) - y_hat[j]) * (y_hat[j] - y(j));
-  } else if (f.loss == Loss::poisson) {
-    for (int64_t j = 0; j < n; ++j) z[j] = y_hat[j] - y(j);
-    through_softmax(n, z, y_hat);
-  } else {
-    const auto g = [=](int64_t j) { return residual_gradient(f.loss, y_hat[j] - y(j), width, d); };
-    switch (f.output) {
-      case Output::identity:
-        for (int64_t j = 0; j < n; ++j) y_hat[j] = g(j);
-        break;
-      case Output::sigmoid:
-        for (int64_t j = 0; j < n; ++j) y_hat[j] = g(j) * (y_hat[j] * (T(1) - y_hat[j]));
-        break;
-      case Output::tanh:
-        for (int64_t j = 0; j < n; ++j) y_hat[j] = g(j) * fused(-y_hat[j], y_hat[j], T(1));
-        break;
-      case Output::exp:
-        for (int64_t j = 0; j < n; ++j) y_hat[j] = g(j) * y_hat[j];
-        break;
-      case Output::softmax:
-        for (int64_t j = 0; j < n; ++j) z[j] = y_hat[j] * g(j);
-        through_softmax(n, z, y_hat);
-        break;
-    }
+  using V = pack<T>;
+  const V one(T(1));
+  // delta_j = function(y_hat_j, y_j)
+  const auto map = [=](T* to, auto function) {
+    each_pack<T>(n, [=](int64_t j, int64_t count) {
+      store(function(load_pack(y_hat + j), y.at(j, count)), to + j);
+    });
+  };
+  const auto g = [=](V a, V t) { return residual_gradient<T>(f.loss, a - t, T(n), f.huber_delta); };
+  if (is_canonical(f.output, f.loss)) return map(y_hat, [](V a, V t) { return a - t; });
+  if (f.loss == Loss::cross_entropy) return map(y_hat, [=](V a, V t) { return t * (a - one); });  // sigmoid
+  if (f.loss == Loss::binary_cross_entropy) return softmax_binary_cross_entropy_delta(n, y, z, y_hat);
+  if (f.loss == Loss::poisson && f.output == Output::sigmoid)
+    return map(y_hat, [=](V a, V t) { return (one - a) * (a - t); });
+  if (f.output == Output::softmax) {
+    if (f.loss == Loss::poisson)
+      map(z, [](V a, V t) { return a - t; });
+    else
+      map(z, [=](V a, V t) { return a * g(a, t); });
+    return through_softmax(n, z, y_hat);
+  }
+  switch (f.output) {
+    case Output::sigmoid: return map(y_hat, [=](V a, V t) { return g(a, t) * (a * (one - a)); });
+    case Output::tanh: return map(y_hat, [=](V a, V t) { return g(a, t) * fused(-a, a, one); });
+    case Output::exp: return map(y_hat, [=](V a, V t) { return g(a, t) * a; });
+    default: return map(y_hat, g);  // identity
   }
 }
 
 template <class T, class Y>
-static inline double loss_of_row(const OutputLoss<T>& f, int64_t n, T* z, T* delta, Y y, T scale,
-                                 bool want_delta) {
+static inline double loss_of_row(const OutputLoss<T>& f, int64_t n, T* z, T* delta, int64_t ld, Y y,
+                                 T scale, bool want_delta) {
   const SoftmaxRow<T> s = output_row(f.output, n, z, delta);
   const double value = row_loss(f, n, z, delta, s, y);
   if (want_delta) {
     row_delta(f, n, z, delta, y);
-    for (int64_t j = 0; j < n; ++j) delta[j] = delta[j] * scale;
+    each_pack<T>(n, [=](int64_t j, int64_t count) {
+      store(first_lanes(load_pack(delta + j) * pack<T>(scale), count, T(0)), delta + j);
+    });
+    for (int64_t j = (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>; j < ld; ++j) delta[j] = T(0);
   }
   return value;
 }
@@ -233,24 +263,23 @@ static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta
     const T scale_r = T(weight ? weight[i] * scale : scale);
     T* z_r = z + r * ld;
     T* delta_r = delta + r * ld;
-    if (y.classes) {
-      const int64_t c = y.classes[i];
-      const auto one_hot = [=](int64_t j) { return T(j == c); };
-      row_loss[r] = loss_of_row(f, n, z_r, delta_r, one_hot, scale_r, want_delta);
-    } else {
-      const T* t = y.values + i * y.stride;
-      const auto value = [=](int64_t j) { return t[j]; };
-      row_loss[r] = loss_of_row(f, n, z_r, delta_r, value, scale_r, want_delta);
-    }
-    if (want_delta)
-      for (int64_t j = n; j < ld; ++j) delta_r[j] = T(0);
+    row_loss[r] =
+        y.classes
+            ? loss_of_row(f, n, z_r, delta_r, ld, OneHot<T>{y.classes[i]}, scale_r, want_delta)
+            : loss_of_row(f, n, z_r, delta_r, ld, DenseTargets<T>{y.values + i * y.stride}, scale_r, want_delta);
   }
 }
 
+// y_hat is the user's, so a row's last pack goes through scratch of one row: z is written over.
 template <class T>
-static void output(Output function, int64_t rows, int64_t n, const T* z, int64_t ldz, T* y_hat,
-                   int64_t ldy) {
-  for (int64_t r = 0; r < rows; ++r) output_row(function, n, z + r * ldz, y_hat + r * ldy);
+static void output(Output function, int64_t rows, int64_t n, T* z, int64_t ldz, T* y_hat, int64_t ldy) {
+  for (int64_t r = 0; r < rows; ++r) {
+    T* z_r = z + r * ldz;
+    output_row(function, n, z_r, z_r);
+    each_pack<T>(n, [=](int64_t j, int64_t count) {
+      store_first(load_pack(z_r + j), y_hat + r * ldy + j, count);
+    });
+  }
 }
 
 }  // namespace deltarule::DELTARULE_ISA

@@ -1,11 +1,26 @@
 // exp, expm1, log, log1p, sigmoid, tanh: the core's own, since libm's bits move with the processor.
 // One operation sequence for every ISA, no branches, explicit fma. Subnormal results are flushed to zero.
-// Errors in units in the last place, largest found by tests/test_mathematics.py: exp 1, sigmoid and tanh 2.5.
+// V is a pack, or double where one value is wanted. Accuracy: tests/test_mathematics.py.
 #pragma once
 
-#include "scalar.hpp"
+#include <math.h>
+
+#include "pack.hpp"
 
 namespace deltarule::DELTARULE_ISA {
+
+template <class V>
+struct lane_of {
+  using type = V;
+};
+template <class T>
+struct lane_of<pack<T>> {
+  using type = T;
+};
+template <class V>
+using lane = typename lane_of<V>::type;
+
+static inline double fused(double a, double b, double c) { return fma(a, b, c); }
 
 template <class T>
 struct Constants;
@@ -13,6 +28,8 @@ struct Constants;
 template <>
 struct Constants<float> {
   static constexpr float log2_e = 0x1.715476p+0f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+  // adding it rounds to the nearest integer, whose value then stands in the low bits
+  static constexpr float magic = 0x1.8p+23f;
   // exp overflows above the first, and is subnormal (hence 0) below the second
   static constexpr float exp_highest = 0x1.62e42ep+6f, exp_lowest = -0x1.5d589ep+6f;
   // (e^r - 1 - r) / r^2 on |r| <= ln 2 / 2, error 3e-9 of e^r
@@ -26,6 +43,7 @@ template <>
 struct Constants<double> {
   static constexpr double log2_e = 0x1.71547652b82fep+0, ln2_high = 0x1.62e42feep-1,
                           ln2_low = 0x1.a39ef35793c76p-33;
+  static constexpr double magic = 0x1.8p+52;
   static constexpr double exp_highest = 0x1.62e42fefa39efp+9, exp_lowest = -0x1.6232bdd7abcd2p+9;
   // error 4e-18 of e^r
   static constexpr double exp[] = {0x1.000000000000cp-1,  0x1.5555555555561p-3,
@@ -39,76 +57,77 @@ struct Constants<double> {
                                    0x1.2b6d4dcf535bcp-3};
 };
 
-template <class T, int N>
-static inline T horner(const T (&c)[N], T x) {
-  T p = c[N - 1];
+template <class V, int N>
+static inline V horner(const lane<V> (&c)[N], V x) {
+  V p(c[N - 1]);
 #pragma GCC unroll 16
-  for (int i = N - 2; i >= 0; --i) p = fused(p, x, c[i]);
+  for (int i = N - 2; i >= 0; --i) p = fused(p, x, V(c[i]));
   return p;
 }
 
-// x = n ln 2 + r with |r| <= ln 2 / 2 and n an integer.
-template <class T>
+// x = n ln 2 + r with |r| <= ln 2 / 2 and n an integer; t holds n in its low bits.
+template <class V>
 struct Reduced {
-  bits_t<T> n;
-  T r;
+  V t, r;
 };
 
-template <class T>
-static inline Reduced<T> reduce(T x) {
-  using C = Constants<T>;
-  const T t = fused(x, C::log2_e, kMagic<T>);
-  const T n = t - kMagic<T>;
-  const T r = fused(n, -C::ln2_low, fused(n, -C::ln2_high, x));
-  return {to_bits(t) - to_bits(kMagic<T>), r};
+template <class V>
+static inline Reduced<V> reduce(V x) {
+  using C = Constants<lane<V>>;
+  const V t = fused(x, V(C::log2_e), V(C::magic));
+  const V n = t - V(C::magic);
+  return {t, fused(n, V(-C::ln2_low), fused(n, V(-C::ln2_high), x))};
 }
 
 template <class T>
-static inline T exponential(T x) {
+static inline pack<T> exponential(pack<T> x) {
   using C = Constants<T>;
-  const Reduced<T> e = reduce(x);
-  T y = scale_by_power(fused(fused(horner(C::exp, e.r), e.r, T(1)), e.r, T(1)), e.n);
-  y = x > C::exp_highest ? T(INFINITY) : y;
-  y = x < C::exp_lowest ? T(0) : y;
-  return x != x ? x : y;
+  using V = pack<T>;
+  const Reduced<V> e = reduce(x);
+  const V p = fused(fused(horner<V>(C::exp, e.r), e.r, V(T(1))), e.r, V(T(1)));
+  V y = add_exponent(p, e.t);
+  y = select(V(C::exp_highest) < x, V(T(INFINITY)), y);
+  y = select(x < V(C::exp_lowest), V(T(0)), y);
+  return keep_nan(x, y);
 }
 
 // e^x - 1 for x <= 0.
 template <class T>
-static inline T exponential_minus_1(T x) {
-  const T bounded = x < T(-40) ? T(-40) : x;  // e^-40 is below half an ulp of 1 in either type
-  const Reduced<T> e = reduce(bounded);
-  const T power = scale_by_power(T(1), e.n);
-  const T s = fused(horner(Constants<T>::exp, e.r), e.r * e.r, e.r);  // e^r - 1
-  const T y = fused(power, s, power - T(1));
-  return x != x ? x : y;
+static inline pack<T> exponential_minus_1(pack<T> x) {
+  using V = pack<T>;
+  const V lowest(T(-40));  // e^-40 is below half an ulp of 1 in either type
+  const Reduced<V> e = reduce(select(x < lowest, lowest, x));
+  const V s = fused(horner<V>(Constants<T>::exp, e.r), e.r * e.r, e.r);  // e^r - 1
+  const V power = add_exponent(V(T(1)), e.t);
+  return keep_nan(x, fused(power, s, power - V(T(1))));
 }
 
 // log(1 + f) for 1 + f in [sqrt(1/2), sqrt(2)], plus k ln 2.
-template <class T>
-static inline T log_near_1(T f, T k) {
-  using C = Constants<T>;
-  const T s = f / (T(2) + f);
-  const T half_square = T(0.5) * f * f;
-  const T z = s * s;
-  const T remainder = z * horner(C::log, z);
-  const T correction = fused(s, half_square + remainder, k * C::ln2_low);
-  return fused(k, C::ln2_high, f - (half_square - correction));
+template <class V>
+static inline V log_near_1(V f, V k) {
+  using C = Constants<lane<V>>;
+  const V s = f / (V(lane<V>(2)) + f);
+  const V half_square = V(lane<V>(0.5)) * f * f;
+  const V z = s * s;
+  const V remainder = z * horner<V>(C::log, z);
+  const V correction = fused(s, half_square + remainder, k * V(C::ln2_low));
+  return fused(k, V(C::ln2_high), f - (half_square - correction));
 }
 
 // log(1 + x) for x in [0, 1].
 template <class T>
-static inline T logarithm_of_1_plus(T x) {
-  const bool large = x > T(0.41421356);
-  const T f = large ? T(0.5) * (x - T(1)) : x;
-  return log_near_1(f, large ? T(1) : T(0));
+static inline pack<T> logarithm_of_1_plus(pack<T> x) {
+  using V = pack<T>;
+  const auto large = V(T(0.41421356)) < x;
+  const V f = select(large, V(T(0.5)) * (x - V(T(1))), x);
+  return log_near_1(f, select(large, V(T(1)), V(T(0))));
 }
 
 // log(x); -inf at 0, NaN below.
 static inline double logarithm(double x) {
-  const int64_t sqrt_half = to_bits(0x1.6a09e667f3bcdp-1);
-  const int64_t k = (to_bits(x) - sqrt_half) >> Bits<double>::mantissa;
-  const double m = from_bits<double>(to_bits(x) - (k << Bits<double>::mantissa));
+  const int64_t sqrt_half = __builtin_bit_cast(int64_t, 0x1.6a09e667f3bcdp-1);
+  const int64_t bits = __builtin_bit_cast(int64_t, x), k = (bits - sqrt_half) >> 52;
+  const double m = __builtin_bit_cast(double, bits - (k << 52));
   const double y = log_near_1(m - 1.0, double(k));
   if (x == 0.0) return -INFINITY;
   if (x == INFINITY) return x;
@@ -116,21 +135,25 @@ static inline double logarithm(double x) {
 }
 
 template <class T>
-static inline T logistic(T x) {
-  const T e = exponential(-absolute(x));
-  return (x < T(0) ? e : T(1)) / (T(1) + e);
+static inline pack<T> logistic(pack<T> x) {
+  using V = pack<T>;
+  const V e = exponential(-absolute(x));
+  return select(x < V(T(0)), e, V(T(1))) / (V(T(1)) + e);
 }
 
 template <class T>
-static inline T hyperbolic_tangent(T x) {
-  const T m = exponential_minus_1(T(-2) * absolute(x));
-  return with_sign(m / (T(2) + m), x);
+static inline pack<T> hyperbolic_tangent(pack<T> x) {
+  using V = pack<T>;
+  const V m = exponential_minus_1(V(T(-2)) * absolute(x));
+  return with_sign(m / (V(T(2)) + m), x);
 }
 
 // log(1 + e^x)
 template <class T>
-static inline T softplus(T x) {
-  return (x < T(0) ? T(0) : x) + logarithm_of_1_plus(exponential(-absolute(x)));
+static inline pack<T> softplus(pack<T> x) {
+  using V = pack<T>;
+  const V positive = select(x < V(T(0)), V(T(0)), x);
+  return positive + logarithm_of_1_plus(exponential(-absolute(x)));
 }
 
 }  // namespace deltarule::DELTARULE_ISA

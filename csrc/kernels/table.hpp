@@ -1,8 +1,7 @@
-// The table of one ISA. Included by its source file after DELTARULE_ISA names the namespace.
+// The table of one ISA. Its source file names the namespace and includes registers and products first.
 #pragma once
 
 #include "activations.hpp"
-#include "dense.hpp"
 #include "kernels.hpp"
 #include "loss.hpp"
 #include "update.hpp"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels.hpp"
-#include "scalar.hpp"
+#include "pack.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
@@ -10,33 +10,31 @@ namespace deltarule::DELTARULE_ISA {
 // w <- w + v, or Nesterov's w <- w + (momentum v - lr g) with the new v.
 template <class T>
 static void sgd(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v) {
-  const T lr = step.lr, momentum = step.momentum, decay = step.weight_decay;
-  if (momentum == T(0)) {
-    for (int64_t i = 0; i < n; ++i) w[i] = fused(-lr, fused(decay, w[i], g[i]), w[i]);
-  } else if (!step.nesterov) {
-    for (int64_t i = 0; i < n; ++i) {
-      v[i] = fused(momentum, v[i], -lr * fused(decay, w[i], g[i]));
-      w[i] += v[i];
-    }
-  } else {
-    for (int64_t i = 0; i < n; ++i) {
-      const T descent = -lr * fused(decay, w[i], g[i]);
-      v[i] = fused(momentum, v[i], descent);
-      w[i] += fused(momentum, v[i], descent);
-    }
-  }
+  using V = pack<T>;
+  const V minus_lr(-step.lr), momentum(step.momentum), decay(step.weight_decay);
+  const bool has_momentum = step.momentum != T(0);
+  each_pack<T>(n, [&](int64_t i, int64_t count) {
+    const V w_i = load_first(w + i, count);
+    const V g_i = fused(decay, w_i, load_first(g + i, count));
+    if (!has_momentum) return store_first(fused(minus_lr, g_i, w_i), w + i, count);
+    const V descent = minus_lr * g_i;
+    const V v_i = fused(momentum, load_first(v + i, count), descent);
+    store_first(v_i, v + i, count);
+    store_first(w_i + (step.nesterov ? fused(momentum, v_i, descent) : v_i), w + i, count);
+  });
 }
 
 template <class T>
 static int64_t first_outside(int64_t n, const T* x, T low, T high) {
   constexpr int64_t kChunk = 1024;
+  const auto inside = [=](T v) { return (v >= low) & (v <= high); };
   for (int64_t first = 0; first < n; first += kChunk) {
     const int64_t last = first + kChunk < n ? first + kChunk : n;
-    bits_t<T> outside = 0;
-    for (int64_t i = first; i < last; ++i) outside |= (x[i] >= low) & (x[i] <= high) ? 0 : 1;
+    int outside = 0;
+    for (int64_t i = first; i < last; ++i) outside |= !inside(x[i]);
     if (outside)
       for (int64_t i = first; i < last; ++i)
-        if (!(x[i] >= low && x[i] <= high)) return i;
+        if (!inside(x[i])) return i;
   }
   return -1;
 }

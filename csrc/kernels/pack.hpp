@@ -1,0 +1,211 @@
+// A cache line of lanes: as many registers as it takes on this ISA. Everything above is written once over
+// packs, and each operation is one IEEE operation a lane, so the bits do not depend on the registers.
+#pragma once
+
+#include "kernels.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+template <class T>
+struct pack {
+  static constexpr int lanes = kLanes<T>;
+  static constexpr int registers = lanes / vec<T>::width;
+  vec<T> r[registers];
+
+  pack() = default;
+  explicit pack(T x) {
+    for (vec<T>& v : r) v = broadcast(x);
+  }
+};
+
+template <class T>
+struct mask {
+  typename vec<T>::mask r[pack<T>::registers];
+};
+
+// Applies f to every register.
+template <class T, class F>
+static inline pack<T> each(F f) {
+  pack<T> c;
+#pragma GCC unroll 16
+  for (int i = 0; i < pack<T>::registers; ++i) c.r[i] = f(i);
+  return c;
+}
+
+template <class T>
+static inline pack<T> load_pack(const T* p) {
+  return each<T>([=](int i) { return load(p + i * vec<T>::width); });
+}
+template <class T>
+static inline void store(const pack<T>& a, T* p) {
+#pragma GCC unroll 16
+  for (int i = 0; i < pack<T>::registers; ++i) store(a.r[i], p + i * vec<T>::width);
+}
+
+// The first n lanes from memory, 0 beyond; and back.
+template <class T>
+static inline pack<T> load_first(const T* p, int64_t n) {
+  if (n >= pack<T>::lanes) return load_pack(p);
+  T line[pack<T>::lanes] = {};
+  for (int64_t i = 0; i < n; ++i) line[i] = p[i];
+  return load_pack(line);
+}
+template <class T>
+static inline void store_first(const pack<T>& a, T* p, int64_t n) {
+  if (n >= pack<T>::lanes) return store(a, p);
+  T line[pack<T>::lanes];
+  store(a, line);
+  for (int64_t i = 0; i < n; ++i) p[i] = line[i];
+}
+
+// Eight values of T as doubles.
+static inline pack<double> load_double(const double* p, int64_t n) { return load_first(p, n); }
+static inline pack<double> load_double(const float* p, int64_t n) {
+  double line[pack<double>::lanes] = {};
+  if (n >= pack<double>::lanes)
+    for (int i = 0; i < pack<double>::lanes; ++i) line[i] = double(p[i]);
+  else
+    for (int64_t i = 0; i < n; ++i) line[i] = double(p[i]);
+  return load_pack(line);
+}
+
+template <class T>
+static inline pack<T> operator+(const pack<T>& a, const pack<T>& b) {
+  return each<T>([&](int i) { return add(a.r[i], b.r[i]); });
+}
+template <class T>
+static inline pack<T> operator-(const pack<T>& a, const pack<T>& b) {
+  return each<T>([&](int i) { return subtract(a.r[i], b.r[i]); });
+}
+template <class T>
+static inline pack<T> operator*(const pack<T>& a, const pack<T>& b) {
+  return each<T>([&](int i) { return multiply(a.r[i], b.r[i]); });
+}
+template <class T>
+static inline pack<T> operator/(const pack<T>& a, const pack<T>& b) {
+  return each<T>([&](int i) { return divide(a.r[i], b.r[i]); });
+}
+template <class T>
+static inline pack<T> fused(const pack<T>& a, const pack<T>& b, const pack<T>& c) {
+  return each<T>([&](int i) { return fused(a.r[i], b.r[i], c.r[i]); });
+}
+template <class T>
+static inline pack<T> operator&(const pack<T>& a, const pack<T>& b) {
+  return each<T>([&](int i) { return bit_and(a.r[i], b.r[i]); });
+}
+template <class T>
+static inline pack<T> operator|(const pack<T>& a, const pack<T>& b) {
+  return each<T>([&](int i) { return bit_or(a.r[i], b.r[i]); });
+}
+template <class T>
+static inline pack<T> add_exponent(const pack<T>& a, const pack<T>& t) {
+  return each<T>([&](int i) { return add_exponent(a.r[i], t.r[i]); });
+}
+
+template <class T>
+static inline mask<T> operator<(const pack<T>& a, const pack<T>& b) {
+  mask<T> m;
+#pragma GCC unroll 16
+  for (int i = 0; i < pack<T>::registers; ++i) m.r[i] = less(a.r[i], b.r[i]);
+  return m;
+}
+template <class T>
+static inline mask<T> operator>(const pack<T>& a, const pack<T>& b) {
+  return b < a;
+}
+// Lanes of a where the mask is set, of b elsewhere.
+template <class T>
+static inline pack<T> select(const mask<T>& m, const pack<T>& a, const pack<T>& b) {
+  return each<T>([&](int i) { return select(m.r[i], a.r[i], b.r[i]); });
+}
+
+// y, but x where x is NaN.
+template <class T>
+static inline pack<T> keep_nan(const pack<T>& x, const pack<T>& y) {
+  return each<T>([&](int i) { return select(is_nan(x.r[i]), x.r[i], y.r[i]); });
+}
+
+template <class T>
+static inline pack<T> operator-(const pack<T>& a) {
+  return pack<T>(T(-0.0)) - a;  // exact, zeros included
+}
+template <class T>
+static inline pack<T> absolute(const pack<T>& a) {
+  return each<T>([&](int i) { return and_not(broadcast(T(-0.0)), a.r[i]); });
+}
+// |x| with the sign of s.
+template <class T>
+static inline pack<T> with_sign(const pack<T>& x, const pack<T>& s) {
+  return absolute(x) | (s & pack<T>(T(-0.0)));
+}
+
+// 1 in lane i, 0 elsewhere; all 0 where i is no lane.
+template <class T>
+static inline pack<T> unit(int64_t i) {
+  T line[pack<T>::lanes] = {};
+  if (i >= 0 && i < pack<T>::lanes) line[i] = T(1);
+  return load_pack(line);
+}
+
+// The lanes below n of a, `other` from there on.
+template <class T>
+static inline pack<T> first_lanes(const pack<T>& a, int64_t n, T other) {
+  if (n >= pack<T>::lanes) return a;
+  T line[pack<T>::lanes];
+  store(a, line);
+  for (int64_t i = n; i < pack<T>::lanes; ++i) line[i] = other;
+  return load_pack(line);
+}
+
+// The sum of the lanes, halved until one is left.
+template <class T>
+static inline T sum(const pack<T>& a) {
+  T lane[pack<T>::lanes];
+  store(a, lane);
+#pragma GCC unroll 8
+  for (int half = pack<T>::lanes / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+  return lane[0];
+}
+
+template <class T>
+static inline T largest(const pack<T>& a) {
+  T lane[pack<T>::lanes];
+  store(a, lane);
+#pragma GCC unroll 8
+  for (int half = pack<T>::lanes / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) lane[i] = lane[i + half] > lane[i] ? lane[i + half] : lane[i];
+  return lane[0];
+}
+
+template <int N>
+struct count_constant {
+  static constexpr int value = N;
+};
+
+// Calls f with n, which is in 1..N, as a compile-time constant.
+template <int N, class F>
+static inline void with_count(int64_t n, F f) {
+  if constexpr (N > 1) {
+    if (n < N) return with_count<N - 1>(n, f);
+  }
+  f(count_constant<N>{});
+}
+
+// f(column, how many of its lanes count) for the packs of n columns.
+template <class T, class F>
+static inline void each_pack(int64_t n, F f) {
+  for (int64_t j = 0; j < n; j += pack<T>::lanes) f(j, n - j < pack<T>::lanes ? n - j : pack<T>::lanes);
+}
+
+// sum_j of the terms of n columns: strided lanes from 0, the last pack padded with zeros, then halving.
+template <class T, class F>
+static inline T lane_sum(int64_t n, F term) {
+  pack<T> lanes(T(0));
+  each_pack<T>(n, [&](int64_t j, int64_t count) { lanes = lanes + first_lanes(term(j, count), count, T(0)); });
+  return sum(lanes);
+}
+
+}  // namespace deltarule::DELTARULE_ISA

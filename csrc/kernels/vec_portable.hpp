@@ -1,0 +1,53 @@
+// One lane a register: any processor. fma is a library call where the instruction is missing.
+#pragma once
+
+#include <math.h>
+#include <stdint.h>
+
+namespace deltarule::DELTARULE_ISA {
+
+template <class T>
+struct vec;
+
+#define DELTARULE_SCALAR_VEC(T, Bits)                                                              \
+  template <>                                                                                      \
+  struct vec<T> {                                                                                  \
+    using mask = bool;                                                                             \
+    static constexpr int width = 1;                                                                \
+    T v;                                                                                           \
+  };                                                                                               \
+  static inline vec<T> load(const T* p) { return {*p}; }                                           \
+  static inline void store(vec<T> a, T* p) { *p = a.v; }                                           \
+  static inline vec<T> broadcast(T x) { return {x}; }                                              \
+  static inline vec<T> add(vec<T> a, vec<T> b) { return {a.v + b.v}; }                             \
+  static inline vec<T> subtract(vec<T> a, vec<T> b) { return {a.v - b.v}; }                        \
+  static inline vec<T> multiply(vec<T> a, vec<T> b) { return {a.v * b.v}; }                        \
+  static inline vec<T> divide(vec<T> a, vec<T> b) { return {a.v / b.v}; }                          \
+  static inline bool less(vec<T> a, vec<T> b) { return a.v < b.v; }                                \
+  static inline bool is_nan(vec<T> a) { return a.v != a.v; }                                       \
+  static inline vec<T> select(bool m, vec<T> a, vec<T> b) { return m ? a : b; }                    \
+  static inline vec<T> bit_and(vec<T> a, vec<T> b) {                                               \
+    return {__builtin_bit_cast(T, Bits(__builtin_bit_cast(Bits, a.v) & __builtin_bit_cast(Bits, b.v)))}; \
+  }                                                                                                \
+  static inline vec<T> and_not(vec<T> a, vec<T> b) {                                               \
+    return {__builtin_bit_cast(T, Bits(~__builtin_bit_cast(Bits, a.v) & __builtin_bit_cast(Bits, b.v)))}; \
+  }                                                                                                \
+  static inline vec<T> bit_or(vec<T> a, vec<T> b) {                                                \
+    return {__builtin_bit_cast(T, Bits(__builtin_bit_cast(Bits, a.v) | __builtin_bit_cast(Bits, b.v)))}; \
+  }                                                                                                \
+  static inline vec<T> add_exponent(vec<T> a, vec<T> t) {                                          \
+    return {__builtin_bit_cast(T, Bits(__builtin_bit_cast(Bits, a.v) +                             \
+                                       (__builtin_bit_cast(Bits, t.v) << kMantissa<T>)))};         \
+  }
+
+template <class T>
+constexpr int kMantissa = sizeof(T) == 4 ? 23 : 52;
+
+DELTARULE_SCALAR_VEC(float, uint32_t)
+DELTARULE_SCALAR_VEC(double, uint64_t)
+#undef DELTARULE_SCALAR_VEC
+
+static inline vec<float> fused(vec<float> a, vec<float> b, vec<float> c) { return {fmaf(a.v, b.v, c.v)}; }
+static inline vec<double> fused(vec<double> a, vec<double> b, vec<double> c) { return {fma(a.v, b.v, c.v)}; }
+
+}  // namespace deltarule::DELTARULE_ISA

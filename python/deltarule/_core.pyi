@@ -97,6 +97,7 @@ class _Network:
         sgd: Sgd,
         validation: _Batch | None,
         threads: int,
+        seconds: float,
     ) -> TrainingResult: ...
 
 class NetworkF32(_Network): ...

@@ -90,13 +90,14 @@ class Fit:
     def run(self, progress: AbstractContextManager[Callback] | None = None) -> History:
         """Train; raise DivergenceError or KeyboardInterrupt with the network at a whole state."""
         history = History()
-        started = time.perf_counter()
+        deadline = time.perf_counter() + self.max_seconds
         with progress or nullcontext() as show:
             callbacks = [*self.callbacks, *([show] if show else [])]
             while len(history) < self.epochs:
-                self._train(self._next_epochs(history, bool(callbacks)), history)
+                epochs = self._next_epochs(history, bool(callbacks))
+                self._train(epochs, history, deadline - time.perf_counter())
                 stops = [callback(self._record(history)) is True for callback in callbacks]
-                if any(stops) or time.perf_counter() - started >= self.max_seconds:
+                if any(stops) or time.perf_counter() >= deadline:
                     break
         return history
 
@@ -105,8 +106,7 @@ class Fit:
         if watched or not history.seconds:
             return min(left, 1)
         mean_seconds = sum(history.seconds) / len(history)
-        slice_seconds = min(_SLICE_SECONDS, self.max_seconds)
-        by_time = slice_seconds / max(mean_seconds, 1e-9)
+        by_time = _SLICE_SECONDS / max(mean_seconds, 1e-9)
         by_memory = max(1, _ORDER_LIMIT // len(self.batch[0]))
         return int(max(1, min(left, by_time, by_memory)))
 
@@ -116,7 +116,7 @@ class Fit:
         rows = len(self.batch[0])
         return np.stack([self.rng.permutation(rows) for _ in range(epochs)])
 
-    def _train(self, epochs: int, history: History) -> None:
+    def _train(self, epochs: int, history: History, seconds: float) -> None:
         before = self.rng.bit_generator.state if self.rng is not None else {}
         result = self.network.train(
             *self.batch,
@@ -126,6 +126,7 @@ class Fit:
             sgd=self.optimizer._core_settings(),
             validation=self.validation,
             threads=self.threads,
+            seconds=seconds,
         )
         complete = len(result.loss)
         history._extend(

@@ -325,7 +325,8 @@ class MLP(Parameterized):
         TypeError, ValueError
             If an argument does not fit or is not finite; the network is as it was.
         DivergenceError
-            If the loss is not finite; the network is as it was.
+            If the loss is not finite, or a large one makes the update overflow; the network is
+            as it was.
 
         Examples
         --------
@@ -338,10 +339,14 @@ class MLP(Parameterized):
         """
         settings = check_optimizer(optimizer)._core_settings()
         batch = self._batch(x, y, sample_weight)
-        loss = self._core.train_step(*batch, settings, resolve_threads(threads))
-        if not math.isfinite(loss):
+        try:
+            loss = self._core.train_step(*batch, settings, resolve_threads(threads))
+            trouble = None if math.isfinite(loss) else f"the loss is {loss}"
+        except OverflowError as error:
+            trouble = str(error)
+        if trouble is not None:
             raise DivergenceError(
-                f"the loss is {loss} on this mini-batch; nothing was updated. "
+                f"{trouble} on this mini-batch; nothing was updated. "
                 "Try a lower learning rate, or scale the inputs",
                 1,
                 1,
@@ -423,7 +428,9 @@ class MLP(Parameterized):
             batch=batch,
             validation=self._validation(validation_data),
             epochs=whole_number(epochs, "epochs", 0),
-            batch_size=rows if batch_size is None else whole_number(batch_size, "batch_size", 1),
+            batch_size=rows
+            if batch_size is None
+            else min(rows, whole_number(batch_size, "batch_size", 1)),
             optimizer=check_optimizer(optimizer),
             callbacks=check_callbacks(callbacks),
             max_seconds=_seconds(max_seconds),

@@ -157,9 +157,13 @@ class Parameterized:
         """Return the constructor's call, without the parameters."""
         hidden = self.hidden[0] if len(set(self.hidden)) == 1 else list(self.hidden)
         shown = f", hidden={hidden!r}" if self.hidden else ""
+        if self.leaky_slope != 0.01:
+            shown += f", leaky_slope={self.leaky_slope}"
+        if self.huber_delta != 1.0:
+            shown += f", huber_delta={self.huber_delta}"
         return (
-            f"MLP({list(self.sizes)}{shown}, output={self.output!r}, loss={self.loss!r}, "
-            f"reduction={self.reduction!r}, dtype={self.dtype.name!r})"
+            f"MLP({list(self.sizes)}, output={self.output!r}, loss={self.loss!r}, "
+            f"reduction={self.reduction!r}, dtype={self.dtype.name!r}{shown})"
         )
 
     def __getstate__(self) -> dict[str, Any]:

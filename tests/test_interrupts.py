@@ -1,0 +1,155 @@
+"""Signals in a fit: Ctrl-C ends it soon, at a whole mini-batch; other handlers run as usual."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deltarule as dr
+from network_support import MOMENTUM, assert_same_bits, fingerprint, regression
+from process_support import environment
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
+
+# Prints "ready" before a training without end, and after Ctrl-C what it found.
+SCRIPT = """
+import time
+import numpy as np
+import deltarule as dr
+
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=({rows}, 32)).astype("f4"), rng.normal(size=({rows}, 4)).astype("f4")
+net, again = (dr.MLP([32, 64, 64, 4], hidden="tanh", seed=0) for _ in range(2))
+optimizer = dr.SGD(lr=0.001, momentum=0.5)
+net.fit(x[:64], y[:64], epochs=1, shuffle=False, optimizer=optimizer)
+again.fit(x[:64], y[:64], epochs=1, shuffle=False, optimizer=optimizer)
+print("ready", flush=True)
+try:
+    net.fit(x, y, epochs=10**9, batch_size={batch}, shuffle=False, optimizer=optimizer, {more})
+except KeyboardInterrupt:
+    print(time.monotonic(), flush=True)
+steps, theta, batch = 0, net.theta.tobytes(), {batch} or {rows}
+started = time.monotonic()
+while again.theta.tobytes() != theta and time.monotonic() - started < 20:
+    first = steps * batch % {rows}
+    again.train_step(x[first : first + batch], y[first : first + batch], optimizer=optimizer)
+    steps += 1
+print(steps, again.theta.tobytes() == theta)
+history = net.fit(x[:64], y[:64], epochs=2, optimizer=optimizer)
+print(len(history), np.isfinite(net.predict(x[:9])).all(), net.evaluate(x, y) > 0)
+"""
+
+TRAININGS: dict[str, dict[str, Any]] = {
+    "short epochs": {"rows": 256, "batch": 64, "more": "threads=1"},
+    "two threads": {"rows": 512, "batch": 256, "more": "threads=2"},
+    "an epoch without end": {"rows": 204_800, "batch": 64, "more": "threads=1"},
+    "a large batch": {"rows": 32_768, "batch": None, "more": "threads=2"},
+    "callbacks": {"rows": 256, "batch": 64, "more": "callbacks=lambda record: None"},
+    "progress": {"rows": 256, "batch": 64, "more": "progress=True"},
+}
+
+
+@pytest.mark.parametrize("training", TRAININGS)
+def test_ctrl_c_ends_a_fit_at_a_whole_batch(training: str) -> None:
+    if training == "progress":
+        pytest.importorskip("tqdm", reason="needs the extra: pip install 'deltarule[progress]'")
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(**TRAININGS[training])],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(0.25)
+            sent = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0, err
+    stopped, replay, after = out.splitlines()
+    assert 0 < float(stopped) - sent < 1.0
+    steps, equal = replay.split()
+    assert equal == "True"
+    assert int(steps) >= 1
+    assert after == "2 True True"
+
+
+# Handlers of one's own
+
+
+class Alarm(Exception):
+    """What a handler of one's own raises."""
+
+
+@pytest.fixture
+def alarm() -> Iterator[Any]:
+    """Set a handler for SIGALRM, and send it in 0.1 s."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def set_alarm(handler: Any) -> None:
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+
+    yield set_alarm
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def ring(number: int, frame: object) -> None:
+    raise Alarm("time is up")
+
+
+@pytest.mark.parametrize("callbacks", [(), lambda record: None], ids=["straight", "watched"])
+def test_a_handlers_own_exception_ends_a_fit(callbacks: Any, alarm: Any) -> None:
+    x, y = regression(n=200)
+    net = dr.MLP([3, 64, 64, 2], hidden="tanh", seed=0)
+    started = time.monotonic()
+    alarm(ring)
+    with pytest.raises((Alarm, KeyboardInterrupt)) as caught:  # the other would end the tests
+        net.fit(x, y, epochs=10**9, max_seconds=5, optimizer=dr.SGD(lr=1e-4), callbacks=callbacks)
+    assert caught.type is Alarm
+    assert str(caught.value) == "time is up"
+    assert time.monotonic() - started < 1.0
+    assert len(net.fit(x, y, epochs=2)) == 2
+    assert np.isfinite(net.theta).all()
+
+
+def test_a_handler_that_returns_changes_nothing(alarm: Any) -> None:
+    x, y = regression(n=200)
+    rung: list[int] = []
+    net, quiet = (dr.MLP([3, 64, 64, 2], hidden="tanh", seed=0) for _ in range(2))
+    alarm(lambda number, frame: rung.append(number))
+    history = net.fit(x, y, epochs=10**9, max_seconds=0.3, optimizer=MOMENTUM)
+    assert rung == [signal.SIGALRM]
+    quiet.fit(x, y, epochs=len(history), optimizer=MOMENTUM)
+    assert fingerprint(net) == fingerprint(quiet)
+
+
+def test_training_goes_on_where_the_last_whole_epoch_left_the_generator(alarm: Any) -> None:
+    x, y = regression(n=200)
+    rng, whole = np.random.default_rng(3), np.random.default_rng(3)
+    net = dr.MLP([3, 64, 64, 2], hidden="tanh", seed=rng)
+    start = net.theta
+    alarm(signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(x, y, epochs=10**9, max_seconds=5, optimizer=MOMENTUM)
+    assert net.theta.tobytes() != start.tobytes()
+    other = dr.MLP([3, 64, 64, 2], hidden="tanh", seed=whole)
+    assert_same_bits(other.theta, start)
+    for _ in range(200_000):
+        if whole.bit_generator.state == rng.bit_generator.state:
+            break
+        whole.permutation(200)
+    assert whole.bit_generator.state == rng.bit_generator.state

@@ -112,11 +112,13 @@ py::object bias_view(py::object self, int64_t l) {
   return view;
 }
 
+// Fills `result`, then raises what a signal's handler raised.
 template <class T>
-TrainingResult train(Network<T>& network, const py::array& x, const py::array& y,
+void train(Network<T>& network, const py::array& x, const py::array& y,
                      const std::optional<py::array>& weight, const std::optional<py::array>& order,
                      int64_t epochs, int64_t batch_size, const Sgd& sgd,
-                     const std::optional<py::tuple>& validation, int threads, double seconds) {
+                     const std::optional<py::tuple>& validation, int threads, double seconds,
+           TrainingResult& result) {
   require(batch_size > 0, "batch_size", "below 1");
   require(epochs >= 0, "epochs", "below 0");
   TrainingRun<T> settings{batch_of(network, x, y, weight), nullptr, epochs, batch_size, sgd, nullptr,
@@ -139,13 +141,11 @@ TrainingResult train(Network<T>& network, const py::array& x, const py::array& y
     raised = PyErr_CheckSignals() != 0;
     return raised;
   };
-  TrainingResult result;
   {
     const py::gil_scoped_release released;
     result = network.train(settings);
   }
-  if (raised) PyErr_Clear();  // the caller raises it again once its own state is in order
-  return result;
+  if (raised) throw py::error_already_set();
 }
 
 template <class T>
@@ -228,7 +228,9 @@ void bind_network(py::module_& module, const char* name) {
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("sgd"), py::arg("threads"))
       .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
            py::arg("epochs"), py::arg("batch_size"), py::arg("sgd"), py::arg("validation"),
-           py::arg("threads"), py::arg("seconds"));
+           py::arg("threads"), py::arg("seconds"), py::arg("result"))
+      .def("begin_training", &N::begin_training)
+      .def("end_training", &N::end_training);
 }
 
 template <class T>
@@ -280,7 +282,7 @@ PYBIND11_MODULE(_core, module) {
 
   using Status = TrainingResult::Status;
   py::class_<TrainingResult>(module, "TrainingResult")
-      .def_property_readonly("interrupted", [](const TrainingResult& r) { return r.status == Status::interrupted; })
+      .def(py::init<>())
       .def_property_readonly("diverged", [](const TrainingResult& r) { return r.status == Status::diverged; })
       .def_readonly("step", &TrainingResult::step)
       .def_readonly("loss", &TrainingResult::loss)

@@ -1,5 +1,8 @@
-// Many readers or one writer of a network; neither waits, the later one is refused.
+// Many readers or one writer of a network, and a trainer that keeps it over several calls; nobody waits for
+// another thread's work, the later one is refused.
 #pragma once
+
+#include <thread>
 
 #include "network.hpp"
 
@@ -13,6 +16,10 @@ class Network<T>::Reading {
     do {
       if (users < 0) throw NetworkBusy{};
     } while (!users_.compare_exchange_weak(users, users + 1));
+    if (network.kept_by_another()) {  // looked at only now, so that a trainer sees this reader or is seen
+      users_.fetch_sub(1);
+      throw NetworkBusy{};
+    }
   }
   ~Reading() { users_.fetch_sub(1); }
   Reading(const Reading&) = delete;
@@ -25,8 +32,13 @@ template <class T>
 class Network<T>::Writing {
  public:
   explicit Writing(const Network& network) : users_(network.users_) {
-    int users = 0;
-    if (!users_.compare_exchange_strong(users, -1)) throw NetworkBusy{};
+    if (network.kept_by_another()) throw NetworkBusy{};
+    const bool keeps = network.trainer_.load() == std::this_thread::get_id();
+    for (int users = 0; !users_.compare_exchange_weak(users, -1); users = 0) {
+      if (users == 0) continue;                  // a spurious failure
+      if (!keeps || users < 0) throw NetworkBusy{};
+      std::this_thread::yield();                 // a reader that is just being refused
+    }
   }
   ~Writing() { users_.store(0); }
   Writing(const Writing&) = delete;

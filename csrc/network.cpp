@@ -40,6 +40,19 @@ void Network<T>::set_velocity(const T* theta) {
 }
 
 template <class T>
+void Network<T>::begin_training() {
+  const Writing use(*this);
+  trainer_.store(std::this_thread::get_id());
+  ++trainings_;
+}
+
+template <class T>
+void Network<T>::end_training() {
+  if (kept_by_another() || trainings_ == 0) throw NetworkBusy{};
+  if (--trainings_ == 0) trainer_.store(std::thread::id{});
+}
+
+template <class T>
 void Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads) const {
   const Reading use(*this);
   const int team_of = team_size(forward_work(architecture_) * static_cast<double>(rows), threads);

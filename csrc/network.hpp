@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "activations.hpp"
@@ -65,6 +66,10 @@ class Network {
   void get_velocity(T* theta) const;
   void set_velocity(const T* theta);
 
+  // Between them the calling thread alone may use the network; they nest.
+  void begin_training();
+  void end_training();
+
   void predict(InputRows<T> x, int64_t rows, T* y_hat, int threads) const;
   double evaluate(const Batch<T>& batch, int threads) const;
   double value_and_gradient(const Batch<T>& batch, T* gradient, int threads);
@@ -80,6 +85,10 @@ class Network {
   struct Run;       // one call of train
   class Reading;    // many readers or one writer; neither waits
   class Writing;
+  bool kept_by_another() const {
+    const std::thread::id trainer = trainer_.load();
+    return trainer != std::thread::id{} && trainer != std::this_thread::get_id();
+  }
 
   void reserve(int64_t rows, int threads);
   void reserve_velocity(const Sgd& sgd);
@@ -99,6 +108,8 @@ class Network {
   Parameters<T> theta_;
   Plan plan_;
   mutable std::atomic<int> users_{0};  // readers, or -1: a writer
+  std::atomic<std::thread::id> trainer_{};
+  int trainings_ = 0;  // begun by the trainer and not ended
 
   // Training memory, planned before a region and kept.
   Buffer<T> velocity_;  // laid out as theta's values

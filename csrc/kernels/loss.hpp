@@ -29,7 +29,7 @@ struct OneHot {
 // What the softmax of a row leaves behind: y_hat_j = e^(z_j - highest) / sum.
 template <class T>
 struct SoftmaxRow {
-  T highest, sum;
+  T highest = 0, sum = 1;
 };
 
 template <class T>
@@ -109,10 +109,9 @@ static inline double softmax_binary_cross_entropy_value(int64_t n, const T* z, c
 // The loss of one row from z, y_hat and the targets, summed over the outputs in 8 lanes.
 template <class T, class Y>
 static inline double row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const T* y_hat,
-                              const SoftmaxRow<T>& s, Y y) {
+                              const SoftmaxRow<T>& s, double log_sum, Y y) {
   using V = pack<double>;
   const V zero(0.0), half(0.5);
-  const double log_sum = f.output == Output::softmax ? logarithm(double(s.sum)) : 0.0;
   const auto error = [=](int64_t j, int64_t count) { return load_double(y_hat + j, count) - y.wide(j, count); };
   const auto log_output = [=](int64_t j, int64_t count) {
     const V z_j = load_double(z + j, count);
@@ -240,10 +239,9 @@ static inline void row_delta(const OutputLoss<T>& f, int64_t n, T* z, T* y_hat, 
 }
 
 template <class T, class Y>
-static inline double loss_of_row(const OutputLoss<T>& f, int64_t n, T* z, T* delta, int64_t ld, Y y,
-                                 T scale, bool want_delta) {
-  const SoftmaxRow<T> s = output_row(f.output, n, z, delta);
-  const double value = row_loss(f, n, z, delta, s, y);
+static inline double finish_row(const OutputLoss<T>& f, int64_t n, T* z, T* delta, int64_t ld, Y y, T scale,
+                                const SoftmaxRow<T>& s, double log_sum, bool want_delta) {
+  const double value = row_loss(f, n, z, delta, s, log_sum, y);
   if (want_delta) {
     row_delta(f, n, z, delta, y);
     each_pack<T>(n, [=](int64_t j, int64_t count) {
@@ -254,19 +252,30 @@ static inline double loss_of_row(const OutputLoss<T>& f, int64_t n, T* z, T* del
   return value;
 }
 
+// Eight rows at a time, so that one logarithm serves them.
 template <class T>
 static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld,
                  Targets<T> y, const double* weight, double scale, bool want_delta,
                  double* row_loss) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t i = y.index ? y.index[r] : r;
-    const T scale_r = T(weight ? weight[i] * scale : scale);
-    T* z_r = z + r * ld;
-    T* delta_r = delta + r * ld;
-    row_loss[r] =
-        y.classes
-            ? loss_of_row(f, n, z_r, delta_r, ld, OneHot<T>{y.classes[i]}, scale_r, want_delta)
-            : loss_of_row(f, n, z_r, delta_r, ld, DenseTargets<T>{y.values + i * y.stride}, scale_r, want_delta);
+  constexpr int kGroup = kLanes<double>;
+  for (int64_t first = 0; first < rows; first += kGroup) {
+    const int64_t count = rows - first < kGroup ? rows - first : kGroup;
+    SoftmaxRow<T> s[kGroup];
+    double log_sum[kGroup] = {1, 1, 1, 1, 1, 1, 1, 1};
+    for (int64_t g = 0; g < count; ++g) {
+      s[g] = output_row(f.output, n, z + (first + g) * ld, delta + (first + g) * ld);
+      log_sum[g] = double(s[g].sum);
+    }
+    if (f.output == Output::softmax) store(logarithm(load_pack(log_sum)), log_sum);
+    for (int64_t g = 0; g < count; ++g) {
+      const int64_t r = first + g, i = y.index ? y.index[r] : r;
+      const T scale_r = T(weight ? weight[i] * scale : scale);
+      const auto finish = [&](auto targets) {
+        return finish_row(f, n, z + r * ld, delta + r * ld, ld, targets, scale_r, s[g], log_sum[g], want_delta);
+      };
+      row_loss[r] = y.classes ? finish(OneHot<T>{y.classes[i]})
+                              : finish(DenseTargets<T>{y.values + i * y.stride});
+    }
   }
 }
 

@@ -1,26 +1,14 @@
 // exp, expm1, log, log1p, sigmoid, tanh: the core's own, since libm's bits move with the processor.
 // One operation sequence for every ISA, no branches, explicit fma. Subnormal results are flushed to zero.
-// V is a pack, or double where one value is wanted. Accuracy: tests/test_mathematics.py.
+// Accuracy: tests/test_mathematics.py.
 #pragma once
 
+#include <float.h>
 #include <math.h>
 
 #include "pack.hpp"
 
 namespace deltarule::DELTARULE_ISA {
-
-template <class V>
-struct lane_of {
-  using type = V;
-};
-template <class T>
-struct lane_of<pack<T>> {
-  using type = T;
-};
-template <class V>
-using lane = typename lane_of<V>::type;
-
-static inline double fused(double a, double b, double c) { return fma(a, b, c); }
 
 template <class T>
 struct Constants;
@@ -57,23 +45,24 @@ struct Constants<double> {
                                    0x1.2b6d4dcf535bcp-3};
 };
 
-template <class V, int N>
-static inline V horner(const lane<V> (&c)[N], V x) {
-  V p(c[N - 1]);
+template <class T, int N>
+static inline pack<T> horner(const T (&c)[N], pack<T> x) {
+  pack<T> p(c[N - 1]);
 #pragma GCC unroll 16
-  for (int i = N - 2; i >= 0; --i) p = fused(p, x, V(c[i]));
+  for (int i = N - 2; i >= 0; --i) p = fused(p, x, pack<T>(c[i]));
   return p;
 }
 
 // x = n ln 2 + r with |r| <= ln 2 / 2 and n an integer; t holds n in its low bits.
-template <class V>
+template <class T>
 struct Reduced {
-  V t, r;
+  pack<T> t, r;
 };
 
-template <class V>
-static inline Reduced<V> reduce(V x) {
-  using C = Constants<lane<V>>;
+template <class T>
+static inline Reduced<T> reduce(pack<T> x) {
+  using C = Constants<T>;
+  using V = pack<T>;
   const V t = fused(x, V(C::log2_e), V(C::magic));
   const V n = t - V(C::magic);
   return {t, fused(n, V(-C::ln2_low), fused(n, V(-C::ln2_high), x))};
@@ -83,8 +72,8 @@ template <class T>
 static inline pack<T> exponential(pack<T> x) {
   using C = Constants<T>;
   using V = pack<T>;
-  const Reduced<V> e = reduce(x);
-  const V p = fused(fused(horner<V>(C::exp, e.r), e.r, V(T(1))), e.r, V(T(1)));
+  const Reduced<T> e = reduce(x);
+  const V p = fused(fused(horner(C::exp, e.r), e.r, V(T(1))), e.r, V(T(1)));
   V y = add_exponent(p, e.t);
   y = select(V(C::exp_highest) < x, V(T(INFINITY)), y);
   y = select(x < V(C::exp_lowest), V(T(0)), y);
@@ -96,20 +85,21 @@ template <class T>
 static inline pack<T> exponential_minus_1(pack<T> x) {
   using V = pack<T>;
   const V lowest(T(-40));  // e^-40 is below half an ulp of 1 in either type
-  const Reduced<V> e = reduce(select(x < lowest, lowest, x));
-  const V s = fused(horner<V>(Constants<T>::exp, e.r), e.r * e.r, e.r);  // e^r - 1
+  const Reduced<T> e = reduce(select(x < lowest, lowest, x));
+  const V s = fused(horner(Constants<T>::exp, e.r), e.r * e.r, e.r);  // e^r - 1
   const V power = add_exponent(V(T(1)), e.t);
   return keep_nan(x, fused(power, s, power - V(T(1))));
 }
 
 // log(1 + f) for 1 + f in [sqrt(1/2), sqrt(2)], plus k ln 2.
-template <class V>
-static inline V log_near_1(V f, V k) {
-  using C = Constants<lane<V>>;
-  const V s = f / (V(lane<V>(2)) + f);
-  const V half_square = V(lane<V>(0.5)) * f * f;
+template <class T>
+static inline pack<T> log_near_1(pack<T> f, pack<T> k) {
+  using C = Constants<T>;
+  using V = pack<T>;
+  const V s = f / (V(T(2)) + f);
+  const V half_square = V(T(0.5)) * f * f;
   const V z = s * s;
-  const V remainder = z * horner<V>(C::log, z);
+  const V remainder = z * horner(C::log, z);
   const V correction = fused(s, half_square + remainder, k * V(C::ln2_low));
   return fused(k, V(C::ln2_high), f - (half_square - correction));
 }
@@ -124,14 +114,19 @@ static inline pack<T> logarithm_of_1_plus(pack<T> x) {
 }
 
 // log(x); -inf at 0, NaN below.
+static inline pack<double> logarithm(pack<double> x) {
+  using V = pack<double>;
+  V k;
+  const V m = each<double>([&](int i) { return split_exponent(x.r[i], k.r[i]); });
+  V y = log_near_1(m - V(1.0), k);
+  y = select(x < V(DBL_MAX), y, select(V(DBL_MAX) < x, x, y));  // infinity
+  y = select(x < V(DBL_MIN), select(x < V(0.0), V(NAN), V(-INFINITY)), y);
+  return keep_nan(x, y);
+}
 static inline double logarithm(double x) {
-  const int64_t sqrt_half = __builtin_bit_cast(int64_t, 0x1.6a09e667f3bcdp-1);
-  const int64_t bits = __builtin_bit_cast(int64_t, x), k = (bits - sqrt_half) >> 52;
-  const double m = __builtin_bit_cast(double, bits - (k << 52));
-  const double y = log_near_1(m - 1.0, double(k));
-  if (x == 0.0) return -INFINITY;
-  if (x == INFINITY) return x;
-  return x > 0.0 ? y : NAN;
+  double line[kLanes<double>];
+  store(logarithm(pack<double>(x)), line);
+  return line[0];
 }
 
 template <class T>

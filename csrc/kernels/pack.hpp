@@ -42,31 +42,35 @@ static inline void store(const pack<T>& a, T* p) {
   for (int i = 0; i < pack<T>::registers; ++i) store(a.r[i], p + i * vec<T>::width);
 }
 
+// The lanes below n.
+template <class T>
+static inline mask<T> first(int64_t n) {
+  mask<T> m;
+#pragma GCC unroll 16
+  for (int i = 0; i < pack<T>::registers; ++i) m.r[i] = first_mask(vec<T>{}, n - i * vec<T>::width);
+  return m;
+}
+
 // The first n lanes from memory, 0 beyond; and back.
 template <class T>
 static inline pack<T> load_first(const T* p, int64_t n) {
   if (n >= pack<T>::lanes) return load_pack(p);
-  T line[pack<T>::lanes] = {};
-  for (int64_t i = 0; i < n; ++i) line[i] = p[i];
-  return load_pack(line);
+  const mask<T> m = first<T>(n);
+  return each<T>([&](int i) { return load_masked(p + i * vec<T>::width, m.r[i]); });
 }
 template <class T>
 static inline void store_first(const pack<T>& a, T* p, int64_t n) {
   if (n >= pack<T>::lanes) return store(a, p);
-  T line[pack<T>::lanes];
-  store(a, line);
-  for (int64_t i = 0; i < n; ++i) p[i] = line[i];
+  const mask<T> m = first<T>(n);
+#pragma GCC unroll 16
+  for (int i = 0; i < pack<T>::registers; ++i) store_masked(a.r[i], p + i * vec<T>::width, m.r[i]);
 }
 
-// Eight values of T as doubles.
-static inline pack<double> load_double(const double* p, int64_t n) { return load_first(p, n); }
-static inline pack<double> load_double(const float* p, int64_t n) {
-  double line[pack<double>::lanes] = {};
-  if (n >= pack<double>::lanes)
-    for (int i = 0; i < pack<double>::lanes; ++i) line[i] = double(p[i]);
-  else
-    for (int64_t i = 0; i < n; ++i) line[i] = double(p[i]);
-  return load_pack(line);
+// The first n values of T, at most eight, as doubles, 0 beyond.
+template <class T>
+static inline pack<double> load_double(const T* p, int64_t n) {
+  const mask<double> m = first<double>(n);
+  return each<double>([&](int i) { return load_double_masked(p + i * vec<double>::width, m.r[i]); });
 }
 
 template <class T>
@@ -142,42 +146,38 @@ static inline pack<T> with_sign(const pack<T>& x, const pack<T>& s) {
 // 1 in lane i, 0 elsewhere; all 0 where i is no lane.
 template <class T>
 static inline pack<T> unit(int64_t i) {
-  T line[pack<T>::lanes] = {};
-  if (i >= 0 && i < pack<T>::lanes) line[i] = T(1);
-  return load_pack(line);
+  return each<T>([=](int k) {
+    return select(lane_is(vec<T>{}, i - k * vec<T>::width), broadcast(T(1)), broadcast(T(0)));
+  });
 }
 
 // The lanes below n of a, `other` from there on.
 template <class T>
 static inline pack<T> first_lanes(const pack<T>& a, int64_t n, T other) {
-  if (n >= pack<T>::lanes) return a;
-  T line[pack<T>::lanes];
-  store(a, line);
-  for (int64_t i = n; i < pack<T>::lanes; ++i) line[i] = other;
-  return load_pack(line);
+  return n >= pack<T>::lanes ? a : select(first<T>(n), a, pack<T>(other));
+}
+
+// The registers folded into one by halves: f(register i, register i + half).
+template <class T, class F>
+static inline vec<T> fold(const pack<T>& a, F f) {
+  vec<T> r[pack<T>::registers];
+  for (int i = 0; i < pack<T>::registers; ++i) r[i] = a.r[i];
+#pragma GCC unroll 8
+  for (int half = pack<T>::registers / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) r[i] = f(r[i], r[i + half]);
+  return r[0];
 }
 
 // The sum of the lanes, halved until one is left.
 template <class T>
 static inline T sum(const pack<T>& a) {
-  T lane[pack<T>::lanes];
-  store(a, lane);
-#pragma GCC unroll 8
-  for (int half = pack<T>::lanes / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  return lane[0];
+  return sum_lanes(fold(a, [](vec<T> x, vec<T> y) { return add(x, y); }));
 }
 
 template <class T>
 static inline T largest(const pack<T>& a) {
-  T lane[pack<T>::lanes];
-  store(a, lane);
-#pragma GCC unroll 8
-  for (int half = pack<T>::lanes / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-    for (int i = 0; i < half; ++i) lane[i] = lane[i + half] > lane[i] ? lane[i + half] : lane[i];
-  return lane[0];
+  return largest_lane(fold(a, [](vec<T> x, vec<T> y) { return select(less(x, y), y, x); }));
 }
 
 template <int N>

@@ -13,6 +13,7 @@ import numpy as np
 
 from deltarule import words
 from deltarule._load import core
+from deltarule.optimizers import number
 
 Core = core.NetworkF32 | core.NetworkF64
 
@@ -128,7 +129,7 @@ def _widths(sizes: object) -> tuple[int, ...]:
 
 def _dtype(dtype: object) -> np.dtype[Any]:
     try:
-        canonical = np.dtype(dtype)  # type: ignore[call-overload]
+        canonical = np.dtype(dtype) if dtype is not None else None  # type: ignore[call-overload]
     except TypeError:
         canonical = None
     if canonical is None or canonical.name not in _CORES or not canonical.isnative:
@@ -140,7 +141,7 @@ def _dtype(dtype: object) -> np.dtype[Any]:
 def _number(value: object, name: str, rule: str, accept: Callable[[float], bool]) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, not {value!r}")
-    number = float(value)
-    if not (math.isfinite(number) and accept(number)):
+    as_float = number(value)
+    if not (math.isfinite(as_float) and accept(as_float)):
         raise ValueError(f"{name} must be {rule}, not {value!r}")
-    return number
+    return as_float

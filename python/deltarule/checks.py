@@ -25,10 +25,19 @@ def numeric(value: object, name: str) -> Array:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked values; fill or drop them first")
     if array.dtype.kind not in "biuf":
         kind = "object (ragged or mixed)" if array.dtype.kind == "O" else array.dtype.name
         raise TypeError(f"{name} must hold real numbers, not {kind}")
     return array
+
+
+def is_one_row(x: object) -> bool:
+    """Whether x is one sample, as a 1-D array or a flat list."""
+    if type(x) is np.ndarray:
+        return bool(x.ndim == 1)
+    return numeric(x, "x").ndim == 1
 
 
 def _converted(array: Array, dtype: np.dtype[Any]) -> Array:
@@ -144,9 +153,11 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
     if array.shape != (rows,):
         raise ValueError(f"{name} must have shape ({rows},), but has shape {array.shape}")
     check_within(array, name, 0.0, _LIMITS[array.dtype], "0 or more")
-    if not array.any():
+    with np.errstate(over="ignore"):
+        total = array.sum()
+    if total < np.finfo(np.float64).tiny:
         raise ValueError(f"{name} is 0 for every sample; at least one must be above 0")
-    if not np.isfinite(array.sum()):
+    if not np.isfinite(total):
         raise ValueError(f"{name} sums to infinity; scale the weights down")
     return array
 
@@ -156,24 +167,30 @@ def output_array(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], x: o
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
     if out.shape != shape or out.dtype != dtype:
+        order = "" if out.dtype.isnative else f" ({out.dtype.str}, not this machine's byte order)"
         raise ValueError(
             f"out must have shape {shape} and dtype {dtype.name}, "
-            f"but has shape {out.shape} and dtype {out.dtype.name}"
+            f"but has shape {out.shape} and dtype {out.dtype.name}{order}"
         )
     if not out.flags.writeable:
         raise ValueError("out must be writeable, but is read-only")
     if not (out.flags.c_contiguous and out.flags.aligned):
         raise ValueError(f"out must be C-contiguous and aligned, but has strides {out.strides}")
-    if isinstance(x, np.ndarray) and np.may_share_memory(x, out):
+    if np.may_share_memory(np.asarray(x), out):
         raise ValueError("out must not overlap x, but shares memory with it")
     return out
 
 
-def output_row(out: object, n_outputs: int) -> Array:
+def output_row(out: object, n_outputs: int, dtype: np.dtype[Any]) -> Array:
     """Return a 1-D `out` as the (1, n_outputs) view of it."""
-    if isinstance(out, np.ndarray) and out.shape != (n_outputs,):
-        raise ValueError(f"out must have shape ({n_outputs},) for one row, but has {out.shape}")
-    return out.reshape(1, -1) if isinstance(out, np.ndarray) else out  # type: ignore[return-value]
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
+    if out.shape != (n_outputs,) or out.dtype.name != dtype.name:
+        raise ValueError(
+            f"out must have shape ({n_outputs},) and dtype {dtype.name}, "
+            f"but has shape {out.shape} and dtype {out.dtype.name}"
+        )
+    return out.reshape(1, -1)
 
 
 def parameter(value: object, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:

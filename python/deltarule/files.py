@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +75,9 @@ def write_model(
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that, after a crash at any moment, the old one or the new one is there."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    _remove_stale(path)
+    prefix = f".{path.name}.{os.getpid()}-"
+    handle, temporary = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -86,6 +89,21 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.unlink(temporary)
         raise
     _sync_folder(path.parent)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes that are no more left behind while saving this file."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-\w+\.tmp")
+    for name in os.listdir(path.parent):
+        match = pattern.fullmatch(name)
+        if match is None or int(match[1]) == os.getpid():
+            continue
+        try:
+            os.kill(int(match[1]), 0)
+        except ProcessLookupError:
+            (path.parent / name).unlink(missing_ok=True)
+        except (OSError, OverflowError):
+            continue  # another user's, alive
 
 
 def _umask() -> int:

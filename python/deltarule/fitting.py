@@ -48,6 +48,13 @@ def check_optimizer(optimizer: object) -> SGD:
     return optimizer
 
 
+def check_flag(value: object, name: str) -> bool:
+    """Return True or False, or raise naming the argument."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
 def whole_number(value: object, name: str, lowest: int) -> int:
     """Return an int of at least `lowest`, or raise naming the argument."""
     try:
@@ -83,22 +90,30 @@ class Fit:
     epochs: int
     batch_size: int
     optimizer: SGD
+    settings: core.Sgd  # the optimizer's, as the core takes them
     callbacks: Sequence[Callback]
     max_seconds: float
     threads: int
 
     def run(self, progress: AbstractContextManager[Callback] | None = None) -> History:
-        """Train; raise DivergenceError or KeyboardInterrupt with the network at a whole state."""
-        history = History()
+        """Train; whatever is raised, the network is at a whole mini-batch."""
         deadline = time.perf_counter() + self.max_seconds
-        with progress or nullcontext() as show:
-            callbacks = [*self.callbacks, *([show] if show else [])]
-            while len(history) < self.epochs:
-                epochs = self._next_epochs(history, bool(callbacks))
-                self._train(epochs, history, deadline - time.perf_counter())
-                stops = [callback(self._record(history)) is True for callback in callbacks]
-                if any(stops) or time.perf_counter() >= deadline:
-                    break
+        self.network.begin_training()
+        try:
+            with progress or nullcontext() as show:
+                return self._epochs([*self.callbacks, *([show] if show else [])], deadline)
+        finally:
+            self.network.end_training()
+
+    def _epochs(self, callbacks: Sequence[Callback], deadline: float) -> History:
+        history = History()
+        while len(history) < self.epochs:
+            epochs = self._next_epochs(history, bool(callbacks))
+            self._train(epochs, history, deadline - time.perf_counter())
+            answers = [callback(self._record(history)) for callback in callbacks]
+            stop = any(isinstance(a, bool | np.bool_) and bool(a) for a in answers)
+            if stop or time.perf_counter() >= deadline:
+                break
         return history
 
     def _next_epochs(self, history: History, watched: bool) -> int:
@@ -118,27 +133,29 @@ class Fit:
 
     def _train(self, epochs: int, history: History, seconds: float) -> None:
         before = self.rng.bit_generator.state if self.rng is not None else {}
-        result = self.network.train(
-            *self.batch,
-            order=self._orders(epochs),
-            epochs=epochs,
-            batch_size=self.batch_size,
-            sgd=self.optimizer._core_settings(),
-            validation=self.validation,
-            threads=self.threads,
-            seconds=seconds,
-        )
-        complete = len(result.loss)
+        result = core.TrainingResult()
+        try:
+            self.network.train(
+                *self.batch,
+                order=self._orders(epochs),
+                epochs=epochs,
+                batch_size=self.batch_size,
+                sgd=self.settings,
+                validation=self.validation,
+                threads=self.threads,
+                seconds=seconds,
+                result=result,
+            )
+        finally:
+            complete = len(result.loss)
+            if complete < epochs and self.rng is not None:
+                # The generator goes back to where the complete epochs left it: a next fit goes on.
+                self.rng.bit_generator.state = before
+                for _ in range(complete):
+                    self.rng.permutation(len(self.batch[0]))
         history._extend(
             result.loss, result.validation_loss, result.seconds, float(self.optimizer.lr)
         )
-        if complete < epochs and self.rng is not None:
-            # The generator goes back to where the complete epochs left it: a next fit goes on.
-            self.rng.bit_generator.state = before
-            for _ in range(complete):
-                self.rng.permutation(len(self.batch[0]))
-        if result.interrupted:
-            raise KeyboardInterrupt
         if result.diverged:
             epoch, step = len(history) + 1, result.step + 1
             raise DivergenceError(

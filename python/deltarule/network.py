@@ -16,10 +16,17 @@ from deltarule import checks, files, words
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
 from deltarule.errors import DivergenceError
-from deltarule.fitting import Callback, Fit, check_callbacks, check_optimizer, whole_number
+from deltarule.fitting import (
+    Callback,
+    Fit,
+    check_callbacks,
+    check_flag,
+    check_optimizer,
+    whole_number,
+)
 from deltarule.history import History
 from deltarule.initializers import NAMES, initial_parameters
-from deltarule.optimizers import SGD
+from deltarule.optimizers import SGD, number
 from deltarule.parameters import Parameterized
 from deltarule.progress import progress_bar
 
@@ -183,10 +190,10 @@ class MLP(Parameterized):
         >>> net.predict([[1.0, 2.0, 3.0]]).shape
         (1, 2)
         """
-        if np.ndim(x) == 1:
+        if checks.is_one_row(x):
             row = self.predict(
                 np.reshape(x, (1, -1)),
-                out=None if out is None else checks.output_row(out, self.sizes[-1]),
+                out=None if out is None else checks.output_row(out, self.sizes[-1], self.dtype),
                 threads=threads,
             )
             return row[0] if out is None else out
@@ -337,7 +344,7 @@ class MLP(Parameterized):
         >>> round(net.weights[0].item(), 6)
         0.8
         """
-        settings = check_optimizer(optimizer)._core_settings()
+        settings = check_optimizer(optimizer)._core_settings(self.dtype)
         batch = self._batch(x, y, sample_weight)
         try:
             loss = self._core.train_step(*batch, settings, resolve_threads(threads))
@@ -424,7 +431,7 @@ class MLP(Parameterized):
         rows = len(batch[0])
         fit = Fit(
             network=self._core,
-            rng=self._rng if shuffle else None,
+            rng=self._rng if check_flag(shuffle, "shuffle") else None,
             batch=batch,
             validation=self._validation(validation_data),
             epochs=whole_number(epochs, "epochs", 0),
@@ -432,11 +439,12 @@ class MLP(Parameterized):
             if batch_size is None
             else min(rows, whole_number(batch_size, "batch_size", 1)),
             optimizer=check_optimizer(optimizer),
+            settings=check_optimizer(optimizer)._core_settings(self.dtype),
             callbacks=check_callbacks(callbacks),
             max_seconds=_seconds(max_seconds),
             threads=resolve_threads(threads),
         )
-        return fit.run(progress_bar(fit.epochs) if progress else None)
+        return fit.run(progress_bar(fit.epochs) if check_flag(progress, "progress") else None)
 
     def _batch(
         self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
@@ -487,13 +495,11 @@ class MLP(Parameterized):
 def _seconds(max_seconds: object) -> float:
     if max_seconds is None:
         return math.inf
-    if (
-        isinstance(max_seconds, bool)
-        or not isinstance(max_seconds, Real)
-        or not float(max_seconds) > 0
-    ):
+    is_number = isinstance(max_seconds, Real) and not isinstance(max_seconds, bool)
+    seconds = number(max_seconds) if isinstance(max_seconds, Real) else math.nan
+    if not (is_number and seconds > 0):
         raise ValueError(f"max_seconds must be a number above 0, not {max_seconds!r}")
-    return float(max_seconds)
+    return seconds
 
 
 def _generator(seed: object) -> np.random.Generator:

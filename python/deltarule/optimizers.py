@@ -5,14 +5,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
+
+import numpy as np
 
 from deltarule._load import core
+
+
+def number(value: Real) -> float:
+    """Return a float, infinite for a whole number beyond float64."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
 def _check_number(name: str, value: object, low: float, high: float, rule: str) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, not {value!r}")
-    if not (math.isfinite(value) and low <= float(value) < high):
+    if not (math.isfinite(number(value)) and low <= number(value) < high):
         raise ValueError(f"{name} must be {rule}, not {value!r}")
 
 
@@ -72,7 +83,12 @@ class SGD:
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov needs momentum above 0, not momentum=0.0")
 
-    def _core_settings(self) -> core.Sgd:
+    def _core_settings(self, dtype: np.dtype[Any]) -> core.Sgd:
+        limit = float(np.finfo(dtype).max)
+        for name in ("lr", "weight_decay"):
+            value = float(getattr(self, name))
+            if value > limit:
+                raise ValueError(f"{name} must be finite in {dtype.name}, not {value!r}")
         return core.Sgd(
             float(self.lr), float(self.momentum), float(self.weight_decay), self.nesterov
         )

@@ -119,6 +119,8 @@ class Parameterized:
     def _tensors(
         self, tensors: Sequence[ArrayLike], name: str, shapes: Sequence[tuple[int, ...]]
     ) -> list[Array]:
+        if isinstance(tensors, str) or not isinstance(tensors, Sequence | np.ndarray):
+            raise TypeError(f"{name} must be a sequence of arrays, one a layer, not {tensors!r}")
         if len(tensors) != len(shapes):
             raise ValueError(
                 f"{name} has {len(tensors)} arrays, the network has {len(shapes)} layers"

@@ -169,21 +169,23 @@ def says(call: Any, error: type[Exception], message: str) -> None:
     assert re.fullmatch(pattern(message), str(caught.value), re.DOTALL), str(caught.value)
 
 
-def name(value: object) -> str | None:
-    return repr(value)[:40] if isinstance(value, dict) else None
+def table(rows: list[tuple[dict[str, Any], type[Exception], str]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("options", "error", "message"), rows, ids=[repr(row[0])[1:40] for row in rows]
+    )
 
 
-@pytest.mark.parametrize(("options", "error", "message"), MLP_ROWS, ids=name)
+@table(MLP_ROWS)
 def test_mlp(options: dict[str, Any], error: type[Exception], message: str) -> None:
     says(lambda: dr.MLP(**({"sizes": [3, 4, 2]} | options)), error, message)
 
 
-@pytest.mark.parametrize(("options", "error", "message"), SGD_ROWS, ids=name)
+@table(SGD_ROWS)
 def test_sgd(options: dict[str, Any], error: type[Exception], message: str) -> None:
     says(lambda: dr.SGD(**options), error, message)
 
 
-@pytest.mark.parametrize(("options", "error", "message"), FIT_ROWS, ids=name)
+@table(FIT_ROWS)
 def test_fit(options: dict[str, Any], error: type[Exception], message: str) -> None:
     net = dr.MLP([3, 4, 2], hidden="tanh", seed=0)
     net.fit(X, Y, epochs=1, batch_size=2, optimizer=MOMENTUM)
@@ -191,9 +193,7 @@ def test_fit(options: dict[str, Any], error: type[Exception], message: str) -> N
 
 
 @pytest.mark.parametrize("method", ["predict", "evaluate", "value_and_grad", "train_step"])
-@pytest.mark.parametrize(
-    ("options", "error", "message"), [row for row in FIT_ROWS if "threads" in row[0]], ids=name
-)
+@table([row for row in FIT_ROWS if "threads" in row[0]])
 def test_threads(
     options: dict[str, Any], error: type[Exception], message: str, method: str
 ) -> None:

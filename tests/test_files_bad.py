@@ -184,7 +184,7 @@ WORDS: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("word", "value"),
     [(word, value) for word, values in WORDS.items() for value in values],
-    ids=lambda value: repr(value)[:30],
+    ids=lambda value: str(value)[:24],
 )
 def test_an_architecture_that_makes_no_sense(
     word: str, value: Any, good: bytes, tmp_path: Path

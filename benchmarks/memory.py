@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py
 
-Each figure comes from a process of its own. "Activations" is one float a unit a row, every layer but
-the input: what a plain implementation keeps for the backward pass.
+Each figure comes from a process of its own. "Activations" is one float a unit a row, every layer
+but the input: what a plain implementation keeps for the backward pass.
 """
 
 from __future__ import annotations
@@ -66,20 +66,18 @@ def main() -> None:
     import deltarule as dr
 
     dr.show_config()
+    mebi = 2**20
     activations = 4 * ROWS * sum(SIZES[1:])
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         highest, after = pool.apply(one_step, (0,))
+        print(f"one step of {SIZES} on {ROWS} rows, activations {activations / mebi:.1f} MiB:")
         print(
-            f"one step, {'-'.join(map(str, SIZES))}, {ROWS} rows, activations {activations / 2**20:.1f} MiB:"
+            f"  peak {highest / mebi:.1f} MiB beyond the data: {highest / activations:.2f} of them"
         )
-        print(
-            f"  peak {highest / 2**20:.1f} MiB beyond the data, {highest / activations:.2f} x the activations"
-        )
-        print(f"  kept {after / 2**20:.1f} MiB")
+        print(f"  kept {after / mebi:.1f} MiB")
         for rows in (1, 32, 2048):
-            print(
-                f"growth over {STEPS} steps of {rows} rows: {pool.apply(many_steps, (rows,)) / 1024:.0f} KiB"
-            )
+            growth = pool.apply(many_steps, (rows,))
+            print(f"growth over {STEPS} steps of {rows} rows: {growth / 1024:.0f} KiB")
 
 
 if __name__ == "__main__":

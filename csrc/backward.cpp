@@ -27,7 +27,7 @@ void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const 
   T* delta = state.delta(tile.l, first_row);
   const int64_t ld = state.ld(tile.l);
   if (tile.is_bias) {
-    kernels<T>().bias_gradient(rows, padded<T>(layer.n_out), delta, ld, G);
+    kernels<T>().bias_gradient(rows, padded<T>(tile.columns()), delta + tile.left, ld, G);
     return;
   }
   const InputRows<T> deltas{delta, ld, nullptr};
@@ -36,9 +36,10 @@ void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const 
                   : InputRows<T>{state.a(tile.l - 1, first_row), state.ld(tile.l - 1), nullptr};
   InputRows<T> P = layer.narrow ? deltas : below;
   P.data += tile.first;
-  const InputRows<T> Q = layer.narrow ? below : deltas;
+  InputRows<T> Q = layer.narrow ? below : deltas;
+  Q.data += tile.left;
   const bool exact = layer.narrow && tile.l == 1;  // the user's x has no padding to read
-  const int64_t columns = exact ? layer.n_in : padded<T>(layer.columns());
+  const int64_t columns = exact ? tile.columns() : padded<T>(tile.columns());
   kernels<T>().weight_gradient(rows, tile.last - tile.first, columns, P, Q, G, ldg);
 }
 

@@ -8,6 +8,10 @@
 #include <memory>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "kernels/kernels.hpp"
 
 namespace deltarule {
@@ -21,14 +25,22 @@ struct Free {
 template <class T>
 using Buffer = std::unique_ptr<T[], Free>;
 
+// Buffers from this size on ask for huge pages: a matrix of long rows touches a page a row.
+constexpr size_t kHugePage = size_t{2} << 20;
+
 // n zeros on a cache line; throws std::bad_alloc, also for sizes beyond the address space.
 template <class T>
 Buffer<T> make_buffer(int64_t n) {
   constexpr int64_t most = std::numeric_limits<int64_t>::max() / 2 / static_cast<int64_t>(sizeof(T));
   if (n < 0 || n > most) throw std::bad_alloc();
-  const auto bytes = static_cast<size_t>((n * sizeof(T) + kCacheLine) / kCacheLine * kCacheLine);
-  void* p = std::aligned_alloc(kCacheLine, bytes);
+  const size_t wanted = static_cast<size_t>(n) * sizeof(T) + 1;
+  const size_t alignment = wanted >= kHugePage ? kHugePage : kCacheLine;
+  const size_t bytes = (wanted + alignment - 1) / alignment * alignment;
+  void* p = std::aligned_alloc(alignment, bytes);
   if (!p) throw std::bad_alloc();
+#if defined(__linux__)
+  if (alignment == kHugePage) madvise(p, bytes, MADV_HUGEPAGE);
+#endif
   std::memset(p, 0, bytes);
   return Buffer<T>(static_cast<T*>(p));
 }

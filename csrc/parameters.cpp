@@ -47,19 +47,19 @@ void Parameters<T>::from_theta(const T* theta, T* values) const {
 }
 
 template <class T>
-void Parameters<T>::refresh_copy(int64_t l, int64_t first, int64_t last) {
-  const LayerLayout& layer = this->layer(l);
-  if (!layer.transposed) return;
-  const T* w = W(l);
+void Parameters<T>::refresh_copy(const ParameterTile& tile) {
+  const LayerLayout& layer = this->layer(tile.l);
+  if (!layer.transposed || tile.is_bias) return;
+  const T* w = W(tile.l);
   T* wt = copies_.get() + layer.WT;
-  for (int64_t j = 0; j < layer.n_out; ++j)
-    for (int64_t k = first; k < last; ++k) wt[j * layer.ld_t + k] = w[k * layer.ld + j];
+  for (int64_t j = tile.left; j < tile.right; ++j)
+    for (int64_t k = tile.first; k < tile.last; ++k) wt[j * layer.ld_t + k] = w[k * layer.ld + j];
 }
 
 template <class T>
 void Parameters<T>::refresh_copies() {
   for (int64_t l = 2; l <= static_cast<int64_t>(layers_.size()); ++l)
-    refresh_copy(l, 0, layer(l).rows());
+    refresh_copy({l, 0, layer(l).rows(), 0, layer(l).columns(), false});
 }
 
 template class Parameters<float>;

@@ -23,10 +23,12 @@ struct LayerLayout {
   int64_t at(int64_t out, int64_t in) const { return W + (narrow ? out * ld + in : in * ld + out); }
 };
 
-// Rows [first, last) of layer l's W as stored, or its b (then first = 0, last = 1).
+// Rows [first, last) and columns [left, right) of layer l's W as stored, or of its b, which is one row.
 struct ParameterTile {
-  int64_t l, first, last;
+  int64_t l, first, last, left, right;
   bool is_bias;
+
+  int64_t columns() const { return right - left; }
 };
 
 // Part of the numeric contract: whether z is summed by affine_narrow.
@@ -53,12 +55,10 @@ class Parameters {
   }
   int64_t stride_by_output(int64_t l) const { return layer(l).transposed ? layer(l).ld_t : layer(l).ld; }
 
-  // Where row i of a tile begins in values(), and how many parameters it has.
+  // Where row i of a tile begins in values().
   int64_t row_offset(const ParameterTile& tile, int64_t i) const {
-    return tile.is_bias ? layer(tile.l).b : layer(tile.l).W + i * layer(tile.l).ld;
-  }
-  int64_t row_length(const ParameterTile& tile) const {
-    return tile.is_bias ? layer(tile.l).n_out : layer(tile.l).columns();
+    const LayerLayout& layer = this->layer(tile.l);
+    return tile.left + (tile.is_bias ? layer.b : layer.W + i * layer.ld);
   }
 
   // theta: all W in order, each (n_out, n_in) row-major, then all b; unpadded. Any array laid out as
@@ -66,8 +66,8 @@ class Parameters {
   void to_theta(const T* values, T* theta) const;
   void from_theta(const T* theta, T* values) const;
 
-  // Rows [first, last) of layer l's W as stored, into its transposed copy.
-  void refresh_copy(int64_t l, int64_t first, int64_t last);
+  // A tile of W into its transposed copy.
+  void refresh_copy(const ParameterTile& tile);
   void refresh_copies();
 
  private:

@@ -9,23 +9,17 @@ namespace deltarule {
 
 // Activations of a chunk: about what the shared cache holds beside the weights.
 constexpr int64_t kChunkBytes = int64_t{8} << 20;
-constexpr int64_t kRowTile = 32;
-// Gradient of one tile: stays in the first cache level.
-constexpr int64_t kTileElements = 4096;
+// Rows that pass through the layers together: enough that fetching W from an outer cache level is a small
+// part of the work, few enough that two layers of narrow networks stay in the first level.
+constexpr int64_t kRowTile = 48, kWideRowTile = 96, kWide = 192;
+// A tile of W: at most this many columns and rows, so that its gradient and a block of 64 rows of a and
+// delta stay in the second cache level; and at least some eight tiles of rows, so that a team finds work.
+constexpr int64_t kTileBytes = 1024;
+constexpr int64_t kTileRows = 192, kLeastTileRows = 48;
 // Floating-point operations that are worth one more thread: some 40 us of plain loops, the time that
 // sleeping workers take to wake.
 constexpr double kWorkPerThread = 1e6;
 static std::atomic<double> work_per_thread{kWorkPerThread};
-
-static int64_t columns(const Architecture& architecture, int64_t l) {
-  const int64_t n_in = architecture.sizes[l - 1], n_out = architecture.sizes[l];
-  return is_narrow(n_in, n_out) ? n_in : n_out;
-}
-
-template <class T>
-int64_t tile_stride(const Architecture& architecture, const ParameterTile& tile) {
-  return padded<T>(tile.is_bias ? architecture.sizes[tile.l] : columns(architecture, tile.l));
-}
 
 template <class T>
 Plan make_plan(const Architecture& architecture) {
@@ -33,18 +27,23 @@ Plan make_plan(const Architecture& architecture) {
   const int64_t row_bytes =
       Activations<T>::row_elements(architecture) * static_cast<int64_t>(sizeof(T));
   plan.chunk_rows = std::max<int64_t>(1, kChunkBytes / row_bytes / kSuperBlock) * kSuperBlock;
-  plan.row_tile = kRowTile;
+  const int64_t widest = *std::max_element(architecture.sizes.begin() + 1, architecture.sizes.end());
+  plan.row_tile = widest > kWide ? kWideRowTile : kRowTile;
+  constexpr int64_t panel = kTileBytes / static_cast<int64_t>(sizeof(T));
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
     const int64_t n_in = architecture.sizes[l - 1], n_out = architecture.sizes[l];
-    const int64_t rows = is_narrow(n_in, n_out) ? n_out : n_in;
-    const int64_t step = std::clamp<int64_t>(kTileElements / columns(architecture, l) / 4 * 4, 4, 64);
-    for (int64_t first = 0; first < rows; first += step)
-      plan.tiles.push_back({l, first, std::min(first + step, rows), false});
-    plan.tiles.push_back({l, 0, 1, true});
+    const bool narrow = is_narrow(n_in, n_out);
+    const int64_t rows = narrow ? n_out : n_in, columns = narrow ? n_in : n_out;
+    const int64_t step = std::clamp((rows / 8 + 11) / 12 * 12, kLeastTileRows, kTileRows);
+    for (int64_t left = 0; left < columns; left += panel)
+      for (int64_t first = 0; first < rows; first += step)
+        plan.tiles.push_back(
+            {l, first, std::min(first + step, rows), left, std::min(left + panel, columns), false});
+    plan.tiles.push_back({l, 0, 1, 0, n_out, true});
   }
   plan.cost.push_back(0);
   for (const ParameterTile& tile : plan.tiles) {
-    const int64_t elements = (tile.last - tile.first) * tile_stride<T>(architecture, tile);
+    const int64_t elements = (tile.last - tile.first) * padded<T>(tile.columns());
     plan.cost.push_back(plan.cost.back() + elements);
     plan.tile_elements = std::max(plan.tile_elements, elements);
   }
@@ -75,7 +74,5 @@ void set_work_per_thread(double work) {
 
 template Plan make_plan<float>(const Architecture&);
 template Plan make_plan<double>(const Architecture&);
-template int64_t tile_stride<float>(const Architecture&, const ParameterTile&);
-template int64_t tile_stride<double>(const Architecture&, const ParameterTile&);
 
 }  // namespace deltarule

@@ -20,10 +20,6 @@ struct Plan {
 template <class T>
 Plan make_plan(const Architecture& architecture);
 
-// Row stride of a tile's gradient.
-template <class T>
-int64_t tile_stride(const Architecture& architecture, const ParameterTile& tile);
-
 // Floating-point operations per sample: of the forward pass, and of a training step.
 double forward_work(const Architecture& architecture);
 double training_work(const Architecture& architecture);

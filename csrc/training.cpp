@@ -126,7 +126,7 @@ void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool
                                         static_cast<int64_t>(plan_.tiles.size()));
   for (int64_t t = begin; t < end; ++t) {
     const ParameterTile& tile = plan_.tiles[t];
-    const int64_t ldg = tile_stride<T>(architecture_, tile), length = theta_.row_length(tile);
+    const int64_t ldg = padded<T>(tile.columns()), length = tile.columns();
     const auto each_row = [&](auto f) {
       for (int64_t i = tile.first; i < tile.last; ++i)
         f(total + (i - tile.first) * ldg, gradient_.get() + theta_.row_offset(tile, i));
@@ -182,7 +182,7 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
   Shared shared;
   const auto keep = [this](const ParameterTile& tile, const T* G, int64_t ldg) {
     for (int64_t i = tile.first; i < tile.last; ++i)
-      std::copy_n(G + (i - tile.first) * ldg, theta_.row_length(tile),
+      std::copy_n(G + (i - tile.first) * ldg, tile.columns(),
                   gradient_.get() + theta_.row_offset(tile, i));
   };
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, keep); });

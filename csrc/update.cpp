@@ -9,13 +9,13 @@ void update_tile(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd
   const SgdStep<T> step{static_cast<T>(sgd.lr), static_cast<T>(sgd.momentum), decay, sgd.nesterov};
   // The padding of a gradient is 0 but in a narrow layer, where it holds products of a's padding.
   const bool narrow = !tile.is_bias && theta.layer(tile.l).narrow;
-  const int64_t length = narrow ? theta.row_length(tile) : padded<T>(theta.row_length(tile));
+  const int64_t length = narrow ? tile.columns() : padded<T>(tile.columns());
   for (int64_t i = tile.first; i < tile.last; ++i) {
     const int64_t at = theta.row_offset(tile, i);
     kernels<T>().sgd(length, step, G + (i - tile.first) * ldg, theta.values() + at,
                      velocity ? velocity + at : nullptr);
   }
-  if (!tile.is_bias) theta.refresh_copy(tile.l, tile.first, tile.last);
+  theta.refresh_copy(tile);
 }
 
 template void update_tile(Parameters<float>&, const ParameterTile&, const Sgd&, const float*, int64_t,

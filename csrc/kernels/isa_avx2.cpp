@@ -4,8 +4,8 @@
 
 namespace deltarule::avx2 {
 struct TileShape {
-  static constexpr int widest = 1, alone = 4, dot_rows = 2, dot_outputs = 2;
-  static constexpr int rows(int) { return 6; }
+  static constexpr int rows = 6, packs = 1, rows_of_few = 6, packs_of_few = 1, packs_alone = 4;
+  static constexpr int dot_rows = 2, dot_outputs = 2;
 };
 }  // namespace deltarule::avx2
 

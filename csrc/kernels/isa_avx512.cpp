@@ -4,8 +4,8 @@
 
 namespace deltarule::avx512 {
 struct TileShape {
-  static constexpr int widest = 4, alone = 8, dot_rows = 4, dot_outputs = 5;
-  static constexpr int rows(int packs) { return packs == 4 ? 6 : 8; }
+  static constexpr int rows = 12, packs = 2, rows_of_few = 6, packs_of_few = 4, packs_alone = 8;
+  static constexpr int dot_rows = 4, dot_outputs = 5;
 };
 }  // namespace deltarule::avx512
 

@@ -7,8 +7,9 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-// TileShape gives rows(packs), the rows of a tile so many packs wide, and the widest. Set by the ISA's file
-// from its registers: rows * packs accumulators, the packs of W, one broadcast.
+// TileShape, set by the ISA's file from its registers (accumulators, the packs of W, one broadcast), gives
+// rows and packs of a tile; those for few rows, which are wider, and serve the weight gradient too; the packs
+// for one row alone, which wants as many chains as the latency of an fma takes; rows and outputs of a dot.
 
 template <class T>
 static inline const T* row(const InputRows<T>& x, int64_t r) {
@@ -28,37 +29,73 @@ static inline void extend(T x, const pack<T> (&w)[NP], pack<T> (&acc)[NP]) {
       acc[c].r[i] = fused(x_lanes, w[c].r[i], acc[c].r[i]);
 }
 
-// z[r][j] for MR rows and NP packs of columns.
-template <int MR, int NP, class T>
-static void affine_tile(int64_t n_in, const T* const* a, const T* W, int64_t ldw, const T* b, T* z,
-                        int64_t ldz) {
-  constexpr int L = kLanes<T>;
-  for (int64_t first = 0; first < n_in; first += kFanInBlock) {
-    const int64_t last = smaller(first + kFanInBlock, n_in);
-    pack<T> acc[MR][NP];
-#pragma GCC unroll 16
-    for (int r = 0; r < MR; ++r)
-#pragma GCC unroll 8
-      for (int c = 0; c < NP; ++c) acc[r][c] = first == 0 && b ? load_pack(b + c * L) : pack<T>(T(0));
-    const T* x[MR];
-#pragma GCC unroll 16
-    for (int r = 0; r < MR; ++r) x[r] = a[r];
-    const T* w_k = W + first * ldw;
-    for (int64_t k = first; k < last; ++k, w_k += ldw) {
-      pack<T> w[NP];
-#pragma GCC unroll 8
-      for (int c = 0; c < NP; ++c) w[c] = load_pack(w_k + c * L);
-#pragma GCC unroll 16
-      for (int r = 0; r < MR; ++r) extend(x[r][k], w, acc[r]);
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < MR; ++r)
-#pragma GCC unroll 8
-      for (int c = 0; c < NP; ++c) {
-        T* to = z + r * ldz + c * L;
-        store(first == 0 ? acc[r][c] : load_pack(to) + acc[r][c], to);
-      }
+// Rows of x that a tile reads at one k. Strided rows are addressed from every third one, so that a dozen
+// need four registers.
+template <int MR, class T>
+struct StridedRows {
+  static constexpr int kBases = (MR + 2) / 3;
+  const char* base[kBases];
+  int64_t stride;  // in bytes
+
+  StridedRows(const InputRows<T>& a, int64_t r, int64_t k) : stride(a.stride * int64_t(sizeof(T))) {
+    for (int i = 0; i < kBases; ++i)
+      base[i] = reinterpret_cast<const char*>(a.data + (r + 3 * i) * a.stride + k);
   }
+  // The rows' values at one k, to f(row, value); then on to the next k.
+  template <class F>
+  void next(F f) {
+    int64_t s = stride;
+    asm("" : "+r"(s));  // or the compiler keeps a pointer a row, and spills them
+#pragma GCC unroll 16
+    for (int r = 0; r < MR; ++r) f(r, *reinterpret_cast<const T*>(base[r / 3] + r % 3 * s));
+#pragma GCC unroll 8
+    for (int i = 0; i < kBases; ++i) base[i] += sizeof(T);
+  }
+};
+
+template <int MR, class T>
+struct GatheredRows {
+  const T* row_[MR];
+
+  GatheredRows(const InputRows<T>& a, int64_t r, int64_t k) {
+    for (int i = 0; i < MR; ++i) row_[i] = row(a, r + i) + k;
+  }
+  template <class F>
+  void next(F f) {
+#pragma GCC unroll 16
+    for (int r = 0; r < MR; ++r) f(r, *row_[r]++);
+  }
+};
+
+// One block of terms of z[r][j], for MR rows and NP packs of columns: the first block starts at b (or 0),
+// a later one is a chain of its own, added to what the ones before it gave. What lies `ahead` of W is
+// fetched on the way.
+template <int MR, int NP, class T, class Rows>
+static inline void affine_tile(int64_t first, int64_t last, Rows x, const T* W, int64_t ldw, int64_t ahead,
+                               const T* b, T* z, int64_t ldz) {
+  constexpr int L = kLanes<T>;
+  pack<T> acc[MR][NP];
+#pragma GCC unroll 16
+  for (int r = 0; r < MR; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < NP; ++c) acc[r][c] = first == 0 && b ? load_pack(b + c * L) : pack<T>(T(0));
+  const T* w_k = W + first * ldw;
+  for (int64_t k = first; k < last; ++k, w_k += ldw) {
+    pack<T> w[NP];
+#pragma GCC unroll 8
+    for (int c = 0; c < NP; ++c) {
+      w[c] = load_pack(w_k + c * L);
+      if (MR > 1) __builtin_prefetch(w_k + ahead + c * L, 0, 3);
+    }
+    x.next([&](int r, T value) __attribute__((always_inline)) { extend(value, w, acc[r]); });
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < MR; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < NP; ++c) {
+      T* to = z + r * ldz + c * L;
+      store(first == 0 ? acc[r][c] : load_pack(to) + acc[r][c], to);
+    }
 }
 
 // Calls f with the row counts of balanced tiles of at most MR rows, as compile-time constants.
@@ -72,35 +109,48 @@ static inline void row_tiles(int64_t rows, F f) {
   }
 }
 
-template <int NP, class T>
+// A panel of NP packs of columns for all rows: a block of W's rows stays in the first cache level while the
+// rows of x pass by.
+template <int MR, int NP, class T>
 static inline void affine_panel(int64_t rows, int64_t n_in, const InputRows<T>& a, const T* W, int64_t ldw,
                                 const T* b, T* z, int64_t ldz) {
-  row_tiles<TileShape::rows(NP)>(rows, [&](auto count, int64_t r) {
-    constexpr int MR = decltype(count)::value;
-    const T* tile[MR];
-    for (int i = 0; i < MR; ++i) tile[i] = row(a, r + i);
-    affine_tile<MR, NP>(n_in, tile, W, ldw, b, z + r * ldz, ldz);
-  });
+  for (int64_t first = 0; first < n_in; first += kFanInBlock) {
+    const int64_t last = smaller(first + kFanInBlock, n_in);
+    // The rows of a block lie on lines, often pages, of their own, which the processor does not foresee:
+    // the last rows of x fetch the block that comes next, below or at the top of the next panel.
+    const int64_t next = last < n_in ? kFanInBlock * ldw : NP * kLanes<T> - first * ldw;
+    row_tiles<MR>(rows, [&](auto count, int64_t r) {
+      constexpr int M = decltype(count)::value;
+      const int64_t ahead = r + M == rows ? next : 0;
+      if (a.index)
+        affine_tile<M, NP>(first, last, GatheredRows<M, T>(a, r, first), W, ldw, ahead, b, z + r * ldz, ldz);
+      else
+        affine_tile<M, NP>(first, last, StridedRows<M, T>(a, r, first), W, ldw, ahead, b, z + r * ldz, ldz);
+    });
+  }
+}
+
+// All columns in panels of NP packs, the last of fewer.
+template <int MR, int NP, class T>
+static inline void affine_panels(int64_t rows, int64_t n_in, int64_t n_out, const InputRows<T>& a, const T* W,
+                                 int64_t ldw, const T* b, T* z, int64_t ldz) {
+  constexpr int L = kLanes<T>;
+  for (int64_t j = 0; j < n_out; j += NP * L)
+    with_count<NP>(smaller(NP, (n_out - j) / L), [&](auto packs) {
+      affine_panel<MR, decltype(packs)::value>(rows, n_in, a, W + j, ldw, b ? b + j : b, z + j, ldz);
+    });
 }
 
 template <class T>
 static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
                    const T* b, T* z, int64_t ldz) {
-  constexpr int L = kLanes<T>;
-  const auto offset = [](const T* p, int64_t j) { return p ? p + j : p; };
-  int64_t j = 0;
-  if (rows == 1)  // one row wants more chains beside each other than a tile is wide
-    for (; j + TileShape::alone * L <= n_out; j += TileShape::alone * L) {
-      const T* x[1] = {row(a, 0)};
-      affine_tile<1, TileShape::alone>(n_in, x, W + j, ldw, offset(b, j), z + j, ldz);
-    }
-  while (j < n_out) {
-    const int64_t packs = smaller(TileShape::widest, (n_out - j) / L);
-    with_count<TileShape::widest>(packs, [&](auto count) {
-      affine_panel<decltype(count)::value>(rows, n_in, a, W + j, ldw, offset(b, j), z + j, ldz);
-    });
-    j += packs * L;
-  }
+  using S = TileShape;
+  if (rows == 1)
+    affine_panels<1, S::packs_alone>(rows, n_in, n_out, a, W, ldw, b, z, ldz);
+  else if (rows <= S::rows_of_few)
+    affine_panels<S::rows_of_few, S::packs_of_few>(rows, n_in, n_out, a, W, ldw, b, z, ldz);
+  else
+    affine_panels<S::rows, S::packs>(rows, n_in, n_out, a, W, ldw, b, z, ldz);
 }
 
 // Dots of MR rows with NO rows of W.
@@ -149,30 +199,27 @@ static void affine_narrow(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T
 
 // One chain of rows [first, last): G[i][j] += sum_r P[r][i] Q[r][j] for MI values of i, NP packs of j, of
 // which the last may hold fewer columns (`tail` of them, 0: whole).
-template <int MI, int NP, class T>
+template <int MI, int NP, bool kGathered, class T>
 static inline void gradient_tile(int64_t first, int64_t last, const InputRows<T>& P, int64_t i,
                                  const InputRows<T>& Q, int64_t j, int64_t tail, T* G, int64_t ldg) {
   constexpr int L = kLanes<T>;
+  const auto row_of = [](const InputRows<T>& x, int64_t r) {
+    return kGathered ? row(x, r) : x.data + r * x.stride;
+  };
   pack<T> acc[MI][NP];
 #pragma GCC unroll 16
   for (int m = 0; m < MI; ++m)
 #pragma GCC unroll 8
     for (int c = 0; c < NP; ++c) acc[m][c] = pack<T>(T(0));
-  const auto chain = [&](auto load_q) {
-    for (int64_t r = first; r < last; ++r) {
-      const T* p = row(P, r) + i;
-      const T* q_r = row(Q, r) + j;
-      pack<T> q[NP];
+  for (int64_t r = first; r < last; ++r) {
+    const T* p = row_of(P, r) + i;
+    const T* q_r = row_of(Q, r) + j;
+    pack<T> q[NP];
 #pragma GCC unroll 8
-      for (int c = 0; c < NP; ++c) q[c] = load_q(q_r + c * L);
+    for (int c = 0; c < NP; ++c) q[c] = NP == 1 && tail ? load_first(q_r, tail) : load_pack(q_r + c * L);
 #pragma GCC unroll 16
-      for (int m = 0; m < MI; ++m) extend(p[m], q, acc[m]);
-    }
-  };
-  if (tail)
-    chain([tail](const T* q) { return load_first(q, tail); });
-  else
-    chain([](const T* q) { return load_pack(q); });
+    for (int m = 0; m < MI; ++m) extend(p[m], q, acc[m]);
+  }
 #pragma GCC unroll 16
   for (int m = 0; m < MI; ++m)
 #pragma GCC unroll 8
@@ -182,30 +229,34 @@ static inline void gradient_tile(int64_t first, int64_t last, const InputRows<T>
     }
 }
 
+template <bool kGathered, class T>
+static inline void gradient_rows(int64_t first, int64_t last, int64_t n_i, int64_t n_j, const InputRows<T>& P,
+                                 const InputRows<T>& Q, T* G, int64_t ldg) {
+  constexpr int L = kLanes<T>, NP = TileShape::packs_of_few;
+  const int64_t whole = n_j / L * L;
+  for (int64_t j = 0; j < whole; j += NP * L)
+    with_count<NP>(smaller(NP, (whole - j) / L), [&](auto packs) {
+      row_tiles<TileShape::rows_of_few>(n_i, [&](auto m, int64_t i) {
+        gradient_tile<decltype(m)::value, decltype(packs)::value, kGathered>(first, last, P, i, Q, j, 0, G, ldg);
+      });
+    });
+  if (whole < n_j)
+    row_tiles<TileShape::rows_of_few>(n_i, [&](auto m, int64_t i) {
+      gradient_tile<decltype(m)::value, 1, kGathered>(first, last, P, i, Q, whole, n_j - whole, G, ldg);
+    });
+}
+
 template <class T>
 static void weight_gradient(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q,
                             T* G, int64_t ldg) {
-  constexpr int L = kLanes<T>;
-  const int64_t whole = n_j / L * L;
   for (int64_t i = 0; i < n_i; ++i)
-    for (int64_t j = 0; j < n_j; j += L) store(pack<T>(T(0)), G + i * ldg + j);
+    for (int64_t j = 0; j < n_j; j += kLanes<T>) store(pack<T>(T(0)), G + i * ldg + j);
   for (int64_t first = 0; first < rows; first += kRowBlock) {
     const int64_t last = smaller(first + kRowBlock, rows);
-    int64_t j = 0;
-    while (j < whole) {
-      const int64_t packs = smaller(TileShape::widest, (whole - j) / L);
-      with_count<TileShape::widest>(packs, [&](auto count) {
-        constexpr int NP = decltype(count)::value;
-        row_tiles<TileShape::rows(NP)>(n_i, [&](auto m, int64_t i) {
-          gradient_tile<decltype(m)::value, NP>(first, last, P, i, Q, j, 0, G, ldg);
-        });
-      });
-      j += packs * L;
-    }
-    if (j < n_j)
-      row_tiles<TileShape::rows(1)>(n_i, [&](auto m, int64_t i) {
-        gradient_tile<decltype(m)::value, 1>(first, last, P, i, Q, j, n_j - j, G, ldg);
-      });
+    if (P.index || Q.index)
+      gradient_rows<true>(first, last, n_i, n_j, P, Q, G, ldg);
+    else
+      gradient_rows<false>(first, last, n_i, n_j, P, Q, G, ldg);
   }
 }
 

@@ -1,5 +1,5 @@
-// Many readers or one writer of a network, and a trainer that keeps it over several calls; nobody waits for
-// another thread's work, the later one is refused.
+// Many readers or one writer of a network, and a trainer that keeps it over several calls. Beside a writer or
+// a trainer everybody is refused; a writer waits for the readers that are at work, which need nothing of it.
 #pragma once
 
 #include <thread>
@@ -32,12 +32,13 @@ template <class T>
 class Network<T>::Writing {
  public:
   explicit Writing(const Network& network) : users_(network.users_) {
-    if (network.kept_by_another()) throw NetworkBusy{};
-    const bool keeps = network.trainer_.load() == std::this_thread::get_id();
     for (int users = 0; !users_.compare_exchange_weak(users, -1); users = 0) {
-      if (users == 0) continue;                  // a spurious failure
-      if (!keeps || users < 0) throw NetworkBusy{};
-      std::this_thread::yield();                 // a reader that is just being refused
+      if (users < 0) throw NetworkBusy{};
+      if (users > 0) std::this_thread::yield();
+    }
+    if (network.kept_by_another()) {
+      users_.store(0);
+      throw NetworkBusy{};
     }
   }
   ~Writing() { users_.store(0); }

@@ -50,10 +50,9 @@ template <class T>
 void Parameters<T>::refresh_copy(const ParameterTile& tile) {
   const LayerLayout& layer = this->layer(tile.l);
   if (!layer.transposed || tile.is_bias) return;
-  const T* w = W(tile.l);
-  T* wt = copies_.get() + layer.WT;
-  for (int64_t j = tile.left; j < tile.right; ++j)
-    for (int64_t k = tile.first; k < tile.last; ++k) wt[j * layer.ld_t + k] = w[k * layer.ld + j];
+  kernels<T>().transpose(tile.last - tile.first, tile.columns(), W(tile.l) + tile.first * layer.ld + tile.left,
+                         layer.ld, copies_.get() + layer.WT + tile.left * layer.ld_t + tile.first,
+                         layer.ld_t);
 }
 
 template <class T>

@@ -33,31 +33,23 @@ void pause_briefly() {
 #endif
 }
 
-// Subnormals as zero while it lives: they would cost some 100 cycles an operation.
-class FlushSubnormals {
- public:
-#if defined(__x86_64__) || defined(_M_X64)
-  FlushSubnormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }  // FTZ and DAZ
-  ~FlushSubnormals() { _mm_setcsr(saved_); }
-
- private:
-  unsigned saved_;
-#elif defined(__aarch64__)
-  FlushSubnormals() {
-    asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    asm volatile("msr fpcr, %0" : : "r"(saved_ | (uint64_t{1} << 24)));  // FZ
-  }
-  ~FlushSubnormals() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
-
- private:
-  uint64_t saved_;
-#else
-  FlushSubnormals() {}
-#endif
-  FlushSubnormals(const FlushSubnormals&) = delete;
-};
-
 }  // namespace
+
+#if defined(__x86_64__) || defined(_M_X64)
+FlushSubnormals::FlushSubnormals() : saved_(_mm_getcsr()) {
+  _mm_setcsr(static_cast<unsigned>(saved_) | 0x8040);  // FTZ and DAZ
+}
+FlushSubnormals::~FlushSubnormals() { _mm_setcsr(static_cast<unsigned>(saved_)); }
+#elif defined(__aarch64__)
+FlushSubnormals::FlushSubnormals() {
+  asm volatile("mrs %0, fpcr" : "=r"(saved_));
+  asm volatile("msr fpcr, %0" : : "r"(saved_ | (uint64_t{1} << 24)));  // FZ
+}
+FlushSubnormals::~FlushSubnormals() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+#else
+FlushSubnormals::FlushSubnormals() = default;
+FlushSubnormals::~FlushSubnormals() = default;
+#endif
 
 void Barrier::wait() {
   const uint32_t phase = phase_.load(std::memory_order_acquire);
@@ -80,13 +72,8 @@ std::pair<int64_t, int64_t> Member::share(int64_t n, int64_t granule) const {
   return {edge(rank_), edge(rank_ + 1)};
 }
 
-void run_team(int threads, const std::function<void(const Member&)>& body) {
-  const auto alone = [&body] {
-    const FlushSubnormals mode;
-    body(Member(0, 1, nullptr));
-  };
-  if (threads <= 1 || threads_lost.load() || omp_in_parallel()) return alone();
-  if (team_taken.exchange(true)) return alone();
+void run_parallel(int threads, const std::function<void(const Member&)>& body) {
+  if (threads_lost.load() || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
   team_used.store(true);
   Barrier* barrier = nullptr;
 #pragma omp parallel num_threads(threads)

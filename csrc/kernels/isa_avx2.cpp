@@ -1,5 +1,6 @@
 // x86-64 with AVX2 and FMA: 16 registers, a pack takes two.
 #define DELTARULE_ISA avx2
+#include "transpose_avx2.hpp"
 #include "vec_avx2.hpp"
 
 namespace deltarule::avx2 {

@@ -1,5 +1,6 @@
 // x86-64 with AVX-512 (F, DQ, VL): 32 registers, a pack takes one.
 #define DELTARULE_ISA avx512
+#include "transpose_avx2.hpp"
 #include "vec_avx512.hpp"
 
 namespace deltarule::avx512 {

@@ -92,6 +92,9 @@ struct Kernels {
   // One SGD step on n parameters; v is read and written only where momentum is not 0.
   void (*sgd)(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v);
 
+  // to[j][i] = from[i][j]
+  void (*transpose)(int64_t rows, int64_t columns, const T* from, int64_t ld_from, T* to, int64_t ld_to);
+
   // The first i with x[i] outside [low, high], as NaN is, or -1.
   int64_t (*first_outside)(int64_t n, const T* x, T low, T high);
 };

@@ -24,6 +24,18 @@ static void sgd(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v) {
   });
 }
 
+// to[j][i] = from[i][j], in blocks that one register a row holds.
+template <class T>
+static void transpose(int64_t rows, int64_t columns, const T* from, int64_t ld_from, T* to, int64_t ld_to) {
+  constexpr int64_t B = kTransposeBlock<T>;
+  const int64_t whole_rows = rows / B * B, whole_columns = columns / B * B;
+  for (int64_t i = 0; i < whole_rows; i += B)
+    for (int64_t j = 0; j < whole_columns; j += B)
+      transpose_block(from + i * ld_from + j, ld_from, to + j * ld_to + i, ld_to);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; ++j) to[j * ld_to + i] = from[i * ld_from + j];
+}
+
 template <class T>
 static int64_t first_outside(int64_t n, const T* x, T low, T high) {
   constexpr int64_t kChunk = 1024;

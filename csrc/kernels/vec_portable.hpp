@@ -58,6 +58,12 @@ DELTARULE_SCALAR_VEC(double, uint64_t)
 static inline vec<double> load_double_masked(const float* p, bool m) { return {m ? double(*p) : 0.0}; }
 static inline vec<double> load_double_masked(const double* p, bool m) { return {m ? *p : 0.0}; }
 
+// Rows and columns that transpose_block takes.
+template <class T>
+constexpr int64_t kTransposeBlock = 1;
+template <class T>
+static inline void transpose_block(const T* from, int64_t, T* to, int64_t) { *to = *from; }
+
 // x = m 2^k with m in [sqrt(1/2), sqrt(2)), for a normal x > 0.
 static inline vec<double> split_exponent(vec<double> x, vec<double>& k) {
   const uint64_t bits = __builtin_bit_cast(uint64_t, x.v), sqrt_half = 0x3fe6a09e667f3bcd;

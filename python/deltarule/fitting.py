@@ -20,6 +20,8 @@ from deltarule.optimizers import SGD
 Array = NDArray[Any]
 Core = core.NetworkF32 | core.NetworkF64
 
+_DEFAULT = SGD()
+
 # Seconds of training between two returns to Python, and row numbers drawn ahead at most (8 MB).
 _SLICE_SECONDS = 0.25
 _ORDER_LIMIT = 2**20
@@ -42,7 +44,7 @@ Callback = Callable[[EpochRecord], object]
 def check_optimizer(optimizer: object) -> SGD:
     """Return the optimizer, SGD() by default."""
     if optimizer is None:
-        return SGD()
+        return _DEFAULT
     if not isinstance(optimizer, SGD):
         raise TypeError(f"optimizer must be a deltarule.SGD, not {optimizer!r}")
     return optimizer

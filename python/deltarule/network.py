@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule import checks, files, words
+from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
 from deltarule.errors import DivergenceError
@@ -151,6 +152,7 @@ class MLP(Parameterized):
             words.word(init, "init", NAMES)
         self._rng = _generator(seed)
         self._core = self._architecture.make_core()
+        self._optimizer: SGD | None = None
         if isinstance(init, str):
             weights, biases = initial_parameters(self.sizes, self.hidden, init, self._rng)
             self._core.set_theta(self._flatten(weights, biases))
@@ -190,6 +192,9 @@ class MLP(Parameterized):
         >>> net.predict([[1.0, 2.0, 3.0]]).shape
         (1, 2)
         """
+        straight = self._core.predict_if_small(x, out)
+        if straight is not None:
+            return straight
         if checks.is_one_row(x):
             row = self.predict(
                 np.reshape(x, (1, -1)),
@@ -344,7 +349,11 @@ class MLP(Parameterized):
         >>> round(net.weights[0].item(), 6)
         0.8
         """
-        settings = check_optimizer(optimizer)._core_settings(self.dtype)
+        settings = self._settings(optimizer)
+        if sample_weight is None:
+            straight = self._core.train_step_if_small(x, y, settings)
+            if straight is not None:
+                return straight
         batch = self._batch(x, y, sample_weight)
         try:
             loss = self._core.train_step(*batch, settings, resolve_threads(threads))
@@ -439,7 +448,7 @@ class MLP(Parameterized):
             if batch_size is None
             else min(rows, whole_number(batch_size, "batch_size", 1)),
             optimizer=check_optimizer(optimizer),
-            settings=check_optimizer(optimizer)._core_settings(self.dtype),
+            settings=self._settings(optimizer),
             callbacks=check_callbacks(callbacks),
             max_seconds=_seconds(max_seconds),
             threads=resolve_threads(threads),
@@ -455,6 +464,14 @@ class MLP(Parameterized):
             checks.targets(y, len(rows), self.sizes[-1], self.dtype, self.loss),
             checks.sample_weights(sample_weight, len(rows)),
         )
+
+    def _settings(self, optimizer: SGD | None) -> core.Sgd:
+        """Return the optimizer's settings as the core takes them; the last one's are kept."""
+        chosen = check_optimizer(optimizer)
+        if chosen is not self._optimizer:
+            self._core_sgd = chosen._core_settings(self.dtype)
+            self._optimizer = chosen
+        return self._core_sgd
 
     def _validation(
         self, data: tuple[ArrayLike, ...] | None

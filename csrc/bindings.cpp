@@ -6,12 +6,11 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <cmath>
-#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
+#include "bindings_small.hpp"
 #include "network.hpp"
 
 namespace py = pybind11;
@@ -21,8 +20,6 @@ namespace {
 
 // Work below which releasing the GIL costs more than it gives: some 20 us.
 constexpr double kWorkToRelease = 1e6;
-// Work up to which a call is made straight, on one thread and with the GIL.
-constexpr double kSmallWork = 1e6;
 
 void require(bool condition, const char* name, const char* rule) {
   if (!condition) throw std::invalid_argument(std::string(name) + ": " + rule);
@@ -80,11 +77,11 @@ Batch<T> batch_of(const Network<T>& network, const py::array& x, const py::array
   return batch;
 }
 
-// Runs f without the GIL where the work is worth it.
+// Runs f without the GIL where the work is worth it, or where it may have to wait.
 template <class F>
-auto run(double work, F f) {
+auto run(double work, F f, bool may_wait = false) {
   std::optional<py::gil_scoped_release> released;
-  if (work > kWorkToRelease) released.emplace();
+  if (may_wait || work > kWorkToRelease) released.emplace();
   return f();
 }
 
@@ -119,9 +116,8 @@ py::object bias_view(py::object self, int64_t l) {
 // Fills `result`, then raises what a signal's handler raised.
 template <class T>
 void train(Network<T>& network, const py::array& x, const py::array& y,
-                     const std::optional<py::array>& weight, const std::optional<py::array>& order,
-                     int64_t epochs, int64_t batch_size, const Sgd& sgd,
-                     const std::optional<py::tuple>& validation, int threads, double seconds,
+           const std::optional<py::array>& weight, const std::optional<py::array>& order, int64_t epochs,
+           int64_t batch_size, const Sgd& sgd, const std::optional<py::tuple>& validation, int threads, double seconds,
            TrainingResult& result) {
   require(batch_size > 0, "batch_size", "below 1");
   require(epochs >= 0, "epochs", "below 0");
@@ -152,89 +148,6 @@ void train(Network<T>& network, const py::array& x, const py::array& y,
   if (raised) throw py::error_already_set();
 }
 
-// Straight calls for the usual small arguments: exact ndarrays of the network's dtype, C-ordered, all values
-// good, work that one thread does best. None where anything is otherwise: then the checked way does the
-// work, or says what is wrong.
-template <class T>
-struct Exact {
-  const py::detail::PyArray_Proxy* array = nullptr;
-
-  explicit Exact(py::handle object, int dtype = py::dtype::of<T>().num()) {
-    const auto& api = py::detail::npy_api::get();
-    if (Py_TYPE(object.ptr()) != api.PyArray_Type_) return;
-    const auto* proxy = py::detail::array_proxy(object.ptr());
-    constexpr int wanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-    const auto* descr = py::detail::array_descriptor_proxy(proxy->descr);
-    if ((proxy->flags & wanted) == wanted && descr->type_num == dtype && descr->byteorder != '>') array = proxy;
-  }
-  explicit operator bool() const { return array != nullptr; }
-  bool is(int64_t rows, int64_t columns) const {
-    return array->nd == 2 && array->dimensions[0] == rows && array->dimensions[1] == columns;
-  }
-  T* data() const { return reinterpret_cast<T*>(array->data); }
-};
-
-template <class T>
-bool is_finite(const T* x, int64_t n) {
-  constexpr T limit = std::numeric_limits<T>::max();
-  return kernels<T>().first_outside(n, x, -limit, limit) < 0;
-}
-
-template <class T>
-py::object predict_if_small(const Network<T>& network, py::handle x, py::handle out) {
-  const Architecture& architecture = network.architecture();
-  const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
-  const Exact<T> input(x);
-  if (!input || input.array->nd < 1 || input.array->nd > 2) return py::none();
-  const bool one = input.array->nd == 1;
-  const int64_t rows = one ? 1 : input.array->dimensions[0];
-  if (rows < 1 || input.array->dimensions[input.array->nd - 1] != n_in) return py::none();
-  if (forward_work(architecture) * static_cast<double>(rows) > kSmallWork) return py::none();
-  if (!is_finite(input.data(), rows * n_in)) return py::none();
-  py::object result;
-  if (out.is_none()) {
-    result = one ? py::array_t<T>(n_out) : py::array_t<T>({rows, n_out});
-  } else {
-    const Exact<T> given(out);
-    if (!given || !(given.array->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_)) return py::none();
-    const bool fits = one ? given.array->nd == 1 && given.array->dimensions[0] == n_out : given.is(rows, n_out);
-    const bool apart = given.data() + rows * n_out <= input.data() || input.data() + rows * n_in <= given.data();
-    if (!fits || !apart) return py::none();
-    result = py::reinterpret_borrow<py::object>(out);
-  }
-  network.predict({input.data(), n_in, nullptr}, rows, Exact<T>(result).data(), 1);
-  return result;
-}
-
-template <class T>
-py::object train_step_if_small(Network<T>& network, py::handle x, py::handle y, const Sgd& sgd) {
-  const Architecture& architecture = network.architecture();
-  const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
-  const Exact<T> input(x);
-  if (!input || input.array->nd != 2 || input.array->dimensions[1] != n_in) return py::none();
-  const int64_t rows = input.array->dimensions[0];
-  if (rows < 1 || training_work(architecture) * static_cast<double>(rows) > kSmallWork) return py::none();
-  Batch<T> batch{rows, {input.data(), n_in, nullptr}, {nullptr, nullptr, n_out, nullptr}, nullptr};
-  const bool probabilities = architecture.loss == Loss::cross_entropy;
-  if (const Exact<T> targets(y); targets && targets.is(rows, n_out) && !probabilities) {
-    const bool unit = architecture.loss == Loss::binary_cross_entropy, positive = architecture.loss == Loss::poisson;
-    constexpr T limit = std::numeric_limits<T>::max();
-    const T low = unit || positive ? T(0) : -limit, high = unit ? T(1) : limit;
-    if (kernels<T>().first_outside(rows * n_out, targets.data(), low, high) >= 0) return py::none();
-    batch.y.values = targets.data();
-  } else if (const Exact<int64_t> classes(y); classes && classes.array->nd == 1 && probabilities &&
-                                               classes.array->dimensions[0] == rows) {
-    for (int64_t i = 0; i < rows; ++i)
-      if (classes.data()[i] < 0 || classes.data()[i] >= n_out) return py::none();
-    batch.y.classes = classes.data();
-  } else {
-    return py::none();
-  }
-  if (!is_finite(input.data(), rows * n_in)) return py::none();
-  const double loss = network.train_step(batch, sgd, 1);
-  return std::isfinite(loss) ? py::object(py::float_(loss)) : py::object(py::none());
-}
-
 template <class T>
 void bind_network(py::module_& module, const char* name) {
   using N = Network<T>;
@@ -261,7 +174,7 @@ void bind_network(py::module_& module, const char* name) {
       .def("set_theta",
            [](N& network, const py::array& theta) {
              require_shape<T>(theta, "theta", {network.parameters().count()});
-             network.set_theta(readable<T>(theta));
+             run(0.0, [&] { network.set_theta(readable<T>(theta)); }, !network.idle());
            },
            py::arg("theta"))
       .def("get_velocity",
@@ -274,7 +187,7 @@ void bind_network(py::module_& module, const char* name) {
       .def("set_velocity",
            [](N& network, const py::array& velocity) {
              require_shape<T>(velocity, "velocity", {network.parameters().count()});
-             network.set_velocity(readable<T>(velocity));
+             run(0.0, [&] { network.set_velocity(readable<T>(velocity)); }, !network.idle());
            },
            py::arg("velocity"))
       .def("predict",
@@ -282,8 +195,9 @@ void bind_network(py::module_& module, const char* name) {
              const InputRows<T> rows = input_rows(network, x);
              require_shape<T>(out, "out", {x.shape(0), network.architecture().n_outputs()});
              T* y_hat = writable<T>(out, "out");
-             run(forward_work(network.architecture()) * static_cast<double>(x.shape(0)),
-                 [&] { network.predict(rows, x.shape(0), y_hat, threads); });
+             const int64_t n = x.shape(0);
+             run(forward_work(network.architecture()) * static_cast<double>(n),
+                 [&] { network.predict(rows, n, y_hat, threads); });
            },
            py::arg("x"), py::arg("out"), py::arg("threads"))
       .def("predict_if_small", &predict_if_small<T>, py::arg("x"), py::arg("out"))
@@ -303,7 +217,8 @@ void bind_network(py::module_& module, const char* name) {
              py::array_t<T> gradient = theta_array(network);
              T* theta = gradient.mutable_data();
              const double value = run(training_work(network.architecture()) * static_cast<double>(batch.rows),
-                                      [&] { return network.value_and_gradient(batch, theta, threads); });
+                                      [&] { return network.value_and_gradient(batch, theta, threads); },
+                                      !network.idle());
              return py::make_tuple(value, gradient);
            },
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"))
@@ -312,13 +227,13 @@ void bind_network(py::module_& module, const char* name) {
               const Sgd& sgd, int threads) {
              const Batch<T> batch = batch_of(network, x, y, weight);
              return run(training_work(network.architecture()) * static_cast<double>(batch.rows),
-                        [&] { return network.train_step(batch, sgd, threads); });
+                        [&] { return network.train_step(batch, sgd, threads); }, !network.idle());
            },
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("sgd"), py::arg("threads"))
       .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
            py::arg("epochs"), py::arg("batch_size"), py::arg("sgd"), py::arg("validation"),
            py::arg("threads"), py::arg("seconds"), py::arg("result"))
-      .def("begin_training", &N::begin_training)
+      .def("begin_training", &N::begin_training, py::call_guard<py::gil_scoped_release>())
       .def("end_training", &N::end_training);
 }
 

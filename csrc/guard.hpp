@@ -12,6 +12,7 @@ template <class T>
 class Network<T>::Reading {
  public:
   explicit Reading(const Network& network) : users_(network.users_) {
+    network.forget_parent();
     int users = users_.load();
     do {
       if (users < 0) throw NetworkBusy{};
@@ -32,9 +33,13 @@ template <class T>
 class Network<T>::Writing {
  public:
   explicit Writing(const Network& network) : users_(network.users_) {
+    network.forget_parent();
+    if (network.kept_by_another()) throw NetworkBusy{};
+    const bool keeps = network.trainer_.load() == std::this_thread::get_id();
+    int patience = keeps ? 1000 : 0;  // with one that is just finding out that the network is kept
     for (int users = 0; !users_.compare_exchange_weak(users, -1); users = 0) {
-      if (users < 0) throw NetworkBusy{};
-      if (users > 0) std::this_thread::yield();
+      if (users < 0 && --patience < 0) throw NetworkBusy{};
+      if (users != 0) std::this_thread::yield();
     }
     if (network.kept_by_another()) {
       users_.store(0);
@@ -47,5 +52,16 @@ class Network<T>::Writing {
  private:
   std::atomic<int>& users_;
 };
+
+// In a child after fork: whoever used the network was the parent's.
+template <class T>
+void Network<T>::forget_parent() const {
+  const int generation = fork_generation();
+  if (generation_.load(std::memory_order_relaxed) == generation) return;
+  users_.store(0);
+  trainer_.store(std::thread::id{});
+  trainings_ = 0;
+  generation_.store(generation);
+}
 
 }  // namespace deltarule

@@ -33,7 +33,7 @@ template <class T>
 Buffer<T> make_buffer(int64_t n) {
   constexpr int64_t most = std::numeric_limits<int64_t>::max() / 2 / static_cast<int64_t>(sizeof(T));
   if (n < 0 || n > most) throw std::bad_alloc();
-  const size_t wanted = static_cast<size_t>(n) * sizeof(T) + 1;
+  const size_t wanted = n > 0 ? static_cast<size_t>(n) * sizeof(T) : 1;
   const size_t alignment = wanted >= kHugePage ? kHugePage : kCacheLine;
   const size_t bytes = (wanted + alignment - 1) / alignment * alignment;
   void* p = std::aligned_alloc(alignment, bytes);

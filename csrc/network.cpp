@@ -88,12 +88,14 @@ void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scr
   for (int64_t r = first; r < last; r += tile) {
     const Batch<T> rows = batch.slice(r, std::min(r + tile, last));
     T* z = last_z(architecture_, theta_, rows.x, rows.rows, mine);
-    kernels<T>().loss(f, rows.rows, n, z, y_hat, ld, rows.y, nullptr, 1.0, false, row_loss + r);
+    kernels<T>().loss(f, rows.rows, n, z, y_hat, ld, rows.y, rows.weight, 1.0, false,
+                       row_loss + r);
   }
 }
 
 template <class T>
 double Network<T>::reduced_loss(const Batch<T>& batch, const double* row_loss) const {
+  const FlushSubnormals mode;
   return weighted_sum(batch, row_loss) * reduction_scale(architecture_, total_weight(batch));
 }
 

@@ -66,6 +66,8 @@ class Network {
   void get_velocity(T* theta) const;
   void set_velocity(const T* theta);
 
+  bool idle() const { return users_.load() == 0; }
+
   // Between them the calling thread alone may use the network; they nest.
   void begin_training();
   void end_training();
@@ -73,8 +75,9 @@ class Network {
   void predict(InputRows<T> x, int64_t rows, T* y_hat, int threads) const;
   double evaluate(const Batch<T>& batch, int threads) const;
   double value_and_gradient(const Batch<T>& batch, T* gradient, int threads);
-  // Returns the loss before the update; where it is not finite nothing is updated. Throws
-  // std::overflow_error, the network as it was, where the update would not be.
+  // Returns the loss before the update; where it is not finite, nothing is updated and NaN comes back. Throws
+  // std::overflow_error, the network as it was, where a large loss would make the update overflow, and
+  // std::range_error where it overflowed all the same (x, weights or parameters beyond some 1e15).
   double train_step(const Batch<T>& batch, const Sgd& sgd, int threads);
   // Where an epoch diverges, the parameters are those of the last finite epoch.
   TrainingResult train(const TrainingRun<T>& run);
@@ -83,8 +86,9 @@ class Network {
   enum class StepEnd { complete, interrupted, diverged, wary };
   struct Shared;    // what a team shares while it trains
   struct Run;       // one call of train
-  class Reading;    // many readers or one writer; neither waits
+  class Reading;    // many readers or one writer
   class Writing;
+  void forget_parent() const;
   bool kept_by_another() const {
     const std::thread::id trainer = trainer_.load();
     return trainer != std::thread::id{} && trainer != std::this_thread::get_id();
@@ -108,8 +112,9 @@ class Network {
   Parameters<T> theta_;
   Plan plan_;
   mutable std::atomic<int> users_{0};  // readers, or -1: a writer
-  std::atomic<std::thread::id> trainer_{};
-  int trainings_ = 0;  // begun by the trainer and not ended
+  mutable std::atomic<std::thread::id> trainer_{};
+  mutable int trainings_ = 0;  // begun by the trainer and not ended
+  mutable std::atomic<int> generation_{fork_generation()};
 
   // Training memory, planned before a region and kept.
   Buffer<T> velocity_;  // laid out as theta's values

@@ -19,11 +19,10 @@ namespace deltarule {
 
 namespace {
 
-constexpr int kSpins = 4000;  // some 20 us
+constexpr int kSpins = 2000;  // some 30 us
 
 std::atomic<bool> team_taken{false};
-std::atomic<bool> team_used{false};    // a region has started OpenMP's threads in this process
-std::atomic<bool> threads_lost{false};  // this is a child of such a process: its threads did not follow
+std::atomic<int> forks{0};
 
 void pause_briefly() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -35,21 +34,29 @@ void pause_briefly() {
 
 }  // namespace
 
+// The floating-point mode, and the bits in it that flush subnormals.
 #if defined(__x86_64__) || defined(_M_X64)
-FlushSubnormals::FlushSubnormals() : saved_(_mm_getcsr()) {
-  _mm_setcsr(static_cast<unsigned>(saved_) | 0x8040);  // FTZ and DAZ
-}
-FlushSubnormals::~FlushSubnormals() { _mm_setcsr(static_cast<unsigned>(saved_)); }
+static constexpr uint64_t kFlush = 0x8040;  // FTZ and DAZ
+static uint64_t get_mode() { return _mm_getcsr(); }
+static void set_mode(uint64_t mode) { _mm_setcsr(static_cast<unsigned>(mode)); }
 #elif defined(__aarch64__)
-FlushSubnormals::FlushSubnormals() {
-  asm volatile("mrs %0, fpcr" : "=r"(saved_));
-  asm volatile("msr fpcr, %0" : : "r"(saved_ | (uint64_t{1} << 24)));  // FZ
+static constexpr uint64_t kFlush = uint64_t{1} << 24;  // FZ
+static uint64_t get_mode() {
+  uint64_t mode;
+  asm volatile("mrs %0, fpcr" : "=r"(mode));
+  return mode;
 }
-FlushSubnormals::~FlushSubnormals() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+static void set_mode(uint64_t mode) { asm volatile("msr fpcr, %0" : : "r"(mode)); }
 #else
-FlushSubnormals::FlushSubnormals() = default;
-FlushSubnormals::~FlushSubnormals() = default;
+static constexpr uint64_t kFlush = 0;
+static uint64_t get_mode() { return 0; }
+static void set_mode(uint64_t) {}
 #endif
+
+FlushSubnormals::FlushSubnormals() : saved_(get_mode()) { set_mode(saved_ | kFlush); }
+FlushSubnormals::~FlushSubnormals() { set_mode(saved_); }
+KeepSubnormals::KeepSubnormals() : saved_(get_mode()) { set_mode(saved_ & ~kFlush); }
+KeepSubnormals::~KeepSubnormals() { set_mode(saved_); }
 
 void Barrier::wait() {
   const uint32_t phase = phase_.load(std::memory_order_acquire);
@@ -73,8 +80,7 @@ std::pair<int64_t, int64_t> Member::share(int64_t n, int64_t granule) const {
 }
 
 void run_parallel(int threads, const std::function<void(const Member&)>& body) {
-  if (threads_lost.load() || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
-  team_used.store(true);
+  if (fork_generation() > 0 || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
   Barrier* barrier = nullptr;
 #pragma omp parallel num_threads(threads)
   {
@@ -89,6 +95,8 @@ void run_parallel(int threads, const std::function<void(const Member&)>& body) {
   team_taken.store(false);
 }
 
+int fork_generation() { return forks.load(std::memory_order_relaxed); }
+
 int openmp_max_threads() { return omp_get_max_threads(); }
 
 int available_cpus() {
@@ -102,7 +110,7 @@ int available_cpus() {
 void watch_forks() {
 #if !defined(_WIN32)
   pthread_atfork(nullptr, nullptr, [] {
-    if (team_used.load()) threads_lost.store(true);
+    forks.fetch_add(1);
     team_taken.store(false);
   });
 #endif

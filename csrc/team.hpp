@@ -47,6 +47,17 @@ class FlushSubnormals {
   uint64_t saved_ = 0;
 };
 
+// The opposite: IEEE arithmetic while it lives, for foreign code called from inside a body.
+class KeepSubnormals {
+ public:
+  KeepSubnormals();
+  ~KeepSubnormals();
+  KeepSubnormals(const KeepSubnormals&) = delete;
+
+ private:
+  uint64_t saved_ = 0;
+};
+
 // Runs body on every member of a team of at most `threads`: on the calling thread alone inside a parallel
 // region, in a child after fork, or while another thread holds the team. The body must not throw.
 void run_parallel(int threads, const std::function<void(const Member&)>& body);
@@ -65,7 +76,11 @@ int openmp_max_threads();
 // CPUs that this process may use: its affinity mask.
 int available_cpus();
 
-// Installs the fork handler; once, at import.
+// Installs the fork handler; once, at import. A child works on one thread: OpenMP's others did not follow it,
+// and whether some library had started them cannot be told.
 void watch_forks();
+
+// How many forks lie between this process and the one that imported the module.
+int fork_generation();
 
 }  // namespace deltarule

@@ -1,7 +1,6 @@
 // Training: the two phases of a step, the gradient, and whole epochs.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -32,10 +31,6 @@ class Snapshot {
         kept_(make_buffer<T>(theta.storage() * (velocity ? 2 : 1))) {
     take();
   }
-  bool current_is_finite() const {
-    constexpr T limit = std::numeric_limits<T>::max();
-    return kernels<T>().first_outside(theta_.storage(), theta_.values(), -limit, limit) < 0;
-  }
   void take() {
     std::copy_n(theta_.values(), theta_.storage(), kept_.get());
     if (velocity_) std::copy_n(velocity_.get(), theta_.storage(), kept_.get() + theta_.storage());
@@ -59,6 +54,7 @@ struct Network<T>::Shared {
   std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
   std::atomic<bool> diverged{false};  // set by any member in a row phase, as is wary
   std::atomic<bool> wary{false};      // a row's loss is above wary_above
+  std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
   double wary_above = INFINITY;
   double loss_sum = 0.0;              // of the last complete step: weight times loss; rank 0
 
@@ -67,6 +63,7 @@ struct Network<T>::Shared {
     const Clock::time_point now = Clock::now();
     if (now - polled < kPollInterval) return;
     polled = now;
+    const KeepSubnormals mode;  // the caller's code runs here
     if ((*interrupt)()) stop.store(true);
   }
 };
@@ -126,12 +123,12 @@ void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool
                                         static_cast<int64_t>(plan_.tiles.size()));
   for (int64_t t = begin; t < end; ++t) {
     const ParameterTile& tile = plan_.tiles[t];
-    const int64_t ldg = padded<T>(tile.columns()), length = tile.columns();
+    const int64_t ldg = padded<T>(tile.columns());
     const auto each_row = [&](auto f) {
       for (int64_t i = tile.first; i < tile.last; ++i)
         f(total + (i - tile.first) * ldg, gradient_.get() + theta_.row_offset(tile, i));
     };
-    if (!is_first) each_row([=](T* row, const T* sofar) { std::copy_n(sofar, length, row); });
+    if (!is_first) each_row([=](T* row, const T* sofar) { std::copy_n(sofar, ldg, row); });
     for (int64_t s = 0; s < chunk.rows; s += kSuperBlock) {
       const bool starts = is_first && s == 0;
       tile_gradient(theta_, tile, chunk, s, std::min(s + kSuperBlock, chunk.rows), *state_,
@@ -142,7 +139,7 @@ void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool
     if (is_last)
       epilogue(tile, total, ldg);
     else
-      each_row([=](const T* row, T* sofar) { std::copy_n(row, length, sofar); });
+      each_row([=](const T* row, T* sofar) { std::copy_n(row, ldg, sofar); });
   }
 }
 
@@ -186,7 +183,7 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
                   gradient_.get() + theta_.row_offset(tile, i));
   };
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, keep); });
-  if (shared.diverged.load()) return reduced_loss(batch, row_loss_.get());
+  if (shared.diverged.load()) return INFINITY;
   theta_.to_theta(gradient_.get(), gradient);
   return reduced_loss(batch, row_loss_.get());
 }
@@ -197,17 +194,21 @@ double Network<T>::train_step(const Batch<T>& batch, const Sgd& sgd, int threads
   const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
   reserve(batch.rows, team_of);
   reserve_velocity(sgd);
-  Shared shared;
-  const auto update = [&](const ParameterTile& tile, const T* G, int64_t ldg) {
-    update_tile(theta_, tile, sgd, G, ldg, velocity_.get());
+  const auto update_in = [&](Shared& shared) {
+    return [&, this](const ParameterTile& tile, const T* G, int64_t ldg) {
+      if (!update_tile(theta_, tile, sgd, G, ldg, velocity_.get())) shared.overflow.store(true);
+    };
   };
+  Shared shared;
   shared.wary_above = kSafeLoss / std::max(1.0, sgd.lr);
-  run_team(team_of, [&](const Member& team) { step(team, batch, shared, update); });
-  if (shared.wary.load() && !shared.diverged.load()) {
+  run_team(team_of, [&](const Member& team) { step(team, batch, shared, update_in(shared)); });
+  if (shared.diverged.load()) return NAN;
+  if (shared.overflow.load()) throw std::range_error("the update overflowed");
+  if (shared.wary.load()) {
     Snapshot<T> before(theta_, velocity_);
     Shared again;
-    run_team(team_of, [&](const Member& team) { step(team, batch, again, update); });
-    if (!before.current_is_finite()) {
+    run_team(team_of, [&](const Member& team) { step(team, batch, again, update_in(again)); });
+    if (again.overflow.load()) {
       before.restore();
       throw std::overflow_error("the update overflows");
     }
@@ -249,7 +250,7 @@ bool Network<T>::train_epoch(const Member& team, Run& run, int64_t epoch) {
   const TrainingRun<T>& settings = run.settings;
   const Clock::time_point start = Clock::now();
   const auto update = [&](const ParameterTile& tile, const T* G, int64_t ldg) {
-    update_tile(theta_, tile, settings.sgd, G, ldg, velocity_.get());
+    if (!update_tile(theta_, tile, settings.sgd, G, ldg, velocity_.get())) run.shared.overflow.store(true);
   };
   double loss = 0.0, weight = 0.0;
   int64_t steps = 0;
@@ -258,6 +259,7 @@ bool Network<T>::train_epoch(const Member& team, Run& run, int64_t epoch) {
     const StepEnd end = step(team, batch, run.shared, update);
     if (end == StepEnd::diverged) return run.end(team, Status::diverged, steps), false;
     if (end == StepEnd::interrupted) return run.end(team, Status::interrupted, steps), false;
+    if (run.shared.overflow.load()) return run.end(team, Status::diverged, steps), false;
     ++steps;
     loss += run.shared.loss_sum;
     weight += total_weight(batch);
@@ -269,19 +271,15 @@ bool Network<T>::train_epoch(const Member& team, Run& run, int64_t epoch) {
   }
   if (team.rank() == 0) {
     TrainingResult& result = run.result;
-    if (run.last_finite.current_is_finite()) {
-      run.last_finite.take();
-      result.loss.push_back(loss * reduction_scale(architecture_, weight));
-      if (settings.validation)
-        result.validation_loss.push_back(reduced_loss(*settings.validation, run.validation_loss.get()));
-      result.seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-    } else {
-      run.end(team, Status::diverged, steps - 1);
-    }
+    run.last_finite.take();
+    result.loss.push_back(loss * reduction_scale(architecture_, weight));
+    if (settings.validation)
+      result.validation_loss.push_back(reduced_loss(*settings.validation, run.validation_loss.get()));
+    result.seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
     run.late = Clock::now() - run.start >= std::chrono::duration<double>(settings.seconds);
   }
   team.wait();
-  return run.result.status == Status::finished && !run.late;
+  return !run.late;
 }
 
 template <class T>

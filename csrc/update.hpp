@@ -13,9 +13,10 @@ struct Sgd {
 };
 
 // theta <- theta - lr dL/dtheta on one tile (with momentum and decay as the sgd kernel says), and its
-// transposed copy. velocity is laid out as theta's values; it may be null where momentum is 0.
+// transposed copy. velocity is laid out as theta's values; it may be null where momentum is 0. Returns
+// whether every new parameter is finite.
 template <class T>
-void update_tile(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd, const T* G, int64_t ldg,
+bool update_tile(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd, const T* G, int64_t ldg,
                  T* velocity);
 
 }  // namespace deltarule

@@ -21,6 +21,8 @@ MOMENTUM = dr.SGD(lr=0.02, momentum=0.9)
 FINITE = r"every value must be finite \(in float32\)"
 RAGGED = r"must be a rectangular array of numbers: .*inhomogeneous.*"
 MIXED = r"must hold real numbers, not object \(ragged or mixed\)"
+# what an error about y adds for labels that are names
+HINT = r"; numpy\.unique\(labels, return_inverse=True\) makes class indices of names"
 
 
 def regression(n: int = 40, n_in: int = 3, n_out: int = 2, seed: int = 0) -> tuple[Array, Array]:

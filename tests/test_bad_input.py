@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from network_support import FINITE, MIXED, MOMENTUM, RAGGED, changed, refused, regression
+from network_support import FINITE, HINT, MIXED, MOMENTUM, RAGGED, changed, refused, regression
 
 # What is handed in, and the error with its whole message, as a regular expression.
 Row = tuple[Any, type[Exception], str]
@@ -153,10 +153,14 @@ Y_ROWS: dict[tuple[str, str], Row] = {
     ("identity", "short"): (Y[:4], ValueError, "y has 4 samples, x has 5"),
     ("identity", "empty"): (Y[:0], ValueError, "y has 0 samples, x has 5"),
     ("identity", "ragged"): ([[1.0, 2.0], [1.0]], ValueError, f"y {RAGGED}"),
-    ("identity", "object"): (Y.astype(object), TypeError, f"y {MIXED}"),
-    ("identity", "None"): (None, TypeError, f"y {MIXED}"),
+    ("identity", "object"): (Y.astype(object), TypeError, f"y {MIXED}{HINT}"),
+    ("identity", "None"): (None, TypeError, f"y {MIXED}{HINT}"),
     ("identity", "complex"): (Y * 1j, TypeError, "y must hold real numbers, not complex128"),
-    ("identity", "strings"): (["a", "b"], TypeError, r"y must hold real numbers, not str\d+"),
+    ("identity", "strings"): (
+        ["a", "b"],
+        TypeError,
+        r"y must hold real numbers, not str\d+" + HINT,
+    ),
     ("one output", "nan"): ([0, 1, 2, np.nan, 4], ValueError, rf"y\[3(, 0)?\] is nan; {FINITE}"),
     ("one output", "two columns"): (Y, ValueError, ONE + r"\(5, 2\)"),
     ("one output", "a row"): (Y[:, :1].T, ValueError, ONE + r"\(1, 5\)"),
@@ -170,9 +174,9 @@ Y_ROWS: dict[tuple[str, str], Row] = {
         ValueError,
         rf"y(\[4\] is|.*) {2**64 - 1}.*(3 classes|{IN_RANGE})",
     ),
-    ("softmax", "huge"): ([0, 1, 2, 0, 2**70], TypeError, f"y {MIXED}"),
+    ("softmax", "huge"): ([0, 1, 2, 0, 2**70], TypeError, f"y {MIXED}{HINT}"),
     ("softmax", "floats"): (np.ones(5), TypeError, "y must hold whole numbers .* float64"),
-    ("softmax", "names"): (["a"] * 5, TypeError, r"y must hold real numbers, not str\d+"),
+    ("softmax", "names"): (["a"] * 5, TypeError, r"y must hold real numbers, not str\d+" + HINT),
     ("softmax", "short"): ([0, 1], ValueError, "y has 2 samples, x has 5"),
     ("softmax", "a column"): (np.ones((5, 1), int), ValueError, CLASSES + r"\(5, 1\)"),
     ("softmax", "2 classes"): (SOFT[:, :2], ValueError, CLASSES + r"\(5, 2\)"),

@@ -138,3 +138,30 @@ def test_a_whole_fit_follows_the_references() -> None:
     assert history.loss == pytest.approx(list(want.losses), rel=1e-11)
     for got, expected in zip(net.weights, want.weights, strict=True):
         assert_close(got, expected, 1e-11, "W")
+
+
+@pytest.mark.parametrize("gap", [50.0, 720.0, 1e4, 1e30])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_softmax_with_binary_cross_entropy_at_any_gap(dtype: str, gap: float) -> None:
+    """Linear in the gap once it is large: (1 - y) of the largest, and the y of the others."""
+    net = dr.MLP([1, 3], output="softmax", loss="binary_cross_entropy", dtype=dtype,
+                 init=([[[gap], [0.0], [0.0]]], [[0.0] * 3]))  # fmt: skip
+    value, grads = net.value_and_grad([[1.0]], [[0.5, 0.25, 0.25]])
+    # log p_1 = 0, log p_2 = log p_3 = -gap, log(1 - p_1) = log 2 - gap, the others' complements 1
+    assert value == pytest.approx(gap - 0.5 * np.log(2), rel=1e-6)
+    assert_close(grads.biases[0], np.array([1.0, -0.5, -0.5]), 1e-6, "dL/db")
+
+
+def test_a_row_of_weight_zero_is_not_there() -> None:
+    """Whatever it would overflow to."""
+    net = dr.MLP([1, 1], dtype="float64", init=([[[1e10]]], [[0.0]]))
+    x, y, weight = [[1e300], [0.0]], [1.0, 1.0], [0.0, 1.0]
+    assert net.evaluate(x, y, sample_weight=weight) == 0.5
+    value, grads = net.value_and_grad(x, y, sample_weight=weight)
+    assert (value, grads.theta.tolist()) == (0.5, [0.0, -1.0])
+
+
+def test_an_update_that_overflows_unforeseen_is_reported() -> None:
+    net = dr.MLP([1, 1], init=([[[0.0]]], [[0.0]]))
+    with pytest.raises(dr.DivergenceError, match="set them anew"):
+        net.train_step([[3e38]], [1000.0])

@@ -136,7 +136,9 @@ def test_no_instruction_set_is_the_best_one(isa: str) -> None:
 
 def test_an_instruction_set_that_is_none() -> None:
     line = fails_with("import deltarule", DELTARULE_ISA="mmx")
-    assert line.startswith("ValueError: isa must be one that this processor and build have (")
+    assert line.startswith(
+        "ValueError: DELTARULE_ISA: isa must be one that this processor and build have ("
+    )
     assert line.endswith(", not 'mmx'")
 
 

@@ -12,13 +12,6 @@ static inline float chain_step(float a, float b, float acc) { return fmaf(a, b, 
 static inline double chain_step(double a, double b, double acc) { return fma(a, b, acc); }
 
 template <class T>
-static inline const T* row(const InputRows<T>& x, int64_t r) {
-  return x.data + (x.index ? x.index[r] : r) * x.stride;
-}
-
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
-template <class T>
 static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
                    const T* b, T* z, int64_t ldz) {
   for (int64_t r = 0; r < rows; ++r)

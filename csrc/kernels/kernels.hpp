@@ -89,8 +89,9 @@ struct Kernels {
   // G[j] = sum_r delta[r][j]: the same chains with P = 1.
   void (*bias_gradient)(int64_t rows, int64_t n, const T* delta, int64_t ld, T* G);
 
-  // One SGD step on n parameters; v is read and written only where momentum is not 0.
-  void (*sgd)(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v);
+  // One SGD step on n parameters; v is read and written only where momentum is not 0. Returns whether every
+  // new parameter is finite.
+  bool (*sgd)(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v);
 
   // to[j][i] = from[i][j]
   void (*transpose)(int64_t rows, int64_t columns, const T* from, int64_t ld_from, T* to, int64_t ld_to);

@@ -94,7 +94,7 @@ static inline double softmax_binary_cross_entropy_value(int64_t n, const T* z, c
   const Largest<T> m = two_largest(n, z);
   const double rest = lane_sum<double>(n, [=](int64_t j, int64_t count) {
     const pack<double> e = exponential(load_double(z + j, count) - pack<double>(double(m.next)));
-    return e - e * unit<double>(m.arg - j);
+    return select(unit<double>(m.arg - j) < pack<double>(0.5), e, pack<double>(0.0));  // e may be infinite
   });
   const double log_rest = logarithm(rest) + (double(m.next) - double(s.highest)) - log_sum;
   double value = 0.0;
@@ -275,11 +275,15 @@ static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta
       };
       row_loss[r] = y.classes ? finish(OneHot<T>{y.classes[i]})
                               : finish(DenseTargets<T>{y.values + i * y.stride});
+      if (weight && weight[i] == 0.0) {  // as if the row were not there, whatever it overflows to
+        row_loss[r] = 0.0;
+        for (int64_t j = 0; want_delta && j < ld; ++j) delta[r * ld + j] = T(0);
+      }
     }
   }
 }
 
-// y_hat is the user's, so a row's last pack goes through scratch of one row: z is written over.
+// y_hat is the user's and not padded, so the row is computed in z's place.
 template <class T>
 static void output(Output function, int64_t rows, int64_t n, T* z, int64_t ldz, T* y_hat, int64_t ldy) {
   for (int64_t r = 0; r < rows; ++r) {

@@ -180,6 +180,13 @@ static inline T largest(const pack<T>& a) {
   return largest_lane(fold(a, [](vec<T> x, vec<T> y) { return select(less(x, y), y, x); }));
 }
 
+template <class T>
+static inline const T* row(const InputRows<T>& x, int64_t r) {
+  return x.data + (x.index ? x.index[r] : r) * x.stride;
+}
+
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 template <int N>
 struct count_constant {
   static constexpr int value = N;

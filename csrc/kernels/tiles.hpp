@@ -11,13 +11,6 @@ namespace deltarule::DELTARULE_ISA {
 // rows and packs of a tile; those for few rows, which are wider, and serve the weight gradient too; the packs
 // for one row alone, which wants as many chains as the latency of an fma takes; rows and outputs of a dot.
 
-template <class T>
-static inline const T* row(const InputRows<T>& x, int64_t r) {
-  return x.data + (x.index ? x.index[r] : r) * x.stride;
-}
-
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // acc[r][c] += x * w[c]
 template <class T, int NP>
 static inline void extend(T x, const pack<T> (&w)[NP], pack<T> (&acc)[NP]) {

@@ -1,6 +1,8 @@
 // The update rule, and the scan for bad values.
 #pragma once
 
+#include <math.h>
+
 #include "kernels.hpp"
 #include "pack.hpp"
 
@@ -9,19 +11,26 @@ namespace deltarule::DELTARULE_ISA {
 // g <- g + weight_decay w; without momentum w <- w - lr g; with it v <- momentum v - lr g and
 // w <- w + v, or Nesterov's w <- w + (momentum v - lr g) with the new v.
 template <class T>
-static void sgd(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v) {
+static bool sgd(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v) {
   using V = pack<T>;
   const V minus_lr(-step.lr), momentum(step.momentum), decay(step.weight_decay);
   const bool has_momentum = step.momentum != T(0);
+  pack<T> largest_w(T(0));
+  const auto put = [&](const V& new_w, int64_t i, int64_t count) {
+    const V size = absolute(new_w);
+    largest_w = select(size < V(T(INFINITY)), largest_w, V(T(INFINITY)));  // NaN too
+    store_first(new_w, w + i, count);
+  };
   each_pack<T>(n, [&](int64_t i, int64_t count) {
     const V w_i = load_first(w + i, count);
     const V g_i = fused(decay, w_i, load_first(g + i, count));
-    if (!has_momentum) return store_first(fused(minus_lr, g_i, w_i), w + i, count);
+    if (!has_momentum) return put(fused(minus_lr, g_i, w_i), i, count);
     const V descent = minus_lr * g_i;
     const V v_i = fused(momentum, load_first(v + i, count), descent);
     store_first(v_i, v + i, count);
-    store_first(w_i + (step.nesterov ? fused(momentum, v_i, descent) : v_i), w + i, count);
+    put(w_i + (step.nesterov ? fused(momentum, v_i, descent) : v_i), i, count);
   });
+  return largest(largest_w) < T(INFINITY);
 }
 
 // to[j][i] = from[i][j], in blocks that one register a row holds.

@@ -12,6 +12,9 @@ True
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
 from deltarule._load import __version__
 from deltarule.config import (
     get_isa,
@@ -27,6 +30,18 @@ from deltarule.history import History
 from deltarule.network import MLP, Gradients
 from deltarule.optimizers import SGD
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    reference: ModuleType
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name == "reference":  # imported when it is first asked for
+        return importlib.import_module("deltarule.reference")
+    raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
+
+
 __all__ = [
     "MLP",
     "SGD",
@@ -39,6 +54,7 @@ __all__ = [
     "get_num_threads",
     "load",
     "load_digits",
+    "reference",
     "set_isa",
     "set_num_threads",
     "show_config",

@@ -29,7 +29,10 @@ def numeric(value: object, name: str) -> Array:
         raise ValueError(f"{name} has masked values; fill or drop them first")
     if array.dtype.kind not in "biuf":
         kind = "object (ragged or mixed)" if array.dtype.kind == "O" else array.dtype.name
-        raise TypeError(f"{name} must hold real numbers, not {kind}")
+        hint = ""
+        if name == "y" and array.dtype.kind in "OUS":
+            hint = "; numpy.unique(labels, return_inverse=True) makes class indices of names"
+        raise TypeError(f"{name} must hold real numbers, not {kind}{hint}")
     return array
 
 

@@ -136,7 +136,10 @@ def set_isa(name: str) -> None:
 
 _environment_isa = os.environ.get("DELTARULE_ISA", "").strip()
 if _environment_isa:
-    set_isa(_environment_isa)
+    try:
+        set_isa(_environment_isa)
+    except ValueError as error:
+        raise ValueError(f"DELTARULE_ISA: {error}") from None
 
 
 def config() -> dict[str, str | int | list[str]]:

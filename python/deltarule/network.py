@@ -33,6 +33,9 @@ from deltarule.progress import progress_bar
 
 Array = NDArray[Any]
 
+# What the core says where an update overflowed before it could be foreseen.
+_OVERFLOWED = "the update overflowed"
+
 
 class Gradients(NamedTuple):
     """dL/dW and dL/db of every layer, shaped as the parameters.
@@ -350,24 +353,26 @@ class MLP(Parameterized):
         0.8
         """
         settings = self._settings(optimizer)
-        if sample_weight is None:
-            straight = self._core.train_step_if_small(x, y, settings)
-            if straight is not None:
-                return straight
-        batch = self._batch(x, y, sample_weight)
+        trouble = None
         try:
-            loss = self._core.train_step(*batch, settings, resolve_threads(threads))
-            trouble = None if math.isfinite(loss) else f"the loss is {loss}"
+            loss = None
+            if sample_weight is None and threads is None:
+                loss = self._core.train_step_if_small(x, y, settings)
+            if loss is None:
+                batch = self._batch(x, y, sample_weight)
+                loss = self._core.train_step(*batch, settings, resolve_threads(threads))
+            if math.isfinite(loss):
+                return loss
+            trouble = "the loss is not finite on this mini-batch; nothing was updated"
         except OverflowError as error:
-            trouble = str(error)
-        if trouble is not None:
-            raise DivergenceError(
-                f"{trouble} on this mini-batch; nothing was updated. "
-                "Try a lower learning rate, or scale the inputs",
-                1,
-                1,
-            )
-        return loss
+            trouble = f"{error} on this mini-batch; nothing was updated"
+        except ValueError as error:
+            if str(error) != _OVERFLOWED:
+                raise
+            trouble = f"{error}: the parameters are not finite any more, set them anew"
+        raise DivergenceError(
+            f"{trouble}. Try a lower learning rate, or scale the inputs", epoch=1, step=1
+        )
 
     def fit(
         self,

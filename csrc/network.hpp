@@ -99,10 +99,11 @@ class Network {
 
   template <class Epilogue>
   StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, Epilogue epilogue);
-  double row_phase(const Member& team, const Batch<T>& chunk, double scale, double* row_loss);
+  double row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
+                   double* row_loss);
   template <class Epilogue>
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
-                       Epilogue epilogue);
+                       Shared& shared, Epilogue epilogue);
   bool train_epoch(const Member& team, Run& run, int64_t epoch);
   void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss) const;
   int64_t evaluation_elements() const;  // of one member's scratch in evaluate_rows

@@ -13,9 +13,9 @@ constexpr int64_t kChunkBytes = int64_t{8} << 20;
 // part of the work, few enough that two layers of narrow networks stay in the first level.
 constexpr int64_t kRowTile = 48, kWideRowTile = 96, kWide = 192;
 // A tile of W: at most this many columns and rows, so that its gradient and a block of 64 rows of a and
-// delta stay in the second cache level; and at least some eight tiles of rows, so that a team finds work.
+// delta stay in the second cache level; and some sixteen tiles of rows, so that a team shares them evenly.
 constexpr int64_t kTileBytes = 1024;
-constexpr int64_t kTileRows = 192, kLeastTileRows = 48;
+constexpr int64_t kTileRows = 192, kLeastTileRows = 24;
 // Floating-point operations that are worth one more thread: some 40 us of plain loops, the time that
 // sleeping workers take to wake.
 constexpr double kWorkPerThread = 1e6;
@@ -34,19 +34,16 @@ Plan make_plan(const Architecture& architecture) {
     const int64_t n_in = architecture.sizes[l - 1], n_out = architecture.sizes[l];
     const bool narrow = is_narrow(n_in, n_out);
     const int64_t rows = narrow ? n_out : n_in, columns = narrow ? n_in : n_out;
-    const int64_t step = std::clamp((rows / 8 + 11) / 12 * 12, kLeastTileRows, kTileRows);
+    const int64_t step = std::clamp((rows / 16 + 11) / 12 * 12, kLeastTileRows, kTileRows);
     for (int64_t left = 0; left < columns; left += panel)
       for (int64_t first = 0; first < rows; first += step)
         plan.tiles.push_back(
             {l, first, std::min(first + step, rows), left, std::min(left + panel, columns), false});
     plan.tiles.push_back({l, 0, 1, 0, n_out, true});
   }
-  plan.cost.push_back(0);
-  for (const ParameterTile& tile : plan.tiles) {
-    const int64_t elements = (tile.last - tile.first) * padded<T>(tile.columns());
-    plan.cost.push_back(plan.cost.back() + elements);
-    plan.tile_elements = std::max(plan.tile_elements, elements);
-  }
+  for (const ParameterTile& tile : plan.tiles)
+    plan.tile_elements =
+        std::max(plan.tile_elements, (tile.last - tile.first) * padded<T>(tile.columns()));
   return plan;
 }
 

@@ -13,7 +13,6 @@ struct Plan {
   int64_t chunk_rows;                // rows whose activations are kept at a time: whole super-blocks
   int64_t row_tile;                  // rows that go through all layers together
   std::vector<ParameterTile> tiles;  // every parameter once
-  std::vector<int64_t> cost;         // cost[t] = sum of the costs of tiles before t; one longer
   int64_t tile_elements;             // of the largest tile's gradient
 };
 

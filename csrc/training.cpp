@@ -56,6 +56,9 @@ struct Network<T>::Shared {
   std::atomic<bool> wary{false};      // a row's loss is above wary_above
   std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
   double wary_above = INFINITY;
+  // The next tile of each phase to be taken, by whoever is free: a core may be lent out at any time. Each is
+  // reset by rank 0 during the other phase.
+  std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0};
   double loss_sum = 0.0;              // of the last complete step: weight times loss; rank 0
 
   void poll() {
@@ -91,13 +94,17 @@ void Network<T>::reserve_velocity(const Sgd& sgd) {
   if (sgd.momentum != 0.0 && !velocity_) velocity_ = make_buffer<T>(theta_.storage());
 }
 
-// Forward, loss and delta recursion of this member's rows. Returns the largest loss of a row.
+// Forward, loss and delta recursion of the rows that this member takes. Returns the largest loss of a row.
 template <class T>
-double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, double* row_loss) {
+double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
+                             double* row_loss) {
   double largest = 0.0;
-  const auto [first, last] = team.share(chunk.rows, 4);
-  for (int64_t r = first; r < last; r += plan_.row_tile) {
-    const int64_t end = std::min(r + plan_.row_tile, last);
+  // As many tiles for every member, where there is more than one.
+  const int64_t whole = (chunk.rows + plan_.row_tile - 1) / plan_.row_tile;
+  const int64_t tiles = (whole + team.size() - 1) / team.size() * team.size();
+  for (int64_t t; (t = shared.next_row_tile.fetch_add(1)) < tiles;) {
+    const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
+    if (r == end) continue;
     forward(architecture_, theta_, chunk, r, end, *state_);
     largest = std::max(largest,
                        loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
@@ -106,22 +113,16 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
   return largest;
 }
 
-// The gradient of this member's parameters over the chunk, super-block by super-block, on top of what
-// the chunks before gave; the last chunk's goes to the epilogue, a tile at a time.
+// The gradient of the parameters that this member takes over the chunk, super-block by super-block, on top
+// of what the chunks before gave; the last chunk's goes to the epilogue, a tile at a time.
 template <class T>
 template <class Epilogue>
 void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
-                                 Epilogue epilogue) {
+                                 Shared& shared, Epilogue epilogue) {
   T* total = tile_scratch_.get() + 2 * plan_.tile_elements * team.rank();
   T* block = total + plan_.tile_elements;
-  const int64_t cost = plan_.cost.back();
-  const auto tile_at = [&](int64_t part) {
-    return std::lower_bound(plan_.cost.begin(), plan_.cost.end(), part) - plan_.cost.begin();
-  };
-  const int64_t begin = tile_at(cost * team.rank() / team.size());
-  const int64_t end = std::min<int64_t>(tile_at(cost * (team.rank() + 1) / team.size()),
-                                        static_cast<int64_t>(plan_.tiles.size()));
-  for (int64_t t = begin; t < end; ++t) {
+  const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
+  for (int64_t t; (t = shared.next_parameter_tile.fetch_add(1)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
     const int64_t ldg = padded<T>(tile.columns());
     const auto each_row = [&](auto f) {
@@ -153,13 +154,15 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     const int64_t last = std::min(first + plan_.chunk_rows, batch.rows);
     const Batch<T> chunk = batch.slice(first, last);
     const bool is_last = last == batch.rows;
-    const double largest = row_phase(team, chunk, scale, row_loss_.get() + first);
+    if (team.rank() == 0) shared.next_parameter_tile.store(0);
+    const double largest = row_phase(team, chunk, scale, shared, row_loss_.get() + first);
     if (largest == INFINITY) shared.diverged.store(true);
     if (largest > shared.wary_above) shared.wary.store(true);
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
     if (shared.wary.load()) return StepEnd::wary;
-    parameter_phase(team, chunk, first == 0, is_last, epilogue);
+    if (team.rank() == 0) shared.next_row_tile.store(0);
+    parameter_phase(team, chunk, first == 0, is_last, shared, epilogue);
     if (team.rank() == 0) {
       if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
       shared.poll();

@@ -2,7 +2,7 @@
 
     python benchmarks/training_step.py [--threads 1,2] [--isa avx512,avx2]
 
-2 flop a weight a sample for each of: forward, weight gradient, and data gradient (not for layer 1).
+2 flop a weight a sample for each of: forward, weight gradient, data gradient (not for layer 1).
 Medians over rounds in which the settings take turns, so that drift of the machine falls on all alike.
 """
 
@@ -12,6 +12,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,7 +32,7 @@ ROUNDS, SECONDS = 7, 0.2
 
 def flop(sizes: list[int], rows: int) -> int:
     """Return the floating-point operations of a step."""
-    weights = [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    weights = [a * b for a, b in pairwise(sizes)]
     return 2 * rows * (2 * sum(weights) + sum(weights[1:]))
 
 

@@ -3,7 +3,7 @@
     python benchmarks/training_step.py [--threads 1,2] [--isa avx512,avx2]
 
 2 flop a weight a sample for each of: forward, weight gradient, data gradient (not for layer 1).
-Medians over rounds in which the settings take turns, so that drift of the machine falls on all alike.
+Medians over rounds in which the settings take turns: drift of the machine falls on all alike.
 """
 
 from __future__ import annotations

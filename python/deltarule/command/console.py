@@ -148,5 +148,5 @@ def _describe(record: EpochRecord, elapsed: float, bar: bool = False) -> str:
     parts.append(f"loss {record['loss']:<#9.4g}")
     if record["validation_loss"] is not None:
         parts.append(f"validation {record['validation_loss']:<#9.4g}")
-    parts.append(f"{elapsed:.1f} s")
+    parts.append(f"{elapsed:.2f} s")
     return "  ".join(parts)

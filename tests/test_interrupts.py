@@ -121,7 +121,7 @@ def test_a_handlers_own_exception_ends_a_fit(callbacks: Any, alarm: Any) -> None
         net.fit(x, y, epochs=10**9, max_seconds=5, optimizer=dr.SGD(lr=1e-4), callbacks=callbacks)
     assert caught.type is Alarm
     assert str(caught.value) == "time is up"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 1.0
     assert len(net.fit(x, y, epochs=2)) == 2
     assert np.isfinite(net.theta).all()
 

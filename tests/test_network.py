@@ -380,3 +380,10 @@ def test_repr_is_the_constructors_call(options: dict[str, Any]) -> None:
         assert getattr(again, name) == getattr(net, name)
     assert (again.leaky_slope, again.huber_delta) == (net.leaky_slope, net.huber_delta)
     assert "\n" not in repr(net)
+
+
+@pytest.mark.parametrize("threads", [0, -1, True])
+def test_a_small_call_checks_its_threads_too(threads: int) -> None:
+    net = dr.MLP([3, 2], seed=0)
+    with pytest.raises(ValueError, match="threads must be 1 or more"):
+        net.predict(np.ones((1, 3), np.float32), threads=threads)

@@ -195,9 +195,10 @@ class MLP(Parameterized):
         >>> net.predict([[1.0, 2.0, 3.0]]).shape
         (1, 2)
         """
-        straight = self._core.predict_if_small(x, out)
-        if straight is not None:
-            return straight
+        if threads is None:
+            straight = self._core.predict_if_small(x, out)
+            if straight is not None:
+                return straight
         if checks.is_one_row(x):
             row = self.predict(
                 np.reshape(x, (1, -1)),

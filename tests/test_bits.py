@@ -43,10 +43,10 @@ def test_any_number_of_threads(case: Case) -> None:
         assert results(case, threads, ISAS[0]) == want, f"{threads} threads"
 
 
-@pytest.mark.skipif(len(ISAS) < 2, reason="this processor has the baseline alone")
+@pytest.mark.skipif(len(ISAS) < 2, reason="this processor has the oracle alone")
 @pytest.mark.parametrize("case", ALL[::2], ids=str)
 def test_any_instruction_set(case: Case) -> None:
-    want = results(case, 1, "baseline")
+    want = results(case, 1, "oracle")
     for isa in ISAS:
         assert results(case, 1, isa) == want, isa
 

@@ -12,7 +12,7 @@ namespace deltarule {
   extern const Kernels<double> kernels_f64;    \
   }
 
-DELTARULE_DECLARE(baseline)
+DELTARULE_DECLARE(oracle)
 #ifdef DELTARULE_X86
 DELTARULE_DECLARE(avx2)
 DELTARULE_DECLARE(avx512)
@@ -47,7 +47,7 @@ const Isa kIsas[] = {
     {"avx512", has_avx512, &avx512::kernels_f32, &avx512::kernels_f64},
     {"avx2", has_avx2, &avx2::kernels_f32, &avx2::kernels_f64},
 #endif
-    {"baseline", always, &baseline::kernels_f32, &baseline::kernels_f64},
+    {"oracle", always, &oracle::kernels_f32, &oracle::kernels_f64},
 };
 const int kIsaCount = sizeof(kIsas) / sizeof(kIsas[0]);
 

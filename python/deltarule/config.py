@@ -109,7 +109,7 @@ def set_isa(name: str) -> None:
     Parameters
     ----------
     name : str
-        "baseline" runs anywhere, others where the processor has them. The environment's
+        "oracle" runs anywhere, others where the processor has them. The environment's
         DELTARULE_ISA does the same at import.
 
     Raises
@@ -121,9 +121,9 @@ def set_isa(name: str) -> None:
     --------
     >>> import deltarule as dr
     >>> before = dr.get_isa()
-    >>> dr.set_isa("baseline")
+    >>> dr.set_isa("oracle")
     >>> dr.get_isa()
-    'baseline'
+    'oracle'
     >>> dr.set_isa(before)
     """
     if name not in core.isas():

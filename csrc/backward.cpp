@@ -19,35 +19,7 @@ void backward(const Architecture& architecture, const Parameters<T>& theta, int6
   }
 }
 
-template <class T>
-void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk,
-                   int64_t first_row, int64_t last_row, Activations<T>& state, T* G, int64_t ldg) {
-  const LayerLayout& layer = theta.layer(tile.l);
-  const int64_t rows = last_row - first_row;
-  T* delta = state.delta(tile.l, first_row);
-  const int64_t ld = state.ld(tile.l);
-  if (tile.is_bias) {
-    kernels<T>().bias_gradient(rows, padded<T>(tile.columns()), delta + tile.left, ld, G);
-    return;
-  }
-  const InputRows<T> deltas{delta, ld, nullptr};
-  const InputRows<T> below =
-      tile.l == 1 ? chunk.slice(first_row, last_row).x
-                  : InputRows<T>{state.a(tile.l - 1, first_row), state.ld(tile.l - 1), nullptr};
-  InputRows<T> P = layer.narrow ? deltas : below;
-  P.data += tile.first;
-  InputRows<T> Q = layer.narrow ? below : deltas;
-  Q.data += tile.left;
-  const bool exact = layer.narrow && tile.l == 1;  // the user's x has no padding to read
-  const int64_t columns = exact ? tile.columns() : padded<T>(tile.columns());
-  kernels<T>().weight_gradient(rows, tile.last - tile.first, columns, P, Q, G, ldg);
-}
-
-#define DELTARULE_INSTANTIATE(T)                                                                       \
-  template void backward(const Architecture&, const Parameters<T>&, int64_t, int64_t, Activations<T>&); \
-  template void tile_gradient(const Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t,    \
-                              int64_t, Activations<T>&, T*, int64_t);
-DELTARULE_INSTANTIATE(float)
-DELTARULE_INSTANTIATE(double)
+template void backward(const Architecture&, const Parameters<float>&, int64_t, int64_t, Activations<float>&);
+template void backward(const Architecture&, const Parameters<double>&, int64_t, int64_t, Activations<double>&);
 
 }  // namespace deltarule

@@ -97,13 +97,11 @@ class Network {
   void reserve(int64_t rows, int threads);
   void reserve_velocity(const Sgd& sgd);
 
-  template <class Epilogue>
-  StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, Epilogue epilogue);
+  StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd);
   double row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                    double* row_loss);
-  template <class Epilogue>
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
-                       Shared& shared, Epilogue epilogue);
+                       Shared& shared, const Sgd* sgd);
   bool train_epoch(const Member& team, Run& run, int64_t epoch);
   void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss) const;
   int64_t evaluation_elements() const;  // of one member's scratch in evaluate_rows
@@ -122,7 +120,7 @@ class Network {
   std::unique_ptr<Activations<T>> state_;
   Buffer<double> row_loss_;
   int64_t row_loss_size_ = 0;
-  Buffer<T> tile_scratch_;  // two gradient tiles a thread
+  Buffer<T> tile_scratch_;  // a gradient tile a thread
   int tile_scratch_threads_ = 0;
   Buffer<T> gradient_;  // laid out as theta's values: the gradient so far, or the one to return
 };

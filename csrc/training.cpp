@@ -83,10 +83,10 @@ void Network<T>::reserve(int64_t rows, int threads) {
     row_loss_size_ = rows;
   }
   if (tile_scratch_threads_ < threads) {
-    tile_scratch_ = make_buffer<T>(2 * plan_.tile_elements * threads);
+    tile_scratch_ = make_buffer<T>(plan_.tile_elements * threads);
     tile_scratch_threads_ = threads;
   }
-  if (rows > chunk && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
+  if (rows > kSuperBlock && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
 }
 
 template <class T>
@@ -113,42 +113,31 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
   return largest;
 }
 
-// The gradient of the parameters that this member takes over the chunk, super-block by super-block, on top
-// of what the chunks before gave; the last chunk's goes to the epilogue, a tile at a time.
+// The gradient of the parameters that this member takes over the chunk, super-block by super-block, on top of
+// what came before; with the batch's last one the step along it, unless the gradient itself is wanted.
 template <class T>
-template <class Epilogue>
 void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
-                                 Shared& shared, Epilogue epilogue) {
-  T* total = tile_scratch_.get() + 2 * plan_.tile_elements * team.rank();
-  T* block = total + plan_.tile_elements;
+                                 Shared& shared, const Sgd* sgd) {
+  T* scratch = tile_scratch_.get() + plan_.tile_elements * team.rank();
   const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
   for (int64_t t; (t = shared.next_parameter_tile.fetch_add(1)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
-    const int64_t ldg = padded<T>(tile.columns());
-    const auto each_row = [&](auto f) {
-      for (int64_t i = tile.first; i < tile.last; ++i)
-        f(total + (i - tile.first) * ldg, gradient_.get() + theta_.row_offset(tile, i));
-    };
-    if (!is_first) each_row([=](T* row, const T* sofar) { std::copy_n(sofar, ldg, row); });
     for (int64_t s = 0; s < chunk.rows; s += kSuperBlock) {
+      const int64_t end = std::min(s + kSuperBlock, chunk.rows);
       const bool starts = is_first && s == 0;
-      tile_gradient(theta_, tile, chunk, s, std::min(s + kSuperBlock, chunk.rows), *state_,
-                    starts ? total : block, ldg);
-      if (!starts)
-        for (int64_t i = 0; i < (tile.last - tile.first) * ldg; ++i) total[i] += block[i];
+      if (!(sgd && is_last && end == chunk.rows))
+        tile_gradient(theta_, tile, chunk, s, end, *state_, !starts, scratch, gradient_.get());
+      else if (!tile_descent(theta_, tile, chunk, s, end, *state_, *sgd, velocity_.get(), scratch,
+                             starts ? nullptr : gradient_.get()))
+        shared.overflow.store(true);
     }
-    if (is_last)
-      epilogue(tile, total, ldg);
-    else
-      each_row([=](const T* row, T* sofar) { std::copy_n(row, ldg, sofar); });
   }
 }
 
-// One mini-batch: rows, then parameters, chunk by chunk. Nothing is updated unless it completes.
+// One mini-batch: rows, then parameters, chunk by chunk. Nothing is updated unless it completes; without sgd the
+// gradient is left in gradient_.
 template <class T>
-template <class Epilogue>
-auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared, Epilogue epilogue)
-    -> StepEnd {
+auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd) -> StepEnd {
   const double scale = reduction_scale(architecture_, total_weight(batch));
   for (int64_t first = 0; first < batch.rows; first += plan_.chunk_rows) {
     const int64_t last = std::min(first + plan_.chunk_rows, batch.rows);
@@ -162,7 +151,7 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     if (shared.diverged.load()) return StepEnd::diverged;
     if (shared.wary.load()) return StepEnd::wary;
     if (team.rank() == 0) shared.next_row_tile.store(0);
-    parameter_phase(team, chunk, first == 0, is_last, shared, epilogue);
+    parameter_phase(team, chunk, first == 0, is_last, shared, sgd);
     if (team.rank() == 0) {
       if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
       shared.poll();
@@ -180,12 +169,7 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
   reserve(batch.rows, team_of);
   if (!gradient_) gradient_ = make_buffer<T>(theta_.storage());
   Shared shared;
-  const auto keep = [this](const ParameterTile& tile, const T* G, int64_t ldg) {
-    for (int64_t i = tile.first; i < tile.last; ++i)
-      std::copy_n(G + (i - tile.first) * ldg, tile.columns(),
-                  gradient_.get() + theta_.row_offset(tile, i));
-  };
-  run_team(team_of, [&](const Member& team) { step(team, batch, shared, keep); });
+  run_team(team_of, [&](const Member& team) { step(team, batch, shared, nullptr); });
   if (shared.diverged.load()) return INFINITY;
   theta_.to_theta(gradient_.get(), gradient);
   return reduced_loss(batch, row_loss_.get());
@@ -197,20 +181,15 @@ double Network<T>::train_step(const Batch<T>& batch, const Sgd& sgd, int threads
   const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
   reserve(batch.rows, team_of);
   reserve_velocity(sgd);
-  const auto update_in = [&](Shared& shared) {
-    return [&, this](const ParameterTile& tile, const T* G, int64_t ldg) {
-      if (!update_tile(theta_, tile, sgd, G, ldg, velocity_.get())) shared.overflow.store(true);
-    };
-  };
   Shared shared;
   shared.wary_above = kSafeLoss / std::max(1.0, sgd.lr);
-  run_team(team_of, [&](const Member& team) { step(team, batch, shared, update_in(shared)); });
+  run_team(team_of, [&](const Member& team) { step(team, batch, shared, &sgd); });
   if (shared.diverged.load()) return NAN;
   if (shared.overflow.load()) throw std::range_error("the update overflowed");
   if (shared.wary.load()) {
     Snapshot<T> before(theta_, velocity_);
     Shared again;
-    run_team(team_of, [&](const Member& team) { step(team, batch, again, update_in(again)); });
+    run_team(team_of, [&](const Member& team) { step(team, batch, again, &sgd); });
     if (again.overflow.load()) {
       before.restore();
       throw std::overflow_error("the update overflows");
@@ -252,14 +231,11 @@ bool Network<T>::train_epoch(const Member& team, Run& run, int64_t epoch) {
   using Status = TrainingResult::Status;
   const TrainingRun<T>& settings = run.settings;
   const Clock::time_point start = Clock::now();
-  const auto update = [&](const ParameterTile& tile, const T* G, int64_t ldg) {
-    if (!update_tile(theta_, tile, settings.sgd, G, ldg, velocity_.get())) run.shared.overflow.store(true);
-  };
   double loss = 0.0, weight = 0.0;
   int64_t steps = 0;
   for (int64_t first = 0; first < settings.data.rows; first += settings.batch_size) {
     const Batch<T> batch = run.mini_batch(epoch, first);
-    const StepEnd end = step(team, batch, run.shared, update);
+    const StepEnd end = step(team, batch, run.shared, &settings.sgd);
     if (end == StepEnd::diverged) return run.end(team, Status::diverged, steps), false;
     if (end == StepEnd::interrupted) return run.end(team, Status::interrupted, steps), false;
     if (run.shared.overflow.load()) return run.end(team, Status::diverged, steps), false;

@@ -2,27 +2,61 @@
 
 namespace deltarule {
 
+// The gradient of a tile is P^T Q, row by row of it as stored.
 template <class T>
-bool update_tile(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd, const T* G, int64_t ldg,
-                 T* velocity) {
+struct Operands {
+  int64_t rows, columns;
+  InputRows<T> P, Q;
+};
+
+template <class T>
+static Operands<T> operands(const Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first,
+                            int64_t last, Activations<T>& state) {
+  static constexpr T one = 1;
+  const LayerLayout& layer = theta.layer(tile.l);
+  const InputRows<T> delta{state.delta(tile.l, first), state.ld(tile.l), nullptr};
+  const InputRows<T> below = tile.l == 1
+                                 ? chunk.slice(first, last).x
+                                 : InputRows<T>{state.a(tile.l - 1, first), state.ld(tile.l - 1), nullptr};
+  Operands<T> tile_of{tile.last - tile.first, padded<T>(tile.columns()), below, delta};
+  if (tile.is_bias)
+    tile_of.P = {&one, 0, nullptr};
+  else if (layer.narrow)  // what pads the rows of a, or follows those of the user's x, is not read
+    tile_of = {tile.last - tile.first, tile.columns(), delta, below};
+  tile_of.P.data += tile.is_bias ? 0 : tile.first;
+  tile_of.Q.data += tile.left;
+  return tile_of;
+}
+
+template <class T>
+void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first,
+                   int64_t last, Activations<T>& state, bool add, T* scratch, T* G) {
+  const Operands<T> of = operands(theta, tile, chunk, first, last, state);
+  kernels<T>().weight_gradient(last - first, of.rows, of.columns, of.P, of.Q, add, scratch,
+                               G + theta.row_offset(tile, tile.first), theta.layer(tile.l).ld);
+}
+
+template <class T>
+bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first, int64_t last,
+                  Activations<T>& state, const Sgd& sgd, T* velocity, T* scratch, const T* G) {
+  const Operands<T> of = operands(theta, tile, chunk, first, last, state);
+  const int64_t at = theta.row_offset(tile, tile.first), ld = theta.layer(tile.l).ld;
   const T decay = static_cast<T>(tile.is_bias ? 0.0 : sgd.weight_decay);
-  const SgdStep<T> step{static_cast<T>(sgd.lr), static_cast<T>(sgd.momentum), decay, sgd.nesterov};
-  // The padding of a gradient is 0 but in a narrow layer, where it holds products of a's padding.
-  const bool narrow = !tile.is_bias && theta.layer(tile.l).narrow;
-  const int64_t length = narrow ? tile.columns() : padded<T>(tile.columns());
-  bool finite = true;
-  for (int64_t i = tile.first; i < tile.last; ++i) {
-    const int64_t at = theta.row_offset(tile, i);
-    finite &= kernels<T>().sgd(length, step, G + (i - tile.first) * ldg, theta.values() + at,
-                     velocity ? velocity + at : nullptr);
-  }
+  const bool has_momentum = sgd.momentum != 0.0;
+  const Descent<T> descent{{static_cast<T>(sgd.lr), static_cast<T>(sgd.momentum), decay, sgd.nesterov},
+                           theta.values() + at, has_momentum ? velocity + at : nullptr, ld};
+  const bool finite = kernels<T>().weight_descent(last - first, of.rows, of.columns, of.P, of.Q, scratch,
+                                                  G ? G + at : nullptr, ld, descent);
   theta.refresh_copy(tile);
   return finite;
 }
 
-template bool update_tile(Parameters<float>&, const ParameterTile&, const Sgd&, const float*, int64_t,
-                          float*);
-template bool update_tile(Parameters<double>&, const ParameterTile&, const Sgd&, const double*, int64_t,
-                          double*);
+#define DELTARULE_INSTANTIATE(T)                                                                              \
+  template void tile_gradient(const Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,  \
+                              Activations<T>&, bool, T*, T*);                                                 \
+  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,         \
+                             Activations<T>&, const Sgd&, T*, T*, const T*);
+DELTARULE_INSTANTIATE(float)
+DELTARULE_INSTANTIATE(double)
 
 }  // namespace deltarule

@@ -5,6 +5,7 @@
 
 #include "kernels.hpp"
 #include "pack.hpp"
+#include "update.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
@@ -42,33 +43,41 @@ static void affine_narrow(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T
     }
 }
 
+// Row i of the sum over the rows, n_j columns, zeros up to a whole pack.
 template <class T>
-static void weight_gradient(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q,
-                            T* G, int64_t ldg) {
-  for (int64_t i = 0; i < n_i; ++i)
-    for (int64_t j = 0; j < n_j; ++j) {
-      T total = T(0);
-      for (int64_t first = 0; first < rows; first += kRowBlock) {
-        T acc = T(0);
-        for (int64_t r = first; r < smaller(first + kRowBlock, rows); ++r)
-          acc = chain_step(row(P, r)[i], row(Q, r)[j], acc);
-        total = total + acc;
-      }
-      G[i * ldg + j] = total;
+static void gradient_row(int64_t rows, int64_t i, int64_t n_j, const InputRows<T>& P, const InputRows<T>& Q, T* S) {
+  for (int64_t j = 0; j < (n_j + kLanes<T> - 1) / kLanes<T> * kLanes<T>; ++j) {
+    T total = T(0);
+    for (int64_t first = 0; j < n_j && first < rows; first += kRowBlock) {
+      T acc = T(0);
+      for (int64_t r = first; r < smaller(first + kRowBlock, rows); ++r)
+        acc = chain_step(row(P, r)[i], row(Q, r)[j], acc);
+      total = total + acc;
     }
+    S[j] = total;
+  }
 }
 
 template <class T>
-static void bias_gradient(int64_t rows, int64_t n, const T* delta, int64_t ld, T* G) {
-  for (int64_t j = 0; j < n; ++j) {
-    T total = T(0);
-    for (int64_t first = 0; first < rows; first += kRowBlock) {
-      T acc = T(0);
-      for (int64_t r = first; r < smaller(first + kRowBlock, rows); ++r) acc += delta[r * ld + j];
-      total = total + acc;
-    }
-    G[j] = total;
+static void weight_gradient(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, bool add, T* S,
+                            T* G, int64_t ldg) {
+  for (int64_t i = 0; i < n_i; ++i) {
+    gradient_row(rows, i, n_j, P, Q, S);
+    for (int64_t j = 0; j < n_j; ++j) G[i * ldg + j] = add ? G[i * ldg + j] + S[j] : S[j];
   }
+}
+
+template <class T>
+static bool weight_descent(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* S, const T* G,
+                           int64_t ldg, const Descent<T>& descent) {
+  const DescentStep<T> step(descent.step);
+  pack<T> seen(T(0));
+  for (int64_t i = 0; i < n_i; ++i) {
+    gradient_row(rows, i, n_j, P, Q, S);
+    for (int64_t j = 0; G && j < n_j; ++j) S[j] = G[i * ldg + j] + S[j];
+    seen = descend_row(step, n_j, S, descent.w + i * descent.ld, descent.v ? descent.v + i * descent.ld : nullptr, seen);
+  }
+  return sum(seen) == T(0);
 }
 
 }  // namespace deltarule::DELTARULE_ISA

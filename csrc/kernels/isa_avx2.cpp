@@ -10,5 +10,7 @@ struct TileShape {
 };
 }  // namespace deltarule::avx2
 
-#include "tiles.hpp"
+#include "affine.hpp"
+#include "narrow.hpp"
+#include "gradient.hpp"
 #include "table.hpp"

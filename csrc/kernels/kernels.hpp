@@ -51,6 +51,15 @@ struct SgdStep {
   bool nesterov;
 };
 
+// The parameters a step moves, and their velocity, null where momentum is 0; both with row stride ld.
+template <class T>
+struct Descent {
+  SgdStep<T> step;
+  T* w;
+  T* v;
+  int64_t ld;
+};
+
 template <class T>
 struct Kernels {
   // z[r][j] = b[j] + sum_k a[r][k] W[k][j], for j < n_out, a multiple of kLanes<T>; W is [n_in][ldw].
@@ -81,17 +90,16 @@ struct Kernels {
   void (*loss)(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld,
                Targets<T> y, const double* weight, double scale, bool want_delta, double* row_loss);
 
-  // G[i][j] = sum_r P[r][i] Q[r][j] over at most kSuperBlock rows.
+  // S[i][j] = sum_r P[r][i] Q[r][j] over at most kSuperBlock rows; then G = S, or G = G + S where `add`. S is
+  // scratch of n_i times n_j padded to whole lanes, as rows of G are. dL/db is the case of one i with P = 1.
   // Contract: an fma chain from 0 over each kRowBlock rows, the chains added to 0 in order.
-  void (*weight_gradient)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q,
-                          T* G, int64_t ldg);
+  void (*weight_gradient)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, bool add,
+                          T* S, T* G, int64_t ldg);
 
-  // G[j] = sum_r delta[r][j]: the same chains with P = 1.
-  void (*bias_gradient)(int64_t rows, int64_t n, const T* delta, int64_t ld, T* G);
-
-  // One SGD step on n parameters; v is read and written only where momentum is not 0. Returns whether every
-  // new parameter is finite.
-  bool (*sgd)(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v);
+  // The same S, then one step of descent along G + S, or along S where G is null. Returns whether every new
+  // parameter is finite.
+  bool (*weight_descent)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* S,
+                         const T* G, int64_t ldg, const Descent<T>& descent);
 
   // to[j][i] = from[i][j]
   void (*transpose)(int64_t rows, int64_t columns, const T* from, int64_t ld_from, T* to, int64_t ld_to);

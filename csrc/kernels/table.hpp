@@ -10,8 +10,8 @@ namespace deltarule::DELTARULE_ISA {
 
 template <class T>
 constexpr Kernels<T> table() {
-  return {&affine<T>, &affine_narrow<T>,   &activate<T>,      &activate_backward<T>, &output<T>,
-          &loss<T>,   &weight_gradient<T>, &bias_gradient<T>, &sgd<T>,               &transpose<T>, &first_outside<T>};
+  return {&affine<T>, &affine_narrow<T>, &activate<T>, &activate_backward<T>, &output<T>, &loss<T>,
+          &weight_gradient<T>, &weight_descent<T>, &transpose<T>, &first_outside<T>};
 }
 
 extern const Kernels<float> kernels_f32;

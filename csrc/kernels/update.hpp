@@ -1,8 +1,6 @@
 // The update rule, and the scan for bad values.
 #pragma once
 
-#include <math.h>
-
 #include "kernels.hpp"
 #include "pack.hpp"
 
@@ -11,26 +9,40 @@ namespace deltarule::DELTARULE_ISA {
 // g <- g + weight_decay w; without momentum w <- w - lr g; with it v <- momentum v - lr g and
 // w <- w + v, or Nesterov's w <- w + (momentum v - lr g) with the new v.
 template <class T>
-static bool sgd(int64_t n, const SgdStep<T>& step, const T* g, T* w, T* v) {
+struct DescentStep {
   using V = pack<T>;
-  const V minus_lr(-step.lr), momentum(step.momentum), decay(step.weight_decay);
-  const bool has_momentum = step.momentum != T(0);
-  pack<T> largest_w(T(0));
-  const auto put = [&](const V& new_w, int64_t i, int64_t count) {
-    const V size = absolute(new_w);
-    largest_w = select(size < V(T(INFINITY)), largest_w, V(T(INFINITY)));  // NaN too
-    store_first(new_w, w + i, count);
-  };
-  each_pack<T>(n, [&](int64_t i, int64_t count) {
-    const V w_i = load_first(w + i, count);
-    const V g_i = fused(decay, w_i, load_first(g + i, count));
-    if (!has_momentum) return put(fused(minus_lr, g_i, w_i), i, count);
-    const V descent = minus_lr * g_i;
-    const V v_i = fused(momentum, load_first(v + i, count), descent);
-    store_first(v_i, v + i, count);
-    put(w_i + (step.nesterov ? fused(momentum, v_i, descent) : v_i), i, count);
+  V minus_lr, momentum, decay;
+  bool nesterov;
+
+  explicit DescentStep(const SgdStep<T>& s)
+      : minus_lr(-s.lr), momentum(s.momentum), decay(s.weight_decay), nesterov(s.nesterov) {}
+
+  V plain(const V& g, const V& w) const { return fused(minus_lr, fused(decay, w, g), w); }
+  V with_momentum(const V& g, const V& w, V& v) const {
+    const V descent = minus_lr * fused(decay, w, g);
+    v = fused(momentum, v, descent);
+    return w + (nesterov ? fused(momentum, v, descent) : v);
+  }
+};
+
+// 0 until a value that is not finite was seen, NaN from then on.
+template <class T>
+static inline pack<T> look_at(const pack<T>& w, const pack<T>& seen) {
+  return fused(w, pack<T>(T(0)), seen);
+}
+
+// n parameters from w on, whose velocity, or null, is at v. Returns what was seen.
+template <class T>
+static pack<T> descend_row(const DescentStep<T>& step, int64_t n, const T* g, T* w, T* v, pack<T> seen) {
+  each_pack<T>(n, [&](int64_t j, int64_t count) {
+    const pack<T> g_j = load_pack(g + j), w_j = load_first(w + j, count);
+    pack<T> v_j = v ? load_first(v + j, count) : g_j;
+    const pack<T> new_w = v ? step.with_momentum(g_j, w_j, v_j) : step.plain(g_j, w_j);
+    if (v) store_first(v_j, v + j, count);
+    store_first(new_w, w + j, count);
+    seen = look_at(new_w, seen);
   });
-  return largest(largest_w) < T(INFINITY);
+  return seen;
 }
 
 // to[j][i] = from[i][j], in blocks that one register a row holds.

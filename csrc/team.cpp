@@ -34,30 +34,6 @@ void pause_briefly() {
 
 }  // namespace
 
-// The floating-point mode, and the bits in it that flush subnormals.
-#if defined(__x86_64__) || defined(_M_X64)
-static constexpr uint64_t kFlush = 0x8040;  // FTZ and DAZ
-static uint64_t get_mode() { return _mm_getcsr(); }
-static void set_mode(uint64_t mode) { _mm_setcsr(static_cast<unsigned>(mode)); }
-#elif defined(__aarch64__)
-static constexpr uint64_t kFlush = uint64_t{1} << 24;  // FZ
-static uint64_t get_mode() {
-  uint64_t mode;
-  asm volatile("mrs %0, fpcr" : "=r"(mode));
-  return mode;
-}
-static void set_mode(uint64_t mode) { asm volatile("msr fpcr, %0" : : "r"(mode)); }
-#else
-static constexpr uint64_t kFlush = 0;
-static uint64_t get_mode() { return 0; }
-static void set_mode(uint64_t) {}
-#endif
-
-FlushSubnormals::FlushSubnormals() : saved_(get_mode()) { set_mode(saved_ | kFlush); }
-FlushSubnormals::~FlushSubnormals() { set_mode(saved_); }
-KeepSubnormals::KeepSubnormals() : saved_(get_mode()) { set_mode(saved_ & ~kFlush); }
-KeepSubnormals::~KeepSubnormals() { set_mode(saved_); }
-
 void Barrier::wait() {
   const uint32_t phase = phase_.load(std::memory_order_acquire);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {

@@ -6,6 +6,8 @@
 #include <functional>
 #include <utility>
 
+#include "subnormals.hpp"
+
 namespace deltarule {
 
 // Spins briefly, then sleeps: a phase is microseconds long, a waiting thread must not hold a core longer.
@@ -34,28 +36,6 @@ class Member {
  private:
   int rank_, size_;
   Barrier* barrier_;
-};
-
-// Subnormals as zero while it lives: they would cost some 100 cycles an operation. Restores the caller's mode.
-class FlushSubnormals {
- public:
-  FlushSubnormals();
-  ~FlushSubnormals();
-  FlushSubnormals(const FlushSubnormals&) = delete;
-
- private:
-  uint64_t saved_ = 0;
-};
-
-// The opposite: IEEE arithmetic while it lives, for foreign code called from inside a body.
-class KeepSubnormals {
- public:
-  KeepSubnormals();
-  ~KeepSubnormals();
-  KeepSubnormals(const KeepSubnormals&) = delete;
-
- private:
-  uint64_t saved_ = 0;
 };
 
 // Runs body on every member of a team of at most `threads`: on the calling thread alone inside a parallel

@@ -85,7 +85,8 @@ static inline void affine_tile(int64_t first, int64_t last, Rows x, const T* W, 
 #pragma GCC unroll 8
     for (int c = 0; c < NP; ++c) {
       T* to = z + r * ldz + c * L;
-      store(first == 0 ? acc[r][c] : load_pack(to) + acc[r][c], to);
+      if (first != 0) acc[r][c] = load_pack(to) + acc[r][c];
+      store(acc[r][c], to);
     }
 }
 

@@ -6,28 +6,32 @@
 
 namespace deltarule {
 
-#define DELTARULE_DECLARE(isa)                 \
+// The tables of this build, best first, each with what the processor must have. The last one runs anywhere.
+#if defined(DELTARULE_X86)
+#define DELTARULE_ISAS(ISA)                                                                      \
+  ISA(avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&         \
+                  __builtin_cpu_supports("avx512vl"))                                            \
+  ISA(avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))                     \
+  ISA(oracle, true)
+#elif defined(DELTARULE_NEON)
+#define DELTARULE_ISAS(ISA) ISA(neon, true) ISA(oracle, true)
+#else
+#define DELTARULE_ISAS(ISA) ISA(oracle, true)
+#endif
+
+#define DELTARULE_DECLARE(isa, supported)      \
   namespace isa {                              \
   extern const Kernels<float> kernels_f32;     \
   extern const Kernels<double> kernels_f64;    \
   }
+DELTARULE_ISAS(DELTARULE_DECLARE)
 
-DELTARULE_DECLARE(oracle)
-#ifdef DELTARULE_X86
-DELTARULE_DECLARE(avx2)
-DELTARULE_DECLARE(avx512)
-#endif
+#define DELTARULE_ROW(isa, supported) \
+  {#isa, [] { return bool(supported); }, &isa::kernels_f32, &isa::kernels_f64},
+const Isa kIsas[] = {DELTARULE_ISAS(DELTARULE_ROW)};
+const int kIsaCount = sizeof(kIsas) / sizeof(kIsas[0]);
 
 namespace {
-
-#ifdef DELTARULE_X86
-bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
-}
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-#endif
-bool always() { return true; }
 
 const Isa& best() {
   int i = 0;
@@ -41,15 +45,6 @@ std::atomic<const Isa*>& active() {
 }
 
 }  // namespace
-
-const Isa kIsas[] = {
-#ifdef DELTARULE_X86
-    {"avx512", has_avx512, &avx512::kernels_f32, &avx512::kernels_f64},
-    {"avx2", has_avx2, &avx2::kernels_f32, &avx2::kernels_f64},
-#endif
-    {"oracle", always, &oracle::kernels_f32, &oracle::kernels_f64},
-};
-const int kIsaCount = sizeof(kIsas) / sizeof(kIsas[0]);
 
 const Isa& active_isa() { return *active().load(std::memory_order_relaxed); }
 void select_isa(const Isa& isa) { active().store(&isa, std::memory_order_relaxed); }

@@ -17,6 +17,7 @@ import deltarule as dr
 from command_support import command, listing, refused
 from deltarule._load import core
 from deltarule.benchmark import cases, material, peers, race, report, verify
+from deltarule.benchmark.peers import with_numpy
 from deltarule.command import bench
 from process_support import run_python
 
@@ -198,22 +199,26 @@ def test_the_truth_is_that_of_the_reference(case: cases.TrainingStep) -> None:
             return self.theta
 
     exact = replace(case, dtype="float64")
-    for a, b in zip(verify.evidence(exact, Reference()), verify.truth(case), strict=True):
+    for a, b in zip(verify.evidence(exact, Reference()), verify.truth(case).groups, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9)
 
 
 def test_evidence_is_compared_group_by_group() -> None:
-    want = [[100.0, 1.0], [1e-3]]
-    assert verify.disagreement(STEP, want, want) is None
-    assert verify.disagreement(STEP, [[101.0, 1.0], [1e-3]], want) is None
-    for got in (
-        [[100.0, 1.0], [2e-3]],
-        [[100.0, 1.0], [np.nan]],
-        [[100.0, 1.0]],
-        [[100.0], [1e-3]],
-    ):
-        problem = verify.disagreement(STEP, got, want)
-        assert problem is not None and problem.startswith("its results differ")
+    want = verify.Truth([[100.0, 1.0], [1e-3]], [1.0, 1e-4])
+    assert verify.disagreement(want.groups, want) is None
+    assert verify.disagreement([[101.0, 1.0], [1e-3]], want) is None
+    wrong = [[100.0, 1.0], [2e-3]], [[100.0, 1.0], [np.nan]], [[100.0, 1.0]], [[100.0], [1e-3]]
+    for got in wrong:
+        problem = verify.disagreement(got, want)
+        assert problem is not None
+        assert problem.startswith("its results differ")
+
+
+def test_a_step_that_hardly_moves_is_not_taken_for_a_wrong_one() -> None:
+    for case in cases.small(range(1, 17), [1]):
+        job = with_numpy.TrainingStep(case)
+        shown = verify.evidence(case, job)
+        assert verify.disagreement(shown, verify.truth(case)) is None, case
 
 
 def test_the_package_does_not_import_the_benchmark() -> None:
@@ -264,7 +269,7 @@ def test_the_command_in_json() -> None:
 def test_the_command_fails_where_the_package_itself_is_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(race, "truth", lambda case: [[1.0], [2.0]])
+    monkeypatch.setattr(race, "truth", lambda case: verify.Truth([[1.0]], [0.1]))
     words = ("--no-plot", "--peers", "none", "--cases", CASES[0].name)
     result = command("bench", *words, *WORDS)
     assert result.status == 1

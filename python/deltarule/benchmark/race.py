@@ -254,7 +254,7 @@ class Race:
             process = self._processes[name]
             try:
                 answer = process.ask(do="load", work=case.work, fields=asdict(case))
-                problem = disagreement(case, answer["evidence"], want)
+                problem = disagreement(answer["evidence"], want)
                 if problem is not None:
                     raise PeerError(problem)
                 process.ask(do="prepare", seconds=self._seconds)

@@ -6,7 +6,7 @@ The truth is the plain NumPy peer in float64.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,16 @@ Evidence = list[list[float]]
 
 STEPS = 3
 ROWS = 4
-# How far from the truth, relative to its largest number. A step's evidence is a difference of
-# float32 weights some 1e4 times larger; what a training reaches depends on its shuffles.
+# How far from the truth, relative to its largest number. Different sums, in float32, move a step by
+# some 1e-4; what a training reaches depends on its shuffles.
 TOLERANCE = {TrainingStep: 0.02, Prediction: 1e-3, Training: 0.05}
+
+
+class Truth(NamedTuple):
+    """What a peer must show, and how far each of the groups may be from it."""
+
+    groups: Evidence
+    tolerance: list[float]
 
 
 def evidence(case: Case, work: Any) -> Evidence:
@@ -50,22 +57,39 @@ def _moves(case: Case, after: material.Parameters) -> Evidence:
     return groups
 
 
-def truth(case: Case) -> Evidence:
-    """Return the evidence of plain NumPy in float64."""
+def truth(case: Case) -> Truth:
+    """Return what plain NumPy shows in float64."""
     from deltarule.benchmark.peers import with_numpy
 
     precise = replace(case, dtype="float64")
     work = getattr(with_numpy, type(case).__name__)(precise)
-    return evidence(precise, work)
+    groups = evidence(precise, work)
+    tolerance = TOLERANCE[type(case)] * np.array([np.abs(group).max() for group in groups])
+    if isinstance(case, TrainingStep):
+        tolerance += _rounding(case)
+    return Truth(groups, tolerance.tolist())
 
 
-def disagreement(case: Case, got: Evidence, want: Evidence) -> str | None:
+def _rounding(case: Case) -> list[float]:
+    """Return what rounding the new parameters adds to a group of `_moves`.
+
+    A step's rounding is a random number of 0.2 epsilon times the parameter; those of the steps and
+    of the projection add up as squares; the factor 2 is some five standard deviations.
+    """
+    epsilon = float(np.finfo(case.dtype).eps)
+    return [
+        2 * epsilon * float(np.linalg.norm(values)) / material.STEP_RATE
+        for layer in zip(*material.parameters(case), strict=True)
+        for values in layer
+    ]
+
+
+def disagreement(got: Evidence, want: Truth) -> str | None:
     """Return what is wrong with a peer's evidence, or None."""
-    if [len(group) for group in got] != [len(group) for group in want]:
+    if [len(group) for group in got] != [len(group) for group in want.groups]:
         return "its results differ in shape"
-    for a, b in zip(got, want, strict=True):
-        error = np.abs(np.subtract(a, b)).max()
-        if not error <= TOLERANCE[type(case)] * np.abs(b).max():
+    for a, b, tolerance in zip(got, *want, strict=True):
+        if not np.abs(np.subtract(a, b)).max() <= tolerance:
             return f"its results differ: {_few(a)} instead of {_few(b)}"
     return None
 

@@ -12,9 +12,11 @@ from deltarule.benchmark.cases import small
 from deltarule.benchmark.plot import image
 from deltarule.benchmark.report import where
 from deltarule.benchmark.script import compare, make_parser
+from deltarule.extras import require
 
 WIDTHS, BATCHES = (4, 8, 16, 32, 64, 128, 256, 512, 1024), (1, 32, 256)
 
+require("matplotlib", extra="plot")
 parser = make_parser(__doc__)
 parser.add_argument("--plot", metavar="FILE", type=Path, default=Path("small.png"))
 arguments = parser.parse_args()

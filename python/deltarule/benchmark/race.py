@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from deltarule.benchmark.cases import Case
+from deltarule.benchmark.machine import cpus
 from deltarule.benchmark.peers import OURS, Peer
 from deltarule.benchmark.verify import disagreement, truth
 
@@ -283,10 +284,3 @@ class Race:
             )
             self.peaks[dtype] = answer["peak"]
         return self.peaks[dtype]
-
-
-def cpus() -> list[int]:
-    """Return the numbers of the CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))

@@ -114,8 +114,7 @@ def _lines(result: Result) -> list[str]:
 
 
 def _closing(report: Report) -> list[str]:
-    rounds = f"the median of {report.rounds} rounds (least-most)"
-    lines = [f"Under a peer: its time over {OURS.name}'s, {rounds}."]
+    lines = [f"{_meaning(report)}."]
     if report.peaks:
         lines.append(f"{_peaks(report)}.")
     ratios = [ratio for r in report.results if (ratio := r.ratio(*report.rivals)) is not None]
@@ -140,10 +139,7 @@ def markdown(report: Report) -> str:
             ratios = [_ratio(result.ratio(name)) for name in names]
             rows.append([result.case.label, _time(result.ours), _part(result), *ratios])
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
-    parts.append(
-        f"Under a peer: its time over {OURS.name}'s, the median of {report.rounds} rounds "
-        f"(least-most). {where(report)}. {_peaks(report)}. {_versions(report)}."
-    )
+    parts.append(f"{_meaning(report)}. {where(report)}. {_peaks(report)}. {_versions(report)}.")
     return "\n\n".join(parts)
 
 
@@ -168,6 +164,11 @@ def _case(result: Result) -> dict[str, Any]:
         "part_of_peak": None if result.rate is None else result.rate / result.peak,
         "problems": result.problems,
     }
+
+
+def _meaning(report: Report) -> str:
+    rounds = f"{report.rounds} round{'s' if report.rounds > 1 else ''}"
+    return f"Under a peer: its time over {OURS.name}'s, the median of {rounds} (least-most)"
 
 
 def where(report: Report) -> str:

@@ -107,7 +107,7 @@ def _header(result: Result) -> str:
 
 def _lines(result: Result) -> list[str]:
     problems = [f"  {name} not timed: {why}" for name, why in result.problems.items()]
-    rate = "-" if result.rate is None else f"{result.rate / 1e9:#.3g}".rstrip(".")
+    rate = "-" if result.rate is None else _number(result.rate / 1e9)
     peers = "".join(f" {_ratio(result.ratio(name)):>{_PEER}s}" for name in result.peers)
     ours = f"{_time(result.ours):>10s}{rate:>8s}{_part(result):>9s}"
     return [*problems, f"{result.case.label:<{_LABEL}s}{ours}{peers}"]

@@ -12,6 +12,7 @@
 
 #include "bindings_small.hpp"
 #include "network.hpp"
+#include "peak.hpp"
 
 namespace py = pybind11;
 using namespace deltarule;
@@ -308,6 +309,10 @@ PYBIND11_MODULE(_core, module) {
   module.def("openmp_max_threads", &openmp_max_threads);
   module.def("available_cpus", &available_cpus);
   module.def("set_work_per_thread", &set_work_per_thread, py::arg("work"));
+  module.def("fma_peak_f32", &fma_peak<float>, py::arg("threads"), py::arg("seconds"),
+             py::call_guard<py::gil_scoped_release>());
+  module.def("fma_peak_f64", &fma_peak<double>, py::arg("threads"), py::arg("seconds"),
+             py::call_guard<py::gil_scoped_release>());
   module.def("isa", [] { return std::string(active_isa().name); });
   module.def("isas", [] {
     std::vector<std::string> names;

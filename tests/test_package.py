@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = [
     name
     for _, name, _ in pkgutil.walk_packages(dr.__path__, "deltarule.")
-    if not name.endswith(("_core", "__main__"))
+    if not name.endswith(("_core", "__main__")) and ".peers.with_" not in name
 ]
 
 

@@ -106,6 +106,10 @@ struct Kernels {
 
   // The first i with x[i] outside [low, high], as NaN is, or -1.
   int64_t (*first_outside)(int64_t n, const T* x, T low, T high);
+
+  // `rounds` fused multiply-adds of independent registers, and how many flop they were. Their sum goes to
+  // `sink`, so that they cannot be left out.
+  int64_t (*peak)(int64_t rounds, T* sink);
 };
 
 struct Isa {

@@ -4,6 +4,7 @@
 #include "activations.hpp"
 #include "kernels.hpp"
 #include "loss.hpp"
+#include "peak.hpp"
 #include "update.hpp"
 
 namespace deltarule::DELTARULE_ISA {
@@ -11,7 +12,7 @@ namespace deltarule::DELTARULE_ISA {
 template <class T>
 constexpr Kernels<T> table() {
   return {&affine<T>, &affine_narrow<T>, &activate<T>, &activate_backward<T>, &output<T>, &loss<T>,
-          &weight_gradient<T>, &weight_descent<T>, &transpose<T>, &first_outside<T>};
+          &weight_gradient<T>, &weight_descent<T>, &transpose<T>, &first_outside<T>, &peak<T>};
 }
 
 extern const Kernels<float> kernels_f32;

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from deltarule.command.console import CommandError
+from deltarule.command.console import CommandError, require
 
 
 def check_destination(path: Path, option: str, others: Iterable[Path]) -> None:
@@ -36,3 +36,18 @@ def check_destination(path: Path, option: str, others: Iterable[Path]) -> None:
     for other in others:
         if path.resolve() == other.resolve():
             raise CommandError(f"{option} {path}: would replace another file of this command")
+
+
+def check_plot(path: Path, others: Iterable[Path] = ()) -> None:
+    """Refuse what cannot be drawn to: as `check_destination`, and formats that nothing writes.
+
+    Raises
+    ------
+    CommandError
+        Also where matplotlib is missing.
+    """
+    check_destination(path, "--plot", others)
+    backend = require("matplotlib.backend_bases", "drawing the curves (--no-plot draws none)")
+    formats = backend.FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise CommandError(f"--plot {path}: unknown extension {path.suffix!r}, use .png")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import deltarule
-from deltarule.command import info, plan, predict, train
+from deltarule.command import bench, info, plan, predict, train
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
 
@@ -53,7 +53,7 @@ def _build() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=deltarule.__version__)
-    commands = parser.add_subparsers(required=True, metavar="{train,predict,info}")
+    commands = parser.add_subparsers(required=True, metavar="{train,predict,info,bench}")
     _add_train(
         commands.add_parser(
             "train",
@@ -76,6 +76,17 @@ def _build() -> argparse.ArgumentParser:
             "info",
             help="show a saved model, or how the package runs here",
             description="Show what MODEL is; without MODEL, how the package runs here.",
+            allow_abbrev=False,
+        )
+    )
+    _add_bench(
+        commands.add_parser(
+            "bench",
+            help="time the package here, beside NumPy and what else is installed",
+            description="Time training steps, predictions and a whole training on this machine, "
+            "beside NumPy and those of PyTorch, JAX, scikit-learn and ONNX Runtime that are "
+            "installed, each verified first; draw how small a network must be to be all "
+            "overhead. Half a minute; close other programs.",
             allow_abbrev=False,
         )
     )
@@ -162,6 +173,42 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=info.run)
     parser.add_argument("model", metavar="MODEL", nargs="?", type=Path, help="a model file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=bench.run)
+    add = parser.add_argument
+    add("--cases", metavar="NAME[,...]", type=_names, help="some; a wrong name lists them")
+    add("--peers", metavar="NAME[,...]", type=_names, help=f"default {','.join(bench.PEERS)}")
+    add("--threads", metavar="N", type=_whole(1), help="for each (default: see deltarule info)")
+    add(
+        "--rounds",
+        metavar="N",
+        type=_whole(1),
+        default=bench.ROUNDS,
+        help=f"turns of each on a case (default {bench.ROUNDS})",
+    )
+    add(
+        "--seconds",
+        metavar="S",
+        type=float,
+        default=bench.SECONDS,
+        help=f"how long a turn takes (default {bench.SECONDS})",
+    )
+    drawing = parser.add_mutually_exclusive_group()
+    drawing.add_argument(
+        "--plot",
+        metavar="PATH",
+        type=Path,
+        default=bench.PLOT,
+        help=f"time against width and batch (default {bench.PLOT})",
+    )
+    drawing.add_argument("--no-plot", action="store_true", help="leave that part out")
+    add("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
 
 
 def _join(numbers: Sequence[int]) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import deltarule as dr
-from deltarule.command.console import CommandError, package_errors, require
-from deltarule.command.destinations import check_destination
+from deltarule.command.console import CommandError, package_errors
+from deltarule.command.destinations import check_destination, check_plot
 
 MODEL_SUFFIX = ".safetensors"
 
@@ -107,9 +107,5 @@ def _destinations(arguments: argparse.Namespace, data: Path | None) -> tuple[Pat
     if arguments.no_plot:
         return save, None
     plot: Path = arguments.plot or save.with_name(save.name.removesuffix(MODEL_SUFFIX) + ".png")
-    check_destination(plot, "--plot", [save, *inputs])
-    backend = require("matplotlib.backend_bases", "drawing the curves (--no-plot draws none)")
-    formats = backend.FigureCanvasBase.get_supported_filetypes()
-    if plot.suffix[1:].lower() not in formats:
-        raise CommandError(f"--plot {plot}: unknown extension {plot.suffix!r}, use .png")
+    check_plot(plot, [save, *inputs])
     return save, plot

@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "bindings_small.hpp"
+#include "bindings_method.hpp"
 #include "network.hpp"
 #include "peak.hpp"
 
@@ -18,9 +18,6 @@ namespace py = pybind11;
 using namespace deltarule;
 
 namespace {
-
-// Work below which releasing the GIL costs more than it gives: some 20 us.
-constexpr double kWorkToRelease = 1e6;
 
 void require(bool condition, const char* name, const char* rule) {
   if (!condition) throw std::invalid_argument(std::string(name) + ": " + rule);
@@ -201,8 +198,6 @@ void bind_network(py::module_& module, const char* name) {
                  [&] { network.predict(rows, n, y_hat, threads); });
            },
            py::arg("x"), py::arg("out"), py::arg("threads"))
-      .def("predict_if_small", &predict_if_small<T>, py::arg("x"), py::arg("out"))
-      .def("train_step_if_small", &train_step_if_small<T>, py::arg("x"), py::arg("y"), py::arg("sgd"))
       .def("evaluate",
            [](const N& network, const py::array& x, const py::array& y,
               const std::optional<py::array>& weight, int threads) {
@@ -306,6 +301,16 @@ PYBIND11_MODULE(_core, module) {
                return first_index_outside(x, low, high);
              },
              py::arg("x"), py::arg("low"), py::arg("high"));
+  module.def("straight_predict", [](const py::object& function) { return straight_method(call_predict, function); },
+             py::arg("function"));
+  module.def("straight_train_step",
+             [](const py::object& function) { return straight_method(call_train_step, function); }, py::arg("function"));
+  module.def("set_thread_limits",
+             [](int chosen, int quota) {
+               chosen_threads = chosen;
+               quota_threads = quota;
+             },
+             py::arg("chosen"), py::arg("quota"));
   module.def("openmp_max_threads", &openmp_max_threads);
   module.def("available_cpus", &available_cpus);
   module.def("set_work_per_thread", &set_work_per_thread, py::arg("work"));

@@ -46,7 +46,7 @@ class Network<T>::Writing {
       throw NetworkBusy{};
     }
   }
-  ~Writing() { users_.store(0); }
+  ~Writing() { users_.store(0, std::memory_order_release); }
   Writing(const Writing&) = delete;
 
  private:

@@ -36,7 +36,8 @@ double weighted_sum(const Batch<T>& batch, const double* row_loss) {
     for (int64_t first = s; first < super_end; first += kRowBlock) {
       const int64_t last = std::min(first + kRowBlock, super_end);
       double chain = 0.0;
-      for (int64_t r = first; r < last; ++r) chain = std::fma(batch.weight_of(r), row_loss[r], chain);
+      for (int64_t r = first; r < last; ++r)
+        chain = batch.weight ? std::fma(batch.weight_of(r), row_loss[r], chain) : chain + row_loss[r];
       super_block += chain;
     }
     sum += super_block;

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #endif
 
-#include "kernels/kernels.hpp"
+#include "kernels/dispatch.hpp"
 
 namespace deltarule {
 
@@ -44,6 +44,21 @@ Buffer<T> make_buffer(int64_t n) {
   std::memset(p, 0, bytes);
   return Buffer<T>(static_cast<T*>(p));
 }
+
+// n elements for the time of a call, not initialized: a little of it costs no allocation.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(int64_t n) {
+    if (n > kLocal) allocated_ = make_buffer<T>(n);
+  }
+  T* get() const { return allocated_ ? allocated_.get() : local_; }
+
+ private:
+  static constexpr int64_t kLocal = 16384 / sizeof(T);
+  alignas(kCacheLine) mutable T local_[kLocal];
+  Buffer<T> allocated_;
+};
 
 // n rounded up to whole cache lines of T.
 template <class T>

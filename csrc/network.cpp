@@ -58,7 +58,7 @@ void Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads) co
   const int team_of = team_size(forward_work(architecture_) * static_cast<double>(rows), threads);
   const int64_t tile = std::min(plan_.row_tile, rows), n = architecture_.n_outputs();
   const int64_t elements = scratch_elements<T>(architecture_, tile);
-  const Buffer<T> scratch = make_buffer<T>(elements * team_of);
+  const Scratch<T> scratch(elements * team_of);
   run_team(team_of, [&](const Member& team) {
     const auto [first, last] = team.share(rows, plan_.row_tile);
     for (int64_t r = first; r < last; r += tile) {

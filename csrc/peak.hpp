@@ -5,7 +5,7 @@
 #include <atomic>
 #include <chrono>
 
-#include "kernels/kernels.hpp"
+#include "kernels/dispatch.hpp"
 #include "team.hpp"
 
 namespace deltarule {

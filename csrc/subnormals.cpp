@@ -25,8 +25,12 @@ static uint64_t get_mode() { return 0; }
 static void set_mode(uint64_t) {}
 #endif
 
-FlushSubnormals::FlushSubnormals() : saved_(get_mode()) { set_mode(saved_ | kFlush); }
-FlushSubnormals::~FlushSubnormals() { set_mode(saved_); }
+FlushSubnormals::FlushSubnormals() : saved_(get_mode()) {
+  if ((saved_ & kFlush) != kFlush) set_mode(saved_ | kFlush);
+}
+FlushSubnormals::~FlushSubnormals() {
+  if ((saved_ & kFlush) != kFlush) set_mode(saved_);
+}
 KeepSubnormals::KeepSubnormals() : saved_(get_mode()) { set_mode(saved_ & ~kFlush); }
 KeepSubnormals::~KeepSubnormals() { set_mode(saved_); }
 

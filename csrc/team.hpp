@@ -30,6 +30,13 @@ class Member {
   void wait() const {
     if (size_ > 1) barrier_->wait();
   }
+  // The next of a sequence that the team shares out, to whoever is free: a core may be lent out at any time.
+  int64_t take(std::atomic<int64_t>& next) const {
+    if (size_ > 1) return next.fetch_add(1);
+    const int64_t mine = next.load(std::memory_order_relaxed);
+    next.store(mine + 1, std::memory_order_relaxed);
+    return mine;
+  }
   // This member's part of [0, n), cut at multiples of `granule`.
   std::pair<int64_t, int64_t> share(int64_t n, int64_t granule) const;
 

@@ -50,14 +50,13 @@ class Snapshot {
 template <class T>
 struct Network<T>::Shared {
   const Interrupt* interrupt = nullptr;
-  Clock::time_point polled = Clock::now();
+  Clock::time_point polled{};
   std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
   std::atomic<bool> diverged{false};  // set by any member in a row phase, as is wary
   std::atomic<bool> wary{false};      // a row's loss is above wary_above
   std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
   double wary_above = INFINITY;
-  // The next tile of each phase to be taken, by whoever is free: a core may be lent out at any time. Each is
-  // reset by rank 0 during the other phase.
+  // The next tile of each phase to be taken. Each is reset by rank 0 during the other phase.
   std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0};
   double loss_sum = 0.0;              // of the last complete step: weight times loss; rank 0
 
@@ -102,7 +101,7 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
   // As many tiles for every member, where there is more than one.
   const int64_t whole = (chunk.rows + plan_.row_tile - 1) / plan_.row_tile;
   const int64_t tiles = (whole + team.size() - 1) / team.size() * team.size();
-  for (int64_t t; (t = shared.next_row_tile.fetch_add(1)) < tiles;) {
+  for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles;) {
     const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
     if (r == end) continue;
     forward(architecture_, theta_, chunk, r, end, *state_);
@@ -120,7 +119,7 @@ void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool
                                  Shared& shared, const Sgd* sgd) {
   T* scratch = tile_scratch_.get() + plan_.tile_elements * team.rank();
   const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
-  for (int64_t t; (t = shared.next_parameter_tile.fetch_add(1)) < tiles;) {
+  for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
     for (int64_t s = 0; s < chunk.rows; s += kSuperBlock) {
       const int64_t end = std::min(s + kSuperBlock, chunk.rows);
@@ -273,6 +272,7 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   const int64_t scratch = settings.validation ? evaluation_elements() * team_of : 0;
   Shared shared;
   shared.interrupt = &settings.interrupt;
+  shared.polled = Clock::now();
   Run run{settings, shared, Snapshot<T>(theta_, velocity_), make_buffer<double>(validation_rows),
           make_buffer<T>(scratch)};
   for (auto* series : {&run.result.loss, &run.result.validation_loss, &run.result.seconds})

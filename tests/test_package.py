@@ -33,7 +33,9 @@ def test_docstring_examples(name: str) -> None:
 def test_public_names_have_docstrings_with_examples() -> None:
     public = [getattr(dr, name) for name in dr.__all__ if name != "__version__"]
     methods = [
-        f for _, f in inspect.getmembers(dr.MLP, inspect.isfunction) if not f.__name__[0] == "_"
+        f
+        for _, f in inspect.getmembers(dr.MLP, lambda f: inspect.isfunction(inspect.unwrap(f)))
+        if not f.__name__[0] == "_"
     ]
     assert len(methods) >= 8
     for thing in [*public, *methods]:

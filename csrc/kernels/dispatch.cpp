@@ -1,8 +1,6 @@
 // Picks the table: from the processor's features (with the operating system's leave to use the wide
 // registers, which __builtin_cpu_supports checks through XCR0).
-#include <atomic>
-
-#include "kernels.hpp"
+#include "dispatch.hpp"
 
 namespace deltarule {
 
@@ -31,22 +29,12 @@ DELTARULE_ISAS(DELTARULE_DECLARE)
 const Isa kIsas[] = {DELTARULE_ISAS(DELTARULE_ROW)};
 const int kIsaCount = sizeof(kIsas) / sizeof(kIsas[0]);
 
-namespace {
-
-const Isa& best() {
-  int i = 0;
-  while (!kIsas[i].supported()) ++i;
-  return kIsas[i];
-}
-
-std::atomic<const Isa*>& active() {
-  static std::atomic<const Isa*> isa{&best()};
+static const Isa* best() {
+  const Isa* isa = kIsas;
+  while (!isa->supported()) ++isa;
   return isa;
 }
 
-}  // namespace
-
-const Isa& active_isa() { return *active().load(std::memory_order_relaxed); }
-void select_isa(const Isa& isa) { active().store(&isa, std::memory_order_relaxed); }
+std::atomic<const Isa*> active{best()};
 
 }  // namespace deltarule

@@ -112,26 +112,4 @@ struct Kernels {
   int64_t (*peak)(int64_t rounds, T* sink);
 };
 
-struct Isa {
-  const char* name;
-  bool (*supported)();
-  const Kernels<float>* f32;
-  const Kernels<double>* f64;
-};
-
-// All ISAs of this build, best first; the last one runs anywhere.
-extern const Isa kIsas[];
-extern const int kIsaCount;
-
-// The one in use: the best supported, until select_isa changes it.
-const Isa& active_isa();
-void select_isa(const Isa& isa);
-
-template <class T>
-const Kernels<T>& kernels();
-template <>
-inline const Kernels<float>& kernels<float>() { return *active_isa().f32; }
-template <>
-inline const Kernels<double>& kernels<double>() { return *active_isa().f64; }
-
 }  // namespace deltarule

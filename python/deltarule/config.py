@@ -50,6 +50,7 @@ def set_num_threads(n: int | None) -> None:
     """
     global _chosen_threads
     _chosen_threads = None if n is None else _positive("n", n)
+    core.set_thread_limits(_chosen_threads or 0, _quota)
 
 
 def get_num_threads() -> int:
@@ -95,7 +96,8 @@ def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> int:
     return max(1, -(-int(quota) // int(period)))
 
 
-_quota = _cgroup_quota()
+_quota = min(_cgroup_quota(), 1024)
+core.set_thread_limits(0, _quota)
 
 
 def get_isa() -> str:

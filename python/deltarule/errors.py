@@ -27,3 +27,13 @@ class DivergenceError(ArithmeticError):
 
 class ModelFileError(ValueError):
     """A model file is damaged, of another kind, or makes no sense."""
+
+
+def raise_update_overflowed() -> None:
+    """Raise DivergenceError for a step that made parameters overflow before it could be foreseen."""
+    raise DivergenceError(
+        "the update overflowed: the parameters are not finite any more, set them anew. "
+        "Try a lower learning rate, or scale the inputs",
+        epoch=1,
+        step=1,
+    )

@@ -16,7 +16,7 @@ from deltarule import checks, files, words
 from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
-from deltarule.errors import DivergenceError
+from deltarule.errors import DivergenceError, raise_update_overflowed
 from deltarule.fitting import (
     Callback,
     Fit,
@@ -155,7 +155,6 @@ class MLP(Parameterized):
             words.word(init, "init", NAMES)
         self._rng = _generator(seed)
         self._core = self._architecture.make_core()
-        self._optimizer: SGD | None = None
         if isinstance(init, str):
             weights, biases = initial_parameters(self.sizes, self.hidden, init, self._rng)
             self._core.set_theta(self._flatten(weights, biases))
@@ -164,6 +163,7 @@ class MLP(Parameterized):
         else:
             raise TypeError(f"init must be a name or (weights, biases), not {init!r}")
 
+    @core.straight_predict
     def predict(
         self, x: ArrayLike, *, out: Array | None = None, threads: int | None = None
     ) -> Array:
@@ -195,10 +195,6 @@ class MLP(Parameterized):
         >>> net.predict([[1.0, 2.0, 3.0]]).shape
         (1, 2)
         """
-        if threads is None:
-            straight = self._core.predict_if_small(x, out)
-            if straight is not None:
-                return straight
         if checks.is_one_row(x):
             row = self.predict(
                 np.reshape(x, (1, -1)),
@@ -313,6 +309,7 @@ class MLP(Parameterized):
             at += n_out
         return Gradients(tuple(weights), tuple(biases), theta)
 
+    @core.straight_train_step
     def train_step(
         self,
         x: ArrayLike,
@@ -353,26 +350,24 @@ class MLP(Parameterized):
         >>> round(net.weights[0].item(), 6)
         0.8
         """
-        settings = self._settings(optimizer)
-        trouble = None
+        settings = check_optimizer(optimizer)._settings_in(self.dtype)
+        batch = self._batch(x, y, sample_weight)
+        trouble = "the loss is not finite"
         try:
-            loss = None
-            if sample_weight is None and threads is None:
-                loss = self._core.train_step_if_small(x, y, settings)
-            if loss is None:
-                batch = self._batch(x, y, sample_weight)
-                loss = self._core.train_step(*batch, settings, resolve_threads(threads))
+            loss = self._core.train_step(*batch, settings, resolve_threads(threads))
             if math.isfinite(loss):
                 return loss
-            trouble = "the loss is not finite on this mini-batch; nothing was updated"
         except OverflowError as error:
-            trouble = f"{error} on this mini-batch; nothing was updated"
+            trouble = str(error)
         except ValueError as error:
-            if str(error) != _OVERFLOWED:
-                raise
-            trouble = f"{error}: the parameters are not finite any more, set them anew"
+            if str(error) == _OVERFLOWED:
+                raise_update_overflowed()
+            raise
         raise DivergenceError(
-            f"{trouble}. Try a lower learning rate, or scale the inputs", epoch=1, step=1
+            f"{trouble} on this mini-batch; nothing was updated. "
+            "Try a lower learning rate, or scale the inputs",
+            epoch=1,
+            step=1,
         )
 
     def fit(
@@ -454,7 +449,7 @@ class MLP(Parameterized):
             if batch_size is None
             else min(rows, whole_number(batch_size, "batch_size", 1)),
             optimizer=check_optimizer(optimizer),
-            settings=self._settings(optimizer),
+            settings=check_optimizer(optimizer)._settings_in(self.dtype),
             callbacks=check_callbacks(callbacks),
             max_seconds=_seconds(max_seconds),
             threads=resolve_threads(threads),
@@ -470,14 +465,6 @@ class MLP(Parameterized):
             checks.targets(y, len(rows), self.sizes[-1], self.dtype, self.loss),
             checks.sample_weights(sample_weight, len(rows)),
         )
-
-    def _settings(self, optimizer: SGD | None) -> core.Sgd:
-        """Return the optimizer's settings as the core takes them; the last one's are kept."""
-        chosen = check_optimizer(optimizer)
-        if chosen is not self._optimizer:
-            self._core_sgd = chosen._core_settings(self.dtype)
-            self._optimizer = chosen
-        return self._core_sgd
 
     def _validation(
         self, data: tuple[ArrayLike, ...] | None

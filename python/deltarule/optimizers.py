@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
@@ -27,8 +27,15 @@ def _check_number(name: str, value: object, low: float, high: float, rule: str) 
         raise ValueError(f"{name} must be {rule}, not {value!r}")
 
 
+class _CoreSettings:
+    """Where an optimizer keeps its settings as the core takes them: no field, not in `vars`."""
+
+    __slots__ = ("_settings",)
+    _settings: core.Sgd
+
+
 @dataclass(frozen=True)
-class SGD:
+class SGD(_CoreSettings):
     """Stochastic gradient descent, with momentum, Nesterov's momentum and weight decay.
 
     With g = dL/dtheta, and g = dL/dW + weight_decay * W for the weights (not the biases)::
@@ -82,13 +89,18 @@ class SGD:
             raise TypeError(f"nesterov must be True or False, not {self.nesterov!r}")
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov needs momentum above 0, not momentum=0.0")
+        settings = core.Sgd(
+            float(self.lr), float(self.momentum), float(self.weight_decay), self.nesterov
+        )
+        object.__setattr__(self, "_settings", settings)
 
-    def _core_settings(self, dtype: np.dtype[Any]) -> core.Sgd:
+    def __reduce__(self) -> tuple[type[SGD], tuple[Any, ...]]:
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
+
+    def _settings_in(self, dtype: np.dtype[Any]) -> core.Sgd:
         limit = float(np.finfo(dtype).max)
         for name in ("lr", "weight_decay"):
             value = float(getattr(self, name))
             if value > limit:
                 raise ValueError(f"{name} must be finite in {dtype.name}, not {value!r}")
-        return core.Sgd(
-            float(self.lr), float(self.momentum), float(self.weight_decay), self.nesterov
-        )
+        return self._settings

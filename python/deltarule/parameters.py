@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule import checks
-from deltarule._load import core
 from deltarule.architecture import Architecture, Core
-from deltarule.optimizers import SGD
 
 Array = NDArray[Any]
 
@@ -23,8 +21,6 @@ class Parameterized:
     _architecture: Architecture
     _core: Core
     _rng: np.random.Generator
-    _optimizer: SGD | None  # the last one, and its settings as the core takes them
-    _core_sgd: core.Sgd
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -186,7 +182,6 @@ class Parameterized:
         self._architecture = Architecture.checked(**state["architecture"])
         self._rng = copy.deepcopy(state["rng"])
         self._core = self._architecture.make_core()
-        self._optimizer = None
         self.theta = state["theta"]
         if state["velocity"] is not None:
             self._core.set_velocity(state["velocity"])

@@ -3,7 +3,7 @@
 // Exit status 1 and a line for each of the first calls that differ.
 #include <string>
 
-#include "../../csrc/kernels/kernels.hpp"
+#include "../../csrc/kernels/dispatch.hpp"
 #include "../../csrc/subnormals.hpp"
 #include "data.hpp"
 

@@ -1,0 +1,150 @@
+// Part of the bindings: the usual calls without detour. Exact ndarrays of the network's dtype, C-ordered, all
+// values good; where anything is otherwise a call declines, and the checked way does the work or says what is
+// wrong.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "network.hpp"
+
+namespace deltarule {
+
+namespace py = pybind11;
+
+// Work below which releasing the GIL costs more than it gives: some 10 us.
+constexpr double kWorkToRelease = 1e6;
+
+// What Python's part of the thread count comes to: set_num_threads (0: not called), and the group's quota.
+inline int chosen_threads = 0, quota_threads = 1;
+
+// The team's limit where the call names none; 0 where Python has to find out.
+inline int usual_threads() {
+  if (chosen_threads > 0) return chosen_threads;
+  if (std::getenv("DELTARULE_NUM_THREADS")) return 0;
+  return std::max(1, std::min({openmp_max_threads(), available_cpus(), quota_threads}));
+}
+
+// The C++ object in an instance of exactly the class bound to it, or null.
+template <class C>
+C* unwrapped(PyObject* object) {
+  static const PyTypeObject* const type = reinterpret_cast<PyTypeObject*>(py::type::of<C>().ptr());
+  if (Py_TYPE(object) != type) return nullptr;
+  return static_cast<C*>(reinterpret_cast<py::detail::instance*>(object)->simple_value_holder[0]);
+}
+
+template <class T>
+struct Exact {
+  const py::detail::PyArray_Proxy* array = nullptr;
+
+  explicit Exact(PyObject* object, int dtype = py::detail::npy_format_descriptor<T>::value) {
+    if (Py_TYPE(object) != py::detail::npy_api::get().PyArray_Type_) return;
+    const auto* proxy = py::detail::array_proxy(object);
+    constexpr int wanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    const auto* descr = py::detail::array_descriptor_proxy(proxy->descr);
+    if ((proxy->flags & wanted) == wanted && descr->type_num == dtype && descr->byteorder != '>') array = proxy;
+  }
+  explicit operator bool() const { return array != nullptr; }
+  bool is(int64_t rows, int64_t columns) const {
+    return array->nd == 2 && array->dimensions[0] == rows && array->dimensions[1] == columns;
+  }
+  T* data() const { return reinterpret_cast<T*>(array->data); }
+};
+
+template <class T>
+bool is_within(const T* x, int64_t n, T low, T high) {
+  return kernels<T>().first_outside(n, x, low, high) < 0;
+}
+template <class T>
+bool is_finite(const T* x, int64_t n) {
+  constexpr T limit = std::numeric_limits<T>::max();
+  return is_within(x, n, -limit, limit);
+}
+
+// A new array of the shape, not initialized.
+template <class T>
+py::object new_array(int nd, const Py_intptr_t* shape) {
+  const auto& api = py::detail::npy_api::get();
+  PyObject* descr = api.PyArray_DescrFromType_(py::detail::npy_format_descriptor<T>::value);
+  PyObject* array = api.PyArray_NewFromDescr_(api.PyArray_Type_, descr, nd, shape, nullptr, nullptr, 0, nullptr);
+  if (!array) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(array);
+}
+
+// y_hat of x, in `out` where that is not null.
+template <class T>
+py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* out) {
+  const Architecture& architecture = network.architecture();
+  const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
+  const Exact<T> input(x);
+  if (!input || input.array->nd < 1 || input.array->nd > 2) return {};
+  const bool one = input.array->nd == 1;
+  const int64_t rows = one ? 1 : input.array->dimensions[0];
+  if (rows < 1 || input.array->dimensions[input.array->nd - 1] != n_in) return {};
+  const double work = forward_work(architecture) * static_cast<double>(rows);
+  const int threads = worth_a_team(work) ? usual_threads() : 1;
+  if (threads < 1 || !is_finite(input.data(), rows * n_in)) return {};
+  py::object result;
+  if (!out || out == Py_None) {
+    const Py_intptr_t shape[] = {rows, n_out};
+    result = new_array<T>(one ? 1 : 2, shape + one);
+  } else {
+    const Exact<T> given(out);
+    if (!given || !(given.array->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_)) return {};
+    const bool fits = one ? given.array->nd == 1 && given.array->dimensions[0] == n_out : given.is(rows, n_out);
+    const bool apart = given.data() + rows * n_out <= input.data() || input.data() + rows * n_in <= given.data();
+    if (!fits || !apart) return {};
+    result = py::reinterpret_borrow<py::object>(out);
+  }
+  T* y_hat = Exact<T>(result.ptr()).data();
+  std::optional<py::gil_scoped_release> released;
+  if (work > kWorkToRelease) released.emplace();
+  network.predict({input.data(), n_in, nullptr}, rows, y_hat, threads);
+  released.reset();
+  return result;
+}
+
+// The loss before the step, or nothing where the checked way has to do it, or to say why it cannot be done.
+template <class T>
+std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyObject* y, const Sgd& sgd) {
+  const Architecture& architecture = network.architecture();
+  const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
+  constexpr T limit = std::numeric_limits<T>::max();
+  if (!network.idle() || sgd.lr > limit || sgd.weight_decay > limit) return {};  // waiting is done without the GIL
+  const Exact<T> input(x);
+  if (!input || input.array->nd != 2 || input.array->dimensions[1] != n_in) return {};
+  const int64_t rows = input.array->dimensions[0];
+  const double work = training_work(architecture) * static_cast<double>(rows);
+  const int threads = worth_a_team(work) ? usual_threads() : 1;
+  if (rows < 1 || threads < 1 || !is_finite(input.data(), rows * n_in)) return {};
+  Batch<T> batch{rows, {input.data(), n_in, nullptr}, {nullptr, nullptr, n_out, nullptr}, nullptr};
+  const bool releases = work > kWorkToRelease;
+  std::vector<int64_t> labels;  // a copy, where others may change the user's meanwhile
+  if (architecture.loss == Loss::cross_entropy) {
+    const Exact<int64_t> classes(y);
+    if (!classes || classes.array->nd != 1 || classes.array->dimensions[0] != rows) return {};
+    if (releases) labels.assign(classes.data(), classes.data() + rows);
+    batch.y.classes = releases ? labels.data() : classes.data();
+    for (int64_t i = 0; i < rows; ++i)
+      if (batch.y.classes[i] < 0 || batch.y.classes[i] >= n_out) return {};
+  } else {
+    const Exact<T> targets(y);
+    const bool unit = architecture.loss == Loss::binary_cross_entropy, positive = architecture.loss == Loss::poisson;
+    if (!targets || !targets.is(rows, n_out)) return {};
+    if (!is_within(targets.data(), rows * n_out, unit || positive ? T(0) : -limit, unit ? T(1) : limit)) return {};
+    batch.y.values = targets.data();
+  }
+  std::optional<py::gil_scoped_release> released;
+  if (releases) released.emplace();
+  const double loss = network.train_step(batch, sgd, threads);
+  return std::isfinite(loss) ? std::optional(loss) : std::nullopt;  // where it is not, nothing was updated
+}
+
+}  // namespace deltarule

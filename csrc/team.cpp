@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #if defined(__linux__)
@@ -19,7 +20,7 @@ namespace deltarule {
 
 namespace {
 
-constexpr int kSpins = 4000;  // some 60 us: shorter than a sleep and a wake
+constexpr auto kSpinTime = std::chrono::microseconds(30);  // shorter than a sleep and a wake
 
 std::atomic<bool> team_taken{false};
 std::atomic<int> forks{0};
@@ -34,18 +35,21 @@ void pause_briefly() {
 
 }  // namespace
 
-void Barrier::wait() {
+void Barrier::wait(int size) {
   const uint32_t phase = phase_.load(std::memory_order_acquire);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
     arrived_.store(0, std::memory_order_relaxed);
     phase_.fetch_add(1, std::memory_order_release);
     phase_.notify_all();
     return;
   }
-  for (int i = 0; i < kSpins; ++i) {
-    if (phase_.load(std::memory_order_acquire) != phase) return;
-    pause_briefly();
-  }
+  const auto start = std::chrono::steady_clock::now();
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (phase_.load(std::memory_order_acquire) != phase) return;
+      pause_briefly();
+    }
+  } while (std::chrono::steady_clock::now() - start < kSpinTime);
   while (phase_.load(std::memory_order_acquire) == phase) phase_.wait(phase, std::memory_order_acquire);
 }
 
@@ -57,16 +61,13 @@ std::pair<int64_t, int64_t> Member::share(int64_t n, int64_t granule) const {
 
 void run_parallel(int threads, const std::function<void(const Member&)>& body) {
   if (fork_generation() > 0 || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
-  Barrier* barrier = nullptr;
+  Barrier barrier;
 #pragma omp parallel num_threads(threads)
   {
     const FlushSubnormals mode;
-    Barrier of_this_team(omp_get_num_threads());  // OpenMP may grant fewer than asked
-#pragma omp master
-    barrier = &of_this_team;
-#pragma omp barrier
-    body(Member(omp_get_thread_num(), omp_get_num_threads(), barrier));
-#pragma omp barrier  // the master's barrier outlives every wait
+    const Member member(omp_get_thread_num(), omp_get_num_threads(), &barrier);
+    body(member);
+    member.wait();  // spins, as the region's own barrier does not
   }
   team_taken.store(false);
 }

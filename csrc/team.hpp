@@ -13,11 +13,10 @@ namespace deltarule {
 // Spins briefly, then sleeps: a phase is microseconds long, a waiting thread must not hold a core longer.
 class Barrier {
  public:
-  explicit Barrier(int size) : size_(size) {}
-  void wait();
+  // Every member says how many they are: known only inside the region, since OpenMP may grant fewer than asked.
+  void wait(int size);
 
  private:
-  const int size_;
   std::atomic<int> arrived_{0};
   std::atomic<uint32_t> phase_{0};
 };
@@ -28,7 +27,7 @@ class Member {
   int rank() const { return rank_; }
   int size() const { return size_; }
   void wait() const {
-    if (size_ > 1) barrier_->wait();
+    if (size_ > 1) barrier_->wait(size_);
   }
   // The next of a sequence that the team shares out, to whoever is free: a core may be lent out at any time.
   int64_t take(std::atomic<int64_t>& next) const {

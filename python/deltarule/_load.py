@@ -6,16 +6,17 @@ import os
 from importlib import metadata
 
 # OpenMP's workers would spin for milliseconds after each region and hold the cores that NumPy's
-# BLAS needs next. The runtime reads its policy when it is loaded; a user's own choice stands.
-_POLICY = "OMP_WAIT_POLICY"
-_chosen = os.environ.get(_POLICY)
-if _chosen is None:
-    os.environ[_POLICY] = "PASSIVE"
+# BLAS needs next; asleep, they take some 50 us to wake. GNU's runtime spins for so many pauses,
+# 10 to 25 us: a loop of calls finds them awake. The runtimes read this when they are loaded; a
+# user's own choice stands.
+_CHOICE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "500"}
+_set_here = {} if _CHOICE.keys() & os.environ.keys() else _CHOICE
+os.environ.update(_set_here)
 try:
     from deltarule import _core
 finally:
-    if _chosen is None:
-        del os.environ[_POLICY]
+    for _name in _set_here:
+        del os.environ[_name]
 
 __version__ = metadata.version("deltarule")
 if _core.__version__ != __version__:

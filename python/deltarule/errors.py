@@ -30,7 +30,7 @@ class ModelFileError(ValueError):
 
 
 def raise_update_overflowed() -> None:
-    """Raise DivergenceError for a step that made parameters overflow before it could be foreseen."""
+    """Raise DivergenceError for a step whose update overflowed before it could be foreseen."""
     raise DivergenceError(
         "the update overflowed: the parameters are not finite any more, set them anew. "
         "Try a lower learning rate, or scale the inputs",

@@ -13,12 +13,13 @@ constexpr int64_t kChunkBytes = int64_t{8} << 20;
 // part of the work, few enough that two layers of narrow networks stay in the first level.
 constexpr int64_t kRowTile = 48, kWideRowTile = 96, kWide = 192;
 // A tile of W: at most this many columns and rows, so that its gradient and a block of 64 rows of a and
-// delta stay in the second cache level; and some sixteen tiles of rows, so that a team shares them evenly.
+// delta stay in the second cache level; and some eight tiles of rows, so that a team shares them evenly.
 constexpr int64_t kTileBytes = 1024;
 constexpr int64_t kTileRows = 192, kLeastTileRows = 24;
-// Floating-point operations that are worth one more thread: some 40 us of plain loops, the time that
-// sleeping workers take to wake.
+// Floating-point operations that are worth one more thread: some 10 us, what a region costs whose workers are
+// awake. Between the steps of one region there are two barriers only, a sixth of that.
 constexpr double kWorkPerThread = 1e6;
+constexpr double kStandingTeam = 6.0;
 static std::atomic<double> work_per_thread{kWorkPerThread};
 
 template <class T>
@@ -34,7 +35,7 @@ Plan make_plan(const Architecture& architecture) {
     const int64_t n_in = architecture.sizes[l - 1], n_out = architecture.sizes[l];
     const bool narrow = is_narrow(n_in, n_out);
     const int64_t rows = narrow ? n_out : n_in, columns = narrow ? n_in : n_out;
-    const int64_t step = std::clamp((rows / 16 + 11) / 12 * 12, kLeastTileRows, kTileRows);
+    const int64_t step = std::clamp((rows / 8 + 11) / 12 * 12, kLeastTileRows, kTileRows);
     for (int64_t left = 0; left < columns; left += panel)
       for (int64_t first = 0; first < rows; first += step)
         plan.tiles.push_back(
@@ -64,6 +65,8 @@ int team_size(double work, int threads) {
   const double worth = work / work_per_thread.load(std::memory_order_relaxed);
   return std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, std::max(threads, 1));
 }
+
+int standing_team_size(double work, int threads) { return team_size(kStandingTeam * work, threads); }
 
 void set_work_per_thread(double work) {
   work_per_thread.store(work > 0.0 ? work : kWorkPerThread, std::memory_order_relaxed);

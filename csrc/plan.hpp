@@ -25,6 +25,8 @@ double training_work(const Architecture& architecture);
 
 // The team for some work: as many as asked for, fewer where waking them would cost more than they save.
 int team_size(double work, int threads);
+// The team for a training of many steps of that work: it is awake all along, and pays for less.
+int standing_team_size(double work, int threads);
 inline bool worth_a_team(double work) { return team_size(work, 2) > 1; }
 
 // Floating-point operations worth one more thread; 0: the default. Tests set 1 to see teams on small work.

@@ -265,7 +265,7 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   const Writing use(*this);
   const int64_t batch = std::min(settings.batch_size, settings.data.rows);
   const int team_of =
-      team_size(training_work(architecture_) * static_cast<double>(batch), settings.threads);
+      standing_team_size(training_work(architecture_) * static_cast<double>(batch), settings.threads);
   reserve(batch, team_of);
   reserve_velocity(settings.sgd);
   const int64_t validation_rows = settings.validation ? settings.validation->rows : 0;

@@ -72,18 +72,35 @@ DELTARULE_INLINE static inline void each_in_tile(F f) {
     for (int c = 0; c < NP; ++c) f(m, c);
 }
 
+// Brings n columns of rows [from, to) of a block nearer.
+template <class T, class Block>
+static inline void fetch_rows(const Block& block, int64_t from, int64_t to, int64_t n) {
+  for (int64_t r = from; r < to; ++r)
+    for (int64_t k = 0; k < n; k += kLanes<T>) __builtin_prefetch(block.row(r) + k, 0, 2);
+}
+
 // Blocks of rows in order: their chains are summed in S, and the last one's tiles go, as the sum of all, to
-// finish(i, j, tail, sums), which meets them with the same tile of `target`: that is fetched meanwhile.
+// finish(i, j, tail, sums), which meets them with the same tile of `target`: that is fetched meanwhile, as are,
+// tile by tile, the rows of the next block: of wide layers these lie on pages of their own, which the processor
+// does not foresee.
 template <class Block, class T, class F>
 static inline void gradient_sums_of(int64_t rows, int64_t n_i, int64_t n_j, const InputRows<T>& P,
                                     const InputRows<T>& Q, T* S, const T* target, int64_t ld_target, F finish) {
-  constexpr int L = kLanes<T>;
+  constexpr int L = kLanes<T>, MI = TileShape::rows_of_few, NP = TileShape::packs_of_few;
   const int64_t lds = (n_j + L - 1) / L * L;
+  const int64_t tiles = (n_i + MI - 1) / MI * ((n_j + NP * L - 1) / (NP * L));
   for (int64_t first = 0; first < rows; first += kRowBlock) {
     const int64_t last = smaller(first + kRowBlock, rows);
     const Block p(P, first, last), q(Q, first, last);
+    const Block next_p(P, last, smaller(last + kRowBlock, rows)), next_q(Q, last, smaller(last + kRowBlock, rows));
+    int64_t tile = 0;
     gradient_tiles<T>(n_i, n_j, [&](auto mi, auto np, int64_t i, int64_t j, int64_t tail) {
       constexpr int M = decltype(mi)::value, N = decltype(np)::value;
+      if (tiles >= kRowBlock / 2 && next_p.count > 0) {
+        const int64_t from = next_p.count * tile / tiles, to = next_p.count * ++tile / tiles;
+        fetch_rows<T>(next_p, from, to, n_i);
+        fetch_rows<T>(next_q, from, to, n_j);
+      }
       if (last == rows)
         each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
           __builtin_prefetch(target + (i + m) * ld_target + j + c * L, 1, 3);

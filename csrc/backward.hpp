@@ -6,7 +6,13 @@
 
 namespace deltarule {
 
-// delta[l] = (W[l+1]^T delta[l+1]) * g'(z[l]) for l = L-1 .. 1, rows [first, last) of the chunk.
+// delta[l] = (W[l+1]^T delta[l+1]) * g'(z[l]), rows [first, last) of the chunk, columns [left, right), cut at
+// whole lanes.
+template <class T>
+void backward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, int64_t first,
+                    int64_t last, int64_t left, int64_t right, Activations<T>& state);
+
+// The recursion for l = L-1 .. 1, all columns.
 template <class T>
 void backward(const Architecture& architecture, const Parameters<T>& theta, int64_t first, int64_t last,
               Activations<T>& state);

@@ -194,8 +194,8 @@ void bind_network(py::module_& module, const char* name) {
              require_shape<T>(out, "out", {x.shape(0), network.architecture().n_outputs()});
              T* y_hat = writable<T>(out, "out");
              const int64_t n = x.shape(0);
-             run(forward_work(network.architecture()) * static_cast<double>(n),
-                 [&] { network.predict(rows, n, y_hat, threads); });
+             run(prediction_work(network.architecture(), n),
+                 [&] { network.predict(rows, n, y_hat, threads, false); });
            },
            py::arg("x"), py::arg("out"), py::arg("threads"))
       .def("evaluate",

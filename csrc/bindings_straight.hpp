@@ -6,6 +6,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -21,6 +22,9 @@ namespace py = pybind11;
 
 // Work below which releasing the GIL costs more than it gives: some 10 us.
 constexpr double kWorkToRelease = 1e6;
+
+// Values whose scan is worth a team: some 10 us.
+constexpr int64_t kLargeScan = int64_t{1} << 18;
 
 // What Python's part of the thread count comes to: set_num_threads (0: not called), and the group's quota.
 inline int chosen_threads = 0, quota_threads = 1;
@@ -62,10 +66,16 @@ template <class T>
 bool is_within(const T* x, int64_t n, T low, T high) {
   return kernels<T>().first_outside(n, x, low, high) < 0;
 }
+
+// The same for (-infinity, infinity); much of it on a team.
 template <class T>
-bool is_finite(const T* x, int64_t n) {
-  constexpr T limit = std::numeric_limits<T>::max();
-  return is_within(x, n, -limit, limit);
+bool is_finite(const T* x, int64_t n, int threads) {
+  std::atomic<bool> finite{true};
+  run_team(n < kLargeScan ? 1 : threads, [&](const Member& team) {
+    const auto [first, last] = team.share(n, kLanes<T>);
+    if (!kernels<T>().all_finite(last - first, x + first)) finite.store(false, std::memory_order_relaxed);
+  });
+  return finite.load();
 }
 
 // A new array of the shape, not initialized.
@@ -88,11 +98,12 @@ py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* ou
   const bool one = input.array->nd == 1;
   const int64_t rows = one ? 1 : input.array->dimensions[0];
   if (rows < 1 || input.array->dimensions[input.array->nd - 1] != n_in) return {};
-  const double work = forward_work(architecture) * static_cast<double>(rows);
+  const double work = prediction_work(architecture, rows);
   const int threads = worth_a_team(work) ? usual_threads() : 1;
-  if (threads < 1 || !is_finite(input.data(), rows * n_in)) return {};
+  if (threads < 1) return {};
   py::object result;
-  if (!out || out == Py_None) {
+  const bool is_new = !out || out == Py_None;
+  if (is_new) {
     const Py_intptr_t shape[] = {rows, n_out};
     result = new_array<T>(one ? 1 : 2, shape + one);
   } else {
@@ -100,15 +111,15 @@ py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* ou
     if (!given || !(given.array->flags & py::detail::npy_api::NPY_ARRAY_WRITEABLE_)) return {};
     const bool fits = one ? given.array->nd == 1 && given.array->dimensions[0] == n_out : given.is(rows, n_out);
     const bool apart = given.data() + rows * n_out <= input.data() || input.data() + rows * n_in <= given.data();
-    if (!fits || !apart) return {};
+    if (!fits || !apart || !is_finite(input.data(), rows * n_in, threads)) return {};
     result = py::reinterpret_borrow<py::object>(out);
   }
   T* y_hat = Exact<T>(result.ptr()).data();
   std::optional<py::gil_scoped_release> released;
   if (work > kWorkToRelease) released.emplace();
-  network.predict({input.data(), n_in, nullptr}, rows, y_hat, threads);
+  const bool good = network.predict({input.data(), n_in, nullptr}, rows, y_hat, threads, is_new);
   released.reset();
-  return result;
+  return good ? result : py::object();
 }
 
 // The loss before the step, or nothing where the checked way has to do it, or to say why it cannot be done.
@@ -123,7 +134,7 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
   const int64_t rows = input.array->dimensions[0];
   const double work = training_work(architecture) * static_cast<double>(rows);
   const int threads = worth_a_team(work) ? usual_threads() : 1;
-  if (rows < 1 || threads < 1 || !is_finite(input.data(), rows * n_in)) return {};
+  if (rows < 1 || threads < 1 || !is_finite(input.data(), rows * n_in, threads)) return {};
   Batch<T> batch{rows, {input.data(), n_in, nullptr}, {nullptr, nullptr, n_out, nullptr}, nullptr};
   const bool releases = work > kWorkToRelease;
   std::vector<int64_t> labels;  // a copy, where others may change the user's meanwhile

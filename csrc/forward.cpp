@@ -5,28 +5,30 @@
 namespace deltarule {
 
 template <class T>
-void affine(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> a, T* z, int64_t ldz) {
+void forward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, int64_t rows,
+                   InputRows<T> below, int64_t left, int64_t right, T* z, T* a, int64_t ld) {
+  if (left == right) return;
   const LayerLayout& layer = theta.layer(l);
-  if (layer.narrow)
-    kernels<T>().affine_narrow(rows, layer.n_in, layer.n_out, a, theta.W(l), layer.ld, theta.b(l), z, ldz);
-  else
-    kernels<T>().affine(rows, layer.n_in, padded<T>(layer.n_out), a, theta.W(l), layer.ld, theta.b(l), z,
-                        ldz);
+  if (layer.narrow) {
+    left = 0, right = padded<T>(layer.n_out);
+    kernels<T>().affine_narrow(rows, layer.n_in, layer.n_out, below, theta.W(l), layer.ld, theta.b(l), z, ld);
+  } else {
+    kernels<T>().affine(rows, layer.n_in, right - left, below, theta.W(l) + left, layer.ld, theta.b(l) + left,
+                        z + left, ld);
+  }
+  if (l < architecture.layers())
+    kernels<T>().activate(architecture.hidden[l - 1], static_cast<T>(architecture.leaky_slope), rows, right - left,
+                          z + left, a + left, ld);
 }
 
 template <class T>
 void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
              int64_t first, int64_t last, Activations<T>& state) {
-  const int64_t rows = last - first, L = architecture.layers();
-  const T slope = static_cast<T>(architecture.leaky_slope);
   InputRows<T> below = chunk.slice(first, last).x;
-  for (int64_t l = 1; l <= L; ++l) {
-    T* z = state.z(l, first);
-    affine(theta, l, rows, below, z, state.ld(l));
-    if (l == L) break;
+  for (int64_t l = 1; l <= architecture.layers(); ++l) {
     T* a = state.a(l, first);
-    kernels<T>().activate(architecture.hidden[l - 1], slope, rows, padded<T>(architecture.sizes[l]), z, a,
-                          state.ld(l));
+    forward_layer(architecture, theta, l, last - first, below, 0, padded<T>(architecture.sizes[l]), state.z(l, first),
+                  a, state.ld(l));
     below = {a, state.ld(l), nullptr};
   }
 }
@@ -47,18 +49,13 @@ int64_t scratch_elements(const Architecture& architecture, int64_t rows) {
 template <class T>
 T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
           T* scratch) {
-  const int64_t L = architecture.layers();
-  const T slope = static_cast<T>(architecture.leaky_slope);
   const int64_t tile = rows * widest_stride<T>(architecture);
   InputRows<T> below = x;
   T* z = scratch;
-  for (int64_t l = 1; l <= L; ++l) {
-    const int64_t ld = row_stride<T>(architecture.sizes[l]);
+  for (int64_t l = 1; l <= architecture.layers(); ++l) {
+    const int64_t n = architecture.sizes[l], ld = row_stride<T>(n);
     z = scratch + (l % 2) * tile;
-    affine(theta, l, rows, below, z, ld);
-    if (l < L)
-      kernels<T>().activate(architecture.hidden[l - 1], slope, rows, padded<T>(architecture.sizes[l]), z,
-                            z, ld);
+    forward_layer(architecture, theta, l, rows, below, 0, padded<T>(n), z, z, ld);
     below = {z, ld, nullptr};
   }
   return z;
@@ -73,7 +70,8 @@ void predict(const Architecture& architecture, const Parameters<T>& theta, Input
 }
 
 #define DELTARULE_INSTANTIATE(T)                                                                        \
-  template void affine(const Parameters<T>&, int64_t, int64_t, InputRows<T>, T*, int64_t);              \
+  template void forward_layer(const Architecture&, const Parameters<T>&, int64_t, int64_t, InputRows<T>, \
+                              int64_t, int64_t, T*, T*, int64_t);                                       \
   template void forward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,   \
                         Activations<T>&);                                                               \
   template void predict(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*, T*,       \

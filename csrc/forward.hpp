@@ -7,9 +7,11 @@
 
 namespace deltarule {
 
-// z[l] of layer l from the rows a[l-1].
+// Layer l from the rows a[l-1]: z[l], and a[l] = g(z[l]) below the last layer; a may be z. Of a wide layer the
+// columns [left, right), cut at whole lanes; a narrow one is done as a whole, where the range is not empty.
 template <class T>
-void affine(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> a, T* z, int64_t ldz);
+void forward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, int64_t rows,
+                   InputRows<T> below, int64_t left, int64_t right, T* z, T* a, int64_t ld);
 
 // Rows [first, last) of the chunk, x being the chunk's: fills a[1..L-1] and z[L] (kept in a[L]'s place).
 template <class T>

@@ -53,20 +53,46 @@ void Network<T>::end_training() {
 }
 
 template <class T>
-void Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads) const {
+bool Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bool looks) const {
   const Reading use(*this);
-  const int team_of = team_size(forward_work(architecture_) * static_cast<double>(rows), threads);
+  const int team_of = team_size(prediction_work(architecture_, rows), threads);
   const int64_t tile = std::min(plan_.row_tile, rows), n = architecture_.n_outputs();
-  const int64_t elements = scratch_elements<T>(architecture_, tile);
+  const int64_t elements = scratch_elements<T>(architecture_, cuts_columns<T>(plan_, rows, team_of) ? rows : tile);
   const Scratch<T> scratch(elements * team_of);
+  if (cuts_columns<T>(plan_, rows, team_of)) {
+    if (looks && !kernels<T>().all_finite(rows * x.stride, x.data)) return false;
+    run_team(team_of, [&](const Member& team) { predict_by_columns(team, x, rows, scratch.get(), y_hat); });
+    return true;
+  }
+  std::atomic<int64_t> next{0};
+  std::atomic<bool> finite{true};
   run_team(team_of, [&](const Member& team) {
-    const auto [first, last] = team.share(rows, plan_.row_tile);
-    for (int64_t r = first; r < last; r += tile) {
-      const int64_t count = std::min(tile, last - r);
-      deltarule::predict(architecture_, theta_, {x.data + r * x.stride, x.stride, nullptr}, count,
-                         scratch.get() + team.rank() * elements, y_hat + r * n, n);
+    for (int64_t r; (r = team.take(next) * tile) < rows && finite.load(std::memory_order_relaxed);) {
+      const InputRows<T> mine{x.data + r * x.stride, x.stride, nullptr};
+      const int64_t count = std::min(tile, rows - r);
+      if (looks && !kernels<T>().all_finite(count * x.stride, mine.data)) finite.store(false);
+      deltarule::predict(architecture_, theta_, mine, count, scratch.get() + team.rank() * elements, y_hat + r * n, n);
     }
   });
+  return finite.load();
+}
+
+// A few rows: each member takes columns of every layer.
+template <class T>
+void Network<T>::predict_by_columns(const Member& team, InputRows<T> x, int64_t rows, T* scratch, T* y_hat) const {
+  const int64_t half = scratch_elements<T>(architecture_, rows) / 2, n_out = architecture_.n_outputs();
+  InputRows<T> below = x;
+  T* z = scratch;
+  for (int64_t l = 1; l <= architecture_.layers(); ++l) {
+    const int64_t n = padded<T>(architecture_.sizes[l]), ld = row_stride<T>(architecture_.sizes[l]);
+    const auto [left, right] = team.share(n, kColumns<T>);
+    z = scratch + (l % 2) * half;
+    forward_layer(architecture_, theta_, l, rows, below, left, right, z, z, ld);
+    team.wait();
+    below = {z, ld, nullptr};
+  }
+  if (team.rank() == 0)
+    kernels<T>().output(architecture_.output, rows, n_out, z, row_stride<T>(n_out), y_hat, n_out);
 }
 
 // The tiles of the forward pass, and one for y_hat.

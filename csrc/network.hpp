@@ -72,7 +72,9 @@ class Network {
   void begin_training();
   void end_training();
 
-  void predict(InputRows<T> x, int64_t rows, T* y_hat, int threads) const;
+  // Where it `looks` at x, whose rows then lie without gaps, it returns false for values that are not finite, and
+  // y_hat is to be thrown away.
+  bool predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bool looks) const;
   double evaluate(const Batch<T>& batch, int threads) const;
   double value_and_gradient(const Batch<T>& batch, T* gradient, int threads);
   // Returns the loss before the update; where it is not finite, nothing is updated and NaN comes back. Throws
@@ -100,9 +102,11 @@ class Network {
   StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd);
   double row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                    double* row_loss);
+  double row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, double* row_loss);
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
                        Shared& shared, const Sgd* sgd);
   bool train_epoch(const Member& team, Run& run, int64_t epoch);
+  void predict_by_columns(const Member& team, InputRows<T> x, int64_t rows, T* scratch, T* y_hat) const;
   void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss) const;
   int64_t evaluation_elements() const;  // of one member's scratch in evaluate_rows
   double reduced_loss(const Batch<T>& batch, const double* row_loss) const;

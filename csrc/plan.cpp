@@ -28,8 +28,8 @@ Plan make_plan(const Architecture& architecture) {
   const int64_t row_bytes =
       Activations<T>::row_elements(architecture) * static_cast<int64_t>(sizeof(T));
   plan.chunk_rows = std::max<int64_t>(1, kChunkBytes / row_bytes / kSuperBlock) * kSuperBlock;
-  const int64_t widest = *std::max_element(architecture.sizes.begin() + 1, architecture.sizes.end());
-  plan.row_tile = widest > kWide ? kWideRowTile : kRowTile;
+  plan.widest = *std::max_element(architecture.sizes.begin() + 1, architecture.sizes.end());
+  plan.row_tile = plan.widest > kWide ? kWideRowTile : kRowTile;
   constexpr int64_t panel = kTileBytes / static_cast<int64_t>(sizeof(T));
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
     const int64_t n_in = architecture.sizes[l - 1], n_out = architecture.sizes[l];
@@ -53,6 +53,10 @@ double forward_work(const Architecture& architecture) {
   for (int64_t l = 1; l <= architecture.layers(); ++l)
     work += 2.0 * static_cast<double>(architecture.sizes[l - 1]) * static_cast<double>(architecture.sizes[l]);
   return work;
+}
+
+double prediction_work(const Architecture& architecture, int64_t rows) {
+  return forward_work(architecture) * static_cast<double>(rows + 2);
 }
 
 double training_work(const Architecture& architecture) {

@@ -12,14 +12,28 @@ namespace deltarule {
 struct Plan {
   int64_t chunk_rows;                // rows whose activations are kept at a time: whole super-blocks
   int64_t row_tile;                  // rows that go through all layers together
+  int64_t widest;                    // columns of the widest layer
   std::vector<ParameterTile> tiles;  // every parameter once
   int64_t tile_elements;             // of the largest tile's gradient
 };
 
+// Columns of a layer that one member of a team takes at least, and a multiple of: two packs.
+template <class T>
+constexpr int64_t kColumns = 2 * kLanes<T>;
+
+// Whether a team should cut layers by columns rather than by rows: where a member's rows would be so few that
+// each would fetch all of W for little work.
+template <class T>
+bool cuts_columns(const Plan& plan, int64_t rows, int team) {
+  return team > 1 && rows < 12 * team && plan.widest >= kColumns<T> * team;
+}
+
 template <class T>
 Plan make_plan(const Architecture& architecture);
 
-// Floating-point operations per sample: of the forward pass, and of a training step.
+// Floating-point operations, or time in their place: of the prediction of some rows, where one row alone waits for
+// W three times as long as it computes; of the forward pass and of a training step, a sample.
+double prediction_work(const Architecture& architecture, int64_t rows);
 double forward_work(const Architecture& architecture);
 double training_work(const Architecture& architecture);
 

@@ -97,6 +97,7 @@ void Network<T>::reserve_velocity(const Sgd& sgd) {
 template <class T>
 double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                              double* row_loss) {
+  if (cuts_columns<T>(plan_, chunk.rows, team.size())) return row_phase_by_columns(team, chunk, scale, row_loss);
   double largest = 0.0;
   // As many tiles for every member, where there is more than one.
   const int64_t whole = (chunk.rows + plan_.row_tile - 1) / plan_.row_tile;
@@ -108,6 +109,29 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
     largest = std::max(largest,
                        loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
     backward(architecture_, theta_, r, end, *state_);
+  }
+  return largest;
+}
+
+// The same for a few rows: each member takes columns of every layer, and some rows of the loss.
+template <class T>
+double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, double* row_loss) {
+  const int64_t L = architecture_.layers();
+  const auto columns = [&](int64_t l) { return team.share(padded<T>(architecture_.sizes[l]), kColumns<T>); };
+  InputRows<T> below = chunk.x;
+  for (int64_t l = 1; l <= L; ++l) {
+    const auto [left, right] = columns(l);
+    T* a = state_->a(l, 0);
+    forward_layer(architecture_, theta_, l, chunk.rows, below, left, right, state_->z(l, 0), a, state_->ld(l));
+    team.wait();
+    below = {a, state_->ld(l), nullptr};
+  }
+  const auto [first, last] = team.share(chunk.rows, 1);
+  const double largest = loss_and_delta(architecture_, chunk, first, last, scale, *state_, row_loss);
+  for (int64_t l = L - 1; l >= 1; --l) {
+    team.wait();
+    const auto [left, right] = columns(l);
+    backward_layer(architecture_, theta_, l, 0, chunk.rows, left, right, *state_);
   }
   return largest;
 }

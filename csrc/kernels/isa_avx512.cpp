@@ -5,7 +5,7 @@
 
 namespace deltarule::avx512 {
 struct TileShape {
-  static constexpr int rows = 12, packs = 2, rows_of_few = 6, packs_of_few = 4, packs_alone = 8;
+  static constexpr int rows = 12, packs = 2, rows_of_few = 6, packs_of_few = 4, packs_alone = 4;
   static constexpr int dot_rows = 4, dot_outputs = 5;
 };
 }  // namespace deltarule::avx512

@@ -104,6 +104,9 @@ struct Kernels {
   // to[j][i] = from[i][j]
   void (*transpose)(int64_t rows, int64_t columns, const T* from, int64_t ld_from, T* to, int64_t ld_to);
 
+  // Whether no value is infinite or NaN.
+  bool (*all_finite)(int64_t n, const T* x);
+
   // The first i with x[i] outside [low, high], as NaN is, or -1.
   int64_t (*first_outside)(int64_t n, const T* x, T low, T high);
 

@@ -1,4 +1,4 @@
-// The update rule, and the scan for bad values.
+// The update rule, and the scans for bad values.
 #pragma once
 
 #include "kernels.hpp"
@@ -55,6 +55,20 @@ static void transpose(int64_t rows, int64_t columns, const T* from, int64_t ld_f
       transpose_block(from + i * ld_from + j, ld_from, to + j * ld_to + i, ld_to);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; ++j) to[j * ld_to + i] = from[i * ld_from + j];
+}
+
+template <class T>
+static bool all_finite(int64_t n, const T* x) {
+  constexpr int64_t L = kLanes<T>, kChains = 8;
+  pack<T> seen[kChains];
+  for (pack<T>& chain : seen) chain = pack<T>(T(0));
+  int64_t i = 0;
+  for (; i + kChains * L <= n; i += kChains * L)
+#pragma GCC unroll 8
+    for (int c = 0; c < kChains; ++c) seen[c] = look_at(load_pack(x + i + c * L), seen[c]);
+  each_pack<T>(n - i, [&](int64_t j, int64_t count) { seen[0] = look_at(load_first(x + i + j, count), seen[0]); });
+  for (int c = 1; c < kChains; ++c) seen[0] = seen[0] + seen[c];
+  return sum(seen[0]) == T(0);
 }
 
 template <class T>

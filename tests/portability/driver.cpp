@@ -212,6 +212,7 @@ void check_copies_and_scans(Random& random) {
       if (n > 0) x[random.below(n)] = outside[kind];
       compare<T>(text("first_outside (n, kind)", n, kind), [&](const Kernels<T>& k, Bytes& bytes) {
         bytes.put(k.first_outside(n, x.get(), T(-2), T(2)));
+        bytes.put(int(k.all_finite(n, x.get())));
       });
     }
 }

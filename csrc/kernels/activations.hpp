@@ -8,67 +8,67 @@ namespace deltarule::DELTARULE_ISA {
 
 // Each: value(z) = g(z), derivative(z, a) = g'(z) where a = g(z), lane by lane. slope is leaky_relu's.
 template <class T>
-static inline pack<T> constant(double x) { return pack<T>(T(x)); }
+DELTARULE_INLINE static inline pack<T> constant(double x) { return pack<T>(T(x)); }
 
 struct Identity {
-  template <class T> static pack<T> value(pack<T> z, T) { return z; }
-  template <class T> static pack<T> derivative(pack<T>, pack<T>, T) { return constant<T>(1); }
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return z; }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T>, T) { return constant<T>(1); }
 };
 struct Sigmoid {
-  template <class T> static pack<T> value(pack<T> z, T) { return logistic(z); }
-  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) { return a * (constant<T>(1) - a); }
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return logistic(z); }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) { return a * (constant<T>(1) - a); }
 };
 struct Tanh {
-  template <class T> static pack<T> value(pack<T> z, T) { return hyperbolic_tangent(z); }
-  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) { return fused(-a, a, constant<T>(1)); }
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return hyperbolic_tangent(z); }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) { return fused(-a, a, constant<T>(1)); }
 };
 struct Relu {
-  template <class T> static pack<T> value(pack<T> z, T) {
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) {
     return select(z < constant<T>(0), constant<T>(0), z);  // NaN passes
   }
-  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) {
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
     return select(constant<T>(0) < a, constant<T>(1), constant<T>(0));
   }
 };
 struct LeakyRelu {
-  template <class T> static pack<T> value(pack<T> z, T slope) {
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T slope) {
     return select(constant<T>(0) < z, z, pack<T>(slope) * z);
   }
-  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T slope) {
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T slope) {
     return select(constant<T>(0) < a, constant<T>(1), pack<T>(slope));
   }
 };
 struct Elu {
-  template <class T> static pack<T> value(pack<T> z, T) {
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) {
     const auto positive = constant<T>(0) < z;
     return select(positive, z, exponential_minus_1(select(positive, constant<T>(0), z)));
   }
-  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) {
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
     return select(constant<T>(0) < a, constant<T>(1), a + constant<T>(1));
   }
 };
 struct Softplus {
-  template <class T> static pack<T> value(pack<T> z, T) { return softplus(z); }
-  template <class T> static pack<T> derivative(pack<T>, pack<T> a, T) { return -exponential_minus_1(-a); }
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return softplus(z); }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) { return -exponential_minus_1(-a); }
 };
 // 1/2 z (1 + tanh(c (z + d z^3))), c = sqrt(2 / pi)
 struct Gelu {
   static constexpr double c = 0.79788456080286535588, d = 0.044715;
-  template <class T> static pack<T> gate(pack<T> z) {
+  template <class T> DELTARULE_INLINE static pack<T> gate(pack<T> z) {
     return hyperbolic_tangent(constant<T>(c) * z * fused(constant<T>(d), z * z, constant<T>(1)));
   }
-  template <class T> static pack<T> value(pack<T> z, T) {
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) {
     return constant<T>(0.5) * z * (constant<T>(1) + gate(z));
   }
-  template <class T> static pack<T> derivative(pack<T> z, pack<T>, T) {
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T> z, pack<T>, T) {
     const pack<T> one = constant<T>(1), t = gate(z);
     const pack<T> inner = constant<T>(c) * fused(constant<T>(3 * d), z * z, one);
     return constant<T>(0.5) * fused(z * fused(-t, t, one), inner, one + t);
   }
 };
 struct Silu {
-  template <class T> static pack<T> value(pack<T> z, T) { return z * logistic(z); }
-  template <class T> static pack<T> derivative(pack<T> z, pack<T>, T) {
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return z * logistic(z); }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T> z, pack<T>, T) {
     const pack<T> s = logistic(z);
     return s * fused(z, constant<T>(1) - s, constant<T>(1));
   }

@@ -46,7 +46,7 @@ struct Constants<double> {
 };
 
 template <class T, int N>
-static inline pack<T> horner(const T (&c)[N], pack<T> x) {
+DELTARULE_INLINE static inline pack<T> horner(const T (&c)[N], pack<T> x) {
   pack<T> p(c[N - 1]);
 #pragma GCC unroll 16
   for (int i = N - 2; i >= 0; --i) p = fused(p, x, pack<T>(c[i]));
@@ -55,26 +55,22 @@ static inline pack<T> horner(const T (&c)[N], pack<T> x) {
 
 // x = n ln 2 + r with |r| <= ln 2 / 2 and n an integer; t holds n in its low bits.
 template <class T>
-struct Reduced {
-  pack<T> t, r;
-};
-
-template <class T>
-static inline Reduced<T> reduce(pack<T> x) {
+DELTARULE_INLINE static inline pack<T> reduce(pack<T> x, pack<T>& t) {
   using C = Constants<T>;
   using V = pack<T>;
-  const V t = fused(x, V(C::log2_e), V(C::magic));
+  t = fused(x, V(C::log2_e), V(C::magic));
   const V n = t - V(C::magic);
-  return {t, fused(n, V(-C::ln2_low), fused(n, V(-C::ln2_high), x))};
+  return fused(n, V(-C::ln2_low), fused(n, V(-C::ln2_high), x));
 }
 
 template <class T>
-static inline pack<T> exponential(pack<T> x) {
+DELTARULE_INLINE static inline pack<T> exponential(pack<T> x) {
   using C = Constants<T>;
   using V = pack<T>;
-  const Reduced<T> e = reduce(x);
-  const V p = fused(fused(horner(C::exp, e.r), e.r, V(T(1))), e.r, V(T(1)));
-  V y = add_exponent(p, e.t);
+  V t;
+  const V r = reduce(x, t);
+  const V p = fused(fused(horner(C::exp, r), r, V(T(1))), r, V(T(1)));
+  V y = add_exponent(p, t);
   y = select(V(C::exp_highest) < x, V(T(INFINITY)), y);
   y = select(x < V(C::exp_lowest), V(T(0)), y);
   return keep_nan(x, y);
@@ -82,18 +78,19 @@ static inline pack<T> exponential(pack<T> x) {
 
 // e^x - 1 for x <= 0.
 template <class T>
-static inline pack<T> exponential_minus_1(pack<T> x) {
+DELTARULE_INLINE static inline pack<T> exponential_minus_1(pack<T> x) {
   using V = pack<T>;
   const V lowest(T(-40));  // e^-40 is below half an ulp of 1 in either type
-  const Reduced<T> e = reduce(select(x < lowest, lowest, x));
-  const V s = fused(horner(Constants<T>::exp, e.r), e.r * e.r, e.r);  // e^r - 1
-  const V power = add_exponent(V(T(1)), e.t);
+  V t;
+  const V r = reduce(select(x < lowest, lowest, x), t);
+  const V s = fused(horner(Constants<T>::exp, r), r * r, r);  // e^r - 1
+  const V power = add_exponent(V(T(1)), t);
   return keep_nan(x, fused(power, s, power - V(T(1))));
 }
 
 // log(1 + f) for 1 + f in [sqrt(1/2), sqrt(2)], plus k ln 2.
 template <class T>
-static inline pack<T> log_near_1(pack<T> f, pack<T> k) {
+DELTARULE_INLINE static inline pack<T> log_near_1(pack<T> f, pack<T> k) {
   using C = Constants<T>;
   using V = pack<T>;
   const V s = f / (V(T(2)) + f);
@@ -106,7 +103,7 @@ static inline pack<T> log_near_1(pack<T> f, pack<T> k) {
 
 // log(1 + x) for x in [0, 1].
 template <class T>
-static inline pack<T> logarithm_of_1_plus(pack<T> x) {
+DELTARULE_INLINE static inline pack<T> logarithm_of_1_plus(pack<T> x) {
   using V = pack<T>;
   const auto large = V(T(0.41421356)) < x;
   const V f = select(large, V(T(0.5)) * (x - V(T(1))), x);
@@ -114,7 +111,7 @@ static inline pack<T> logarithm_of_1_plus(pack<T> x) {
 }
 
 // log(x); -inf at 0, NaN below.
-static inline pack<double> logarithm(pack<double> x) {
+DELTARULE_INLINE static inline pack<double> logarithm(pack<double> x) {
   using V = pack<double>;
   V k;
   const V m = each<double>([&](int i) { return split_exponent(x.r[i], k.r[i]); });
@@ -130,14 +127,14 @@ static inline double logarithm(double x) {
 }
 
 template <class T>
-static inline pack<T> logistic(pack<T> x) {
+DELTARULE_INLINE static inline pack<T> logistic(pack<T> x) {
   using V = pack<T>;
   const V e = exponential(-absolute(x));
   return select(x < V(T(0)), e, V(T(1))) / (V(T(1)) + e);
 }
 
 template <class T>
-static inline pack<T> hyperbolic_tangent(pack<T> x) {
+DELTARULE_INLINE static inline pack<T> hyperbolic_tangent(pack<T> x) {
   using V = pack<T>;
   const V m = exponential_minus_1(V(T(-2)) * absolute(x));
   return with_sign(m / (V(T(2)) + m), x);
@@ -145,7 +142,7 @@ static inline pack<T> hyperbolic_tangent(pack<T> x) {
 
 // log(1 + e^x)
 template <class T>
-static inline pack<T> softplus(pack<T> x) {
+DELTARULE_INLINE static inline pack<T> softplus(pack<T> x) {
   using V = pack<T>;
   const V positive = select(x < V(T(0)), V(T(0)), x);
   return positive + logarithm_of_1_plus(exponential(-absolute(x)));

@@ -5,9 +5,6 @@
 #include "kernels.hpp"
 #include "pack.hpp"
 
-// For what works on a tile of accumulators: outside of its caller they would lie in memory.
-#define DELTARULE_INLINE __attribute__((always_inline))
-
 namespace deltarule::DELTARULE_ISA {
 
 // TileShape, set by the ISA's file from its registers (accumulators, the packs of W, one broadcast), gives

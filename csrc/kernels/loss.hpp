@@ -106,10 +106,11 @@ static inline double softmax_binary_cross_entropy_value(int64_t n, const T* z, c
   return value;
 }
 
-// The loss of one row from z, y_hat and the targets, summed over the outputs in 8 lanes.
-template <class T, class Y>
-static inline double row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const T* y_hat,
-                              const SoftmaxRow<T>& s, double log_sum, Y y) {
+// The loss of one row of n outputs from z, y_hat and the targets; sum(term) adds up the terms, each given as
+// term(first column, count): to a double, or to those of several rows.
+template <class T, class Y, class Sum>
+static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const T* y_hat,
+                            const SoftmaxRow<T>& s, double log_sum, Y y, Sum sum) {
   using V = pack<double>;
   const V zero(0.0), half(0.5);
   const auto error = [=](int64_t j, int64_t count) { return load_double(y_hat + j, count) - y.wide(j, count); };
@@ -118,41 +119,37 @@ static inline double row_loss(const OutputLoss<T>& f, int64_t n, const T* z, con
     if (f.output == Output::softmax) return (z_j - V(double(s.highest))) - V(log_sum);
     return f.output == Output::sigmoid ? -softplus(-z_j) : z_j;  // else exp
   };
-  const auto squares = [=] {
-    return lane_sum<double>(n, [=](int64_t j, int64_t count) {
-      const V e = error(j, count);
-      return e * e;
-    });
+  const auto square = [=](int64_t j, int64_t count) {
+    const V e = error(j, count);
+    return e * e;
   };
+  using R = decltype(sum(square));
   switch (f.loss) {
-    case Loss::squared_error: return 0.5 * squares();
-    case Loss::sum_squared_error: return squares();
-    case Loss::mean_squared_error: return squares() / double(n);
+    case Loss::squared_error: return R(0.5) * sum(square);
+    case Loss::sum_squared_error: return sum(square);
+    case Loss::mean_squared_error: return sum(square) / R(double(n));
     case Loss::absolute_error:
-      return lane_sum<double>(n, [=](int64_t j, int64_t count) { return absolute(error(j, count)); });
+      return sum([=](int64_t j, int64_t count) { return absolute(error(j, count)); });
     case Loss::huber:
-      return lane_sum<double>(n, [=](int64_t j, int64_t count) {
+      return sum([=](int64_t j, int64_t count) {
         const V e = absolute(error(j, count)), d(double(f.huber_delta));
         return select(d < e, d * (e - half * d), half * e * e);
       });
     case Loss::binary_cross_entropy:
-      if (f.output == Output::softmax)
-        return softmax_binary_cross_entropy_value(n, z, y_hat, s, log_sum, y);
-      return lane_sum<double>(n, [=](int64_t j, int64_t count) {
+      if (f.output == Output::softmax) return R(softmax_binary_cross_entropy_value(n, z, y_hat, s, log_sum, y));
+      return sum([=](int64_t j, int64_t count) {
         const V z_j = load_double(z + j, count);
         return select(zero < z_j, z_j, zero) - z_j * y.wide(j, count) +
                logarithm_of_1_plus(exponential(-absolute(z_j)));
       });
     case Loss::cross_entropy:
-      return lane_sum<double>(n, [=](int64_t j, int64_t count) {
-        return -y.wide(j, count) * log_output(j, count);
-      });
+      return sum([=](int64_t j, int64_t count) { return -y.wide(j, count) * log_output(j, count); });
     case Loss::poisson:
-      return lane_sum<double>(n, [=](int64_t j, int64_t count) {
+      return sum([=](int64_t j, int64_t count) {
         return load_double(y_hat + j, count) - y.wide(j, count) * log_output(j, count);
       });
   }
-  return 0.0;
+  return R(0.0);
 }
 
 // Pairs whose delta is y_hat - y.
@@ -206,9 +203,10 @@ static inline void softmax_binary_cross_entropy_delta(int64_t n, Y y, T* z, T* p
   }
 }
 
-// dL/dz of one row, written over y_hat; z is scratch from here on.
+// dL/dz of the n columns of a row, or of several rows of `outputs` columns each where the output is no softmax,
+// written over y_hat; z is scratch from here on.
 template <class T, class Y>
-static inline void row_delta(const OutputLoss<T>& f, int64_t n, T* z, T* y_hat, Y y) {
+static inline void row_delta(const OutputLoss<T>& f, int64_t n, int64_t outputs, T* z, T* y_hat, Y y) {
   using V = pack<T>;
   const V one(T(1));
   // delta_j = function(y_hat_j, y_j)
@@ -217,7 +215,7 @@ static inline void row_delta(const OutputLoss<T>& f, int64_t n, T* z, T* y_hat, 
       store(function(load_pack(y_hat + j), y.at(j, count)), to + j);
     });
   };
-  const auto g = [=](V a, V t) { return residual_gradient<T>(f.loss, a - t, T(n), f.huber_delta); };
+  const auto g = [=](V a, V t) { return residual_gradient<T>(f.loss, a - t, T(outputs), f.huber_delta); };
   if (is_canonical(f.output, f.loss)) return map(y_hat, [](V a, V t) { return a - t; });
   if (f.loss == Loss::cross_entropy) return map(y_hat, [=](V a, V t) { return t * (a - one); });  // sigmoid
   if (f.loss == Loss::binary_cross_entropy) return softmax_binary_cross_entropy_delta(n, y, z, y_hat);
@@ -241,15 +239,59 @@ static inline void row_delta(const OutputLoss<T>& f, int64_t n, T* z, T* y_hat, 
 template <class T, class Y>
 static inline double finish_row(const OutputLoss<T>& f, int64_t n, T* z, T* delta, int64_t ld, Y y, T scale,
                                 const SoftmaxRow<T>& s, double log_sum, bool want_delta) {
-  const double value = row_loss(f, n, z, delta, s, log_sum, y);
+  const auto sum = [=](auto term) { return lane_sum<double>(n, term); };
+  const double value = row_loss(f, n, z, delta, s, log_sum, y, sum);
   if (want_delta) {
-    row_delta(f, n, z, delta, y);
+    row_delta(f, n, n, z, delta, y);
     each_pack<T>(n, [=](int64_t j, int64_t count) {
       store(first_lanes(load_pack(delta + j) * pack<T>(scale), count, T(0)), delta + j);
     });
     for (int64_t j = (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>; j < ld; ++j) delta[j] = T(0);
   }
   return value;
+}
+
+// A row of weight 0 is as if it were not there, whatever it overflows to.
+template <class T>
+static inline void leave_out(int64_t ld, bool want_delta, T* delta, double* row_loss) {
+  *row_loss = 0.0;
+  for (int64_t j = 0; want_delta && j < ld; ++j) delta[j] = T(0);
+}
+
+// Up to eight rows of up to eight outputs that do not depend on one another: the rows are the lanes, column j of
+// all of them is a line. The sum over the columns is the halving of the lanes that a row by itself would fill.
+template <class T>
+static void loss_of_few(const OutputLoss<T>& f, int64_t rows, int64_t n, const T* z, T* delta, int64_t ld,
+                        const Targets<T>& y, int64_t first, const double* weight, double scale, bool want_delta,
+                        double* row_loss) {
+  using V = pack<double>;
+  constexpr int64_t G = kLanes<double>;
+  alignas(64) T z_lines[G * G] = {}, y_lines[G * G] = {}, y_hat_lines[G * G];
+  T scales[G];
+  for (int64_t g = 0; g < rows; ++g) {
+    const int64_t i = y.index ? y.index[first + g] : first + g;
+    scales[g] = T(weight ? weight[i] * scale : scale);
+    for (int64_t j = 0; j < n; ++j) {
+      z_lines[j * G + g] = z[g * ld + j];
+      y_lines[j * G + g] = y.classes ? T(y.classes[i] == j) : y.values[i * y.stride + j];
+    }
+  }
+  const DenseTargets<T> targets{y_lines};
+  output_row(f.output, n * G, z_lines, y_hat_lines);
+  const auto sum = [=](auto term) {
+    V t[G];
+    for (int64_t j = 0; j < G; ++j) t[j] = j < n ? V(0.0) + term(j * G, G) : V(0.0);
+    return ((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7]));
+  };
+  alignas(64) double values[G];
+  store(deltarule::DELTARULE_ISA::row_loss(f, n, z_lines, y_hat_lines, SoftmaxRow<T>{}, 0.0, targets, sum), values);
+  if (want_delta) row_delta(f, n * G, n, z_lines, y_hat_lines, targets);
+  for (int64_t g = 0; g < rows; ++g) {
+    row_loss[g] = values[g];
+    for (int64_t j = 0; want_delta && j < ld; ++j) delta[g * ld + j] = j < n ? y_hat_lines[j * G + g] * scales[g] : T(0);
+    if (weight && weight[y.index ? y.index[first + g] : first + g] == 0.0)
+      leave_out(ld, want_delta, delta + g * ld, row_loss + g);
+  }
 }
 
 // Eight rows at a time, so that one logarithm serves them.
@@ -260,6 +302,11 @@ static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta
   constexpr int kGroup = kLanes<double>;
   for (int64_t first = 0; first < rows; first += kGroup) {
     const int64_t count = rows - first < kGroup ? rows - first : kGroup;
+    if (f.output != Output::softmax && n <= kGroup) {
+      loss_of_few(f, count, n, z + first * ld, delta + first * ld, ld, y, first, weight, scale, want_delta,
+                  row_loss + first);
+      continue;
+    }
     SoftmaxRow<T> s[kGroup];
     double log_sum[kGroup] = {1, 1, 1, 1, 1, 1, 1, 1};
     for (int64_t g = 0; g < count; ++g) {
@@ -275,10 +322,7 @@ static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta
       };
       row_loss[r] = y.classes ? finish(OneHot<T>{y.classes[i]})
                               : finish(DenseTargets<T>{y.values + i * y.stride});
-      if (weight && weight[i] == 0.0) {  // as if the row were not there, whatever it overflows to
-        row_loss[r] = 0.0;
-        for (int64_t j = 0; want_delta && j < ld; ++j) delta[r * ld + j] = T(0);
-      }
+      if (weight && weight[i] == 0.0) leave_out(ld, want_delta, delta + r * ld, row_loss + r);
     }
   }
 }

@@ -43,6 +43,15 @@ def test_any_number_of_threads(case: Case) -> None:
         assert results(case, threads, ISAS[0]) == want, f"{threads} threads"
 
 
+@pytest.mark.parametrize("batch", [1, 2, 5, 11, 23])
+def test_few_rows_of_wide_layers_on_any_number_of_threads(batch: int) -> None:
+    """They are cut by columns, not by rows."""
+    case = Case((70, 300, 9, 257, 12), "tanh", "softmax", "cross_entropy", "float32", batch)
+    want = results(case, 1, ISAS[0])
+    for threads in MANY_THREADS[1:]:
+        assert results(case, threads, ISAS[0]) == want, f"{threads} threads"
+
+
 @pytest.mark.skipif(len(ISAS) < 2, reason="this processor has the oracle alone")
 @pytest.mark.parametrize("case", ALL[::2], ids=str)
 def test_any_instruction_set(case: Case) -> None:

@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,19 @@ def test_public_names_have_docstrings_with_examples() -> None:
         assert inspect.getdoc(thing), thing
     for thing in [dr.MLP, dr.SGD, dr.History, dr.load, dr.set_num_threads, *methods]:
         assert "Examples" in str(inspect.getdoc(thing)), thing
+
+
+@pytest.mark.parametrize("name", ["predict", "train_step"])
+def test_a_method_that_is_tried_in_the_core_looks_like_its_function(name: str) -> None:
+    method = getattr(dr.MLP, name)
+    function = inspect.unwrap(method)
+    assert inspect.isfunction(function)
+    assert inspect.signature(method) == inspect.signature(function)
+    assert inspect.getdoc(method) == inspect.getdoc(function)
+    assert (method.__name__, method.__qualname__) == (name, f"MLP.{name}")
+    net = dr.MLP([2, 1], seed=0)
+    assert getattr(net, name).__self__ is net
+    assert f"{name}(self" in pydoc.render_doc(dr.MLP, renderer=pydoc.plaintext)
 
 
 def test_stub_says_what_the_core_has() -> None:

@@ -223,7 +223,7 @@ void bind_network(py::module_& module, const char* name) {
               const Sgd& sgd, int threads) {
              const Batch<T> batch = batch_of(network, x, y, weight);
              return run(training_work(network.architecture()) * static_cast<double>(batch.rows),
-                        [&] { return network.train_step(batch, sgd, threads); }, !network.idle());
+                        [&] { return network.train_step(batch, sgd, threads, false); }, !network.idle());
            },
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("sgd"), py::arg("threads"))
       .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),

@@ -134,7 +134,7 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
   const int64_t rows = input.array->dimensions[0];
   const double work = training_work(architecture) * static_cast<double>(rows);
   const int threads = worth_a_team(work) ? usual_threads() : 1;
-  if (rows < 1 || threads < 1 || !is_finite(input.data(), rows * n_in, threads)) return {};
+  if (rows < 1 || threads < 1) return {};
   Batch<T> batch{rows, {input.data(), n_in, nullptr}, {nullptr, nullptr, n_out, nullptr}, nullptr};
   const bool releases = work > kWorkToRelease;
   std::vector<int64_t> labels;  // a copy, where others may change the user's meanwhile
@@ -154,7 +154,7 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
   }
   std::optional<py::gil_scoped_release> released;
   if (releases) released.emplace();
-  const double loss = network.train_step(batch, sgd, threads);
+  const double loss = network.train_step(batch, sgd, threads, true);
   return std::isfinite(loss) ? std::optional(loss) : std::nullopt;  // where it is not, nothing was updated
 }
 

@@ -80,7 +80,8 @@ class Network {
   // Returns the loss before the update; where it is not finite, nothing is updated and NaN comes back. Throws
   // std::overflow_error, the network as it was, where a large loss would make the update overflow, and
   // std::range_error where it overflowed all the same (x, weights or parameters beyond some 1e15).
-  double train_step(const Batch<T>& batch, const Sgd& sgd, int threads);
+  // Where it `looks` at x, whose rows then lie without gaps, values that are not finite count as such a loss.
+  double train_step(const Batch<T>& batch, const Sgd& sgd, int threads, bool looks);
   // Where an epoch diverges, the parameters are those of the last finite epoch.
   TrainingResult train(const TrainingRun<T>& run);
 
@@ -102,7 +103,8 @@ class Network {
   StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd);
   double row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                    double* row_loss);
-  double row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, double* row_loss);
+  double row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
+                              double* row_loss);
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
                        Shared& shared, const Sgd* sgd);
   bool train_epoch(const Member& team, Run& run, int64_t epoch);

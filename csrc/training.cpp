@@ -56,6 +56,7 @@ struct Network<T>::Shared {
   std::atomic<bool> wary{false};      // a row's loss is above wary_above
   std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
   double wary_above = INFINITY;
+  bool looks = false;  // at x, whether it is finite
   // The next tile of each phase to be taken. Each is reset by rank 0 during the other phase.
   std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0};
   double loss_sum = 0.0;              // of the last complete step: weight times loss; rank 0
@@ -93,11 +94,18 @@ void Network<T>::reserve_velocity(const Sgd& sgd) {
   if (sgd.momentum != 0.0 && !velocity_) velocity_ = make_buffer<T>(theta_.storage());
 }
 
+// Whether rows [first, last) of x are, where they lie without gaps.
+template <class T>
+static bool is_finite(const Batch<T>& chunk, int64_t first, int64_t last) {
+  return kernels<T>().all_finite((last - first) * chunk.x.stride, chunk.x.data + first * chunk.x.stride);
+}
+
 // Forward, loss and delta recursion of the rows that this member takes. Returns the largest loss of a row.
 template <class T>
 double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                              double* row_loss) {
-  if (cuts_columns<T>(plan_, chunk.rows, team.size())) return row_phase_by_columns(team, chunk, scale, row_loss);
+  if (cuts_columns<T>(plan_, chunk.rows, team.size()))
+    return row_phase_by_columns(team, chunk, scale, shared, row_loss);
   double largest = 0.0;
   // As many tiles for every member, where there is more than one.
   const int64_t whole = (chunk.rows + plan_.row_tile - 1) / plan_.row_tile;
@@ -105,6 +113,7 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
   for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles;) {
     const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
     if (r == end) continue;
+    if (shared.looks && !is_finite(chunk, r, end)) return INFINITY;
     forward(architecture_, theta_, chunk, r, end, *state_);
     largest = std::max(largest,
                        loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
@@ -115,7 +124,8 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
 
 // The same for a few rows: each member takes columns of every layer, and some rows of the loss.
 template <class T>
-double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, double* row_loss) {
+double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
+                                        double* row_loss) {
   const int64_t L = architecture_.layers();
   const auto columns = [&](int64_t l) { return team.share(padded<T>(architecture_.sizes[l]), kColumns<T>); };
   InputRows<T> below = chunk.x;
@@ -127,7 +137,8 @@ double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chun
     below = {a, state_->ld(l), nullptr};
   }
   const auto [first, last] = team.share(chunk.rows, 1);
-  const double largest = loss_and_delta(architecture_, chunk, first, last, scale, *state_, row_loss);
+  double largest = loss_and_delta(architecture_, chunk, first, last, scale, *state_, row_loss);
+  if (shared.looks && !is_finite(chunk, first, last)) largest = INFINITY;
   for (int64_t l = L - 1; l >= 1; --l) {
     team.wait();
     const auto [left, right] = columns(l);
@@ -199,12 +210,13 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
 }
 
 template <class T>
-double Network<T>::train_step(const Batch<T>& batch, const Sgd& sgd, int threads) {
+double Network<T>::train_step(const Batch<T>& batch, const Sgd& sgd, int threads, bool looks) {
   const Writing use(*this);
   const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
   reserve(batch.rows, team_of);
   reserve_velocity(sgd);
   Shared shared;
+  shared.looks = looks;
   shared.wary_above = kSafeLoss / std::max(1.0, sgd.lr);
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, &sgd); });
   if (shared.diverged.load()) return NAN;

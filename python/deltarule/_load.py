@@ -7,9 +7,9 @@ from importlib import metadata
 
 # OpenMP's workers would spin for milliseconds after each region and hold the cores that NumPy's
 # BLAS needs next; asleep, they take some 50 us to wake. GNU's runtime spins for so many pauses,
-# 10 to 25 us: a loop of calls finds them awake. The runtimes read this when they are loaded; a
+# 12 to 35 us: a loop of calls finds them awake. The runtimes read this when they are loaded; a
 # user's own choice stands.
-_CHOICE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "500"}
+_CHOICE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "700"}
 _set_here = {} if _CHOICE.keys() & os.environ.keys() else _CHOICE
 os.environ.update(_set_here)
 try:

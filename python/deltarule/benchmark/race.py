@@ -41,7 +41,7 @@ _PATIENCE = 5.0
 _PEAK_SECONDS = 0.2
 # The threads of a BLAS or of OpenMP go on spinning after their work, OpenBLAS's for 2^26 cycles:
 # they would take cores from the peer whose turn is next.
-_SETTLING = 0.03
+_SETTLING = 0.12
 
 
 class PeerError(Exception):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from deltarule._load import __version__
+from deltarule._version import __version__
 from deltarule.config import (
     get_isa,
     get_num_threads,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from importlib import metadata
+
+from deltarule._version import __version__
 
 # OpenMP's workers would spin for milliseconds after each region and hold the cores that NumPy's
 # BLAS needs next; asleep, they take some 50 us to wake. GNU's runtime spins for so many pauses,
@@ -18,7 +19,6 @@ finally:
     for _name in _set_here:
         del os.environ[_name]
 
-__version__ = metadata.version("deltarule")
 if _core.__version__ != __version__:
     raise ImportError(
         f"deltarule {__version__} found a core of version {_core.__version__}: "

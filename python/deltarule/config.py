@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deltarule._load import __version__, core
+from deltarule._load import core
+from deltarule._version import __version__
 
 _chosen_threads: int | None = None
 

@@ -301,10 +301,11 @@ PYBIND11_MODULE(_core, module) {
                return first_index_outside(x, low, high);
              },
              py::arg("x"), py::arg("low"), py::arg("high"));
-  module.def("straight_predict", [](const py::object& function) { return straight_method(call_predict, function); },
-             py::arg("function"));
+  module.def("straight_predict",
+             [](const py::object& function) { return straight_method(call_predict, function); }, py::arg("function"));
   module.def("straight_train_step",
-             [](const py::object& function) { return straight_method(call_train_step, function); }, py::arg("function"));
+             [](const py::object& function) { return straight_method(call_train_step, function); },
+             py::arg("function"));
   module.def("set_thread_limits",
              [](int chosen, int quota) {
                chosen_threads = chosen;

@@ -16,11 +16,15 @@ struct Identity {
 };
 struct Sigmoid {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return logistic(z); }
-  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) { return a * (constant<T>(1) - a); }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
+    return a * (constant<T>(1) - a);
+  }
 };
 struct Tanh {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return hyperbolic_tangent(z); }
-  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) { return fused(-a, a, constant<T>(1)); }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
+    return fused(-a, a, constant<T>(1));
+  }
 };
 struct Relu {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) {
@@ -49,7 +53,9 @@ struct Elu {
 };
 struct Softplus {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return softplus(z); }
-  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) { return -exponential_minus_1(-a); }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
+    return -exponential_minus_1(-a);
+  }
 };
 // 1/2 z (1 + tanh(c (z + d z^3))), c = sqrt(2 / pi)
 struct Gelu {

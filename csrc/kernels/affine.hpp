@@ -122,7 +122,8 @@ static inline void affine_panels(int64_t rows, int64_t n_in, int64_t n_out, cons
   constexpr int L = kLanes<T>;
   for (int64_t j = 0; j < n_out; j += NP * L)
     with_count<NP>(smaller(NP, (n_out - j) / L), [&](auto packs) {
-      affine_panel<MR, decltype(packs)::value>(rows, n_in, a, W + j, ldw, j + NP * L >= n_out, b ? b + j : b, z + j, ldz);
+      affine_panel<MR, decltype(packs)::value>(rows, n_in, a, W + j, ldw, j + NP * L >= n_out, b ? b + j : b, z + j,
+                                               ldz);
     });
 }
 

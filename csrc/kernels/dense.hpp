@@ -75,7 +75,8 @@ static bool weight_descent(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> 
   for (int64_t i = 0; i < n_i; ++i) {
     gradient_row(rows, i, n_j, P, Q, S);
     for (int64_t j = 0; G && j < n_j; ++j) S[j] = G[i * ldg + j] + S[j];
-    seen = descend_row(step, n_j, S, descent.w + i * descent.ld, descent.v ? descent.v + i * descent.ld : nullptr, seen);
+    const int64_t row = i * descent.ld;
+    seen = descend_row(step, n_j, S, descent.w + row, descent.v ? descent.v + row : nullptr, seen);
   }
   return sum(seen) == T(0);
 }

@@ -138,7 +138,10 @@ static void weight_gradient(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T>
   gradient_sums(rows, n_i, n_j, P, Q, S, G, ldg,
                 [=]<int M, int N>(int64_t i, int64_t j, int64_t, pack<T>(&sums)[M][N]) DELTARULE_INLINE {
     T* G_tile = G + i * ldg + j;
-    if (add) each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE { sums[m][c] = load_pack(G_tile + m * ldg + c * L) + sums[m][c]; });
+    if (add)
+      each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
+        sums[m][c] = load_pack(G_tile + m * ldg + c * L) + sums[m][c];
+      });
     each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE { store(sums[m][c], G_tile + m * ldg + c * L); });
   });
 }
@@ -161,7 +164,8 @@ static bool weight_descent(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> 
       each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE { store(sums[m][c], lines[m] + c * L); });
       for (int m = 0; m < M; ++m) {
         const int64_t row = at + m * descent.ld;
-        seen = descend_row(step, tail ? tail : N * L, lines[m], descent.w + row, descent.v ? descent.v + row : nullptr, seen);
+        T* v = descent.v ? descent.v + row : nullptr;
+        seen = descend_row(step, tail ? tail : N * L, lines[m], descent.w + row, v, seen);
       }
       return;
     }

@@ -288,7 +288,8 @@ static void loss_of_few(const OutputLoss<T>& f, int64_t rows, int64_t n, const T
   if (want_delta) row_delta(f, n * G, n, z_lines, y_hat_lines, targets);
   for (int64_t g = 0; g < rows; ++g) {
     row_loss[g] = values[g];
-    for (int64_t j = 0; want_delta && j < ld; ++j) delta[g * ld + j] = j < n ? y_hat_lines[j * G + g] * scales[g] : T(0);
+    for (int64_t j = 0; want_delta && j < ld; ++j)
+      delta[g * ld + j] = j < n ? y_hat_lines[j * G + g] * scales[g] : T(0);
     if (weight && weight[y.index ? y.index[first + g] : first + g] == 0.0)
       leave_out(ld, want_delta, delta + g * ld, row_loss + g);
   }

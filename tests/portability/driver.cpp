@@ -110,10 +110,12 @@ void check_products(Random& random) {
     const int64_t kind = random.below(6), ld = n_j + random.below(3);
     const SgdStep<T> step{T(0.0625), T(kind < 2 ? 0 : 0.9), T(kind % 2 ? 0.01 : 0), kind >= 4};
     const Array<T> w0 = random.values<T>(n_i * ld, special), v0 = random.values<T>(n_i * ld, false);
-    compare<T>(text("weight_descent (rows, n_i, n_j, kind)", rows, n_i, n_j, kind), [&](const Kernels<T>& k, Bytes& bytes) {
+    const std::string call = text("weight_descent (rows, n_i, n_j, kind)", rows, n_i, n_j, kind);
+    compare<T>(call, [&](const Kernels<T>& k, Bytes& bytes) {
       Array<T> w = w0, v = v0, S(n_i * padded<T>(n_j));
       const Descent<T> descent{step, w.get(), kind < 2 ? nullptr : v.get(), ld};
-      bytes.put(int(k.weight_descent(rows, n_i, n_j, P.view(), Q.view(), S.get(), add ? G0.get() : nullptr, ldg, descent)));
+      const T* G = add ? G0.get() : nullptr;
+      bytes.put(int(k.weight_descent(rows, n_i, n_j, P.view(), Q.view(), S.get(), G, ldg, descent)));
       bytes.put(w);
       bytes.put(v);
     });

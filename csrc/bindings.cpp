@@ -314,7 +314,16 @@ PYBIND11_MODULE(_core, module) {
              py::arg("chosen"), py::arg("quota"));
   module.def("openmp_max_threads", &openmp_max_threads);
   module.def("available_cpus", &available_cpus);
-  module.def("set_work_per_thread", &set_work_per_thread, py::arg("work"));
+  py::class_<TeamChoice>(module, "TeamChoice")
+      .def(py::init<>())
+      .def_property_readonly("together", &TeamChoice::together)
+      .def("took", &TeamChoice::took, py::arg("seconds"));
+  module.def("set_work_per_thread",
+             [](double work) {
+               set_work_per_thread(work);
+               keep_planned_teams(work > 0.0);
+             },
+             py::arg("work"));
   module.def("fma_peak_f32", &fma_peak<float>, py::arg("threads"), py::arg("seconds"),
              py::call_guard<py::gil_scoped_release>());
   module.def("fma_peak_f64", &fma_peak<double>, py::arg("threads"), py::arg("seconds"),

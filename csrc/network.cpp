@@ -55,7 +55,8 @@ void Network<T>::end_training() {
 template <class T>
 bool Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bool looks) const {
   const Reading use(*this);
-  const int team_of = team_size(prediction_work(architecture_, rows), threads);
+  const TimedTeam timed(predictions_, team_size(prediction_work(architecture_, rows), threads), rows);
+  const int team_of = timed.size();
   const int64_t tile = std::min(plan_.row_tile, rows), n = architecture_.n_outputs();
   const int64_t elements = scratch_elements<T>(architecture_, cuts_columns<T>(plan_, rows, team_of) ? rows : tile);
   const Scratch<T> scratch(elements * team_of);
@@ -120,20 +121,23 @@ void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scr
 }
 
 template <class T>
-double Network<T>::reduced_loss(const Batch<T>& batch, const double* row_loss) const {
+double Network<T>::reduced(const Batch<T>& batch, double loss_sum) const {
   const FlushSubnormals mode;
-  return weighted_sum(batch, row_loss) * reduction_scale(architecture_, total_weight(batch));
+  return loss_sum * reduction_scale(architecture_, total_weight(batch));
 }
 
 template <class T>
 double Network<T>::evaluate(const Batch<T>& batch, int threads) const {
   const Reading use(*this);
-  const int team_of = team_size(forward_work(architecture_) * static_cast<double>(batch.rows), threads);
+  const double work = forward_work(architecture_) * static_cast<double>(batch.rows);
+  const TimedTeam timed(evaluations_, team_size(work, threads), batch.rows);
+  const int team_of = timed.size();
   const Buffer<T> scratch = make_buffer<T>(evaluation_elements() * team_of);
   const Buffer<double> row_loss = make_buffer<double>(batch.rows);
   run_team(team_of,
            [&](const Member& team) { evaluate_rows(team, batch, scratch.get(), row_loss.get()); });
-  return reduced_loss(batch, row_loss.get());
+  const FlushSubnormals mode;
+  return reduced(batch, weighted_sum(batch, row_loss.get()));
 }
 
 template class Network<float>;

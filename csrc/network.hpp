@@ -17,6 +17,7 @@
 #include "parameters.hpp"
 #include "plan.hpp"
 #include "team.hpp"
+#include "team_choice.hpp"
 #include "update.hpp"
 
 namespace deltarule {
@@ -107,15 +108,18 @@ class Network {
                               double* row_loss);
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
                        Shared& shared, const Sgd* sgd);
-  bool train_epoch(const Member& team, Run& run, int64_t epoch);
+  bool train_epoch(const Member& team, Run& run, int64_t number, int64_t first);
+  void finish_epoch(Run& run);
   void predict_by_columns(const Member& team, InputRows<T> x, int64_t rows, T* scratch, T* y_hat) const;
   void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss) const;
   int64_t evaluation_elements() const;  // of one member's scratch in evaluate_rows
-  double reduced_loss(const Batch<T>& batch, const double* row_loss) const;
+  double reduced(const Batch<T>& batch, double loss_sum) const;
 
   Architecture architecture_;
   Parameters<T> theta_;
   Plan plan_;
+  mutable TeamChoices predictions_, evaluations_;
+  TeamChoices steps_, standing_steps_, gradients_;
   mutable std::atomic<int> users_{0};  // readers, or -1: a writer
   mutable std::atomic<std::thread::id> trainer_{};
   mutable int trainings_ = 0;  // begun by the trainer and not ended

@@ -33,6 +33,22 @@ void pause_briefly() {
 #endif
 }
 
+#if defined(__linux__)
+int current_cpu() { return sched_getcpu(); }
+
+// Moves the calling thread to another CPU of its own mask, once: it may come back.
+void leave_cpu(int cpu) {
+  cpu_set_t mask;
+  if (cpu < 0 || sched_getaffinity(0, sizeof(mask), &mask) != 0 || CPU_COUNT(&mask) < 2) return;
+  cpu_set_t others = mask;
+  CPU_CLR(cpu, &others);
+  if (sched_setaffinity(0, sizeof(others), &others) == 0) sched_setaffinity(0, sizeof(mask), &mask);
+}
+#else
+int current_cpu() { return -1; }
+void leave_cpu(int) {}
+#endif
+
 }  // namespace
 
 void Barrier::wait(int size) {
@@ -62,10 +78,13 @@ std::pair<int64_t, int64_t> Member::share(int64_t n, int64_t granule) const {
 void run_parallel(int threads, const std::function<void(const Member&)>& body) {
   if (fork_generation() > 0 || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
   Barrier barrier;
+  const int cpu = current_cpu();
 #pragma omp parallel num_threads(threads)
   {
     const FlushSubnormals mode;
     const Member member(omp_get_thread_num(), omp_get_num_threads(), &barrier);
+    // Linux may wake a worker on the caller's core and leave it there for milliseconds while another is idle.
+    if (member.rank() > 0 && current_cpu() == cpu) leave_cpu(cpu);
     body(member);
     member.wait();  // spins, as the region's own barrier does not
   }

@@ -57,6 +57,11 @@ struct Network<T>::Shared {
   std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
   double wary_above = INFINITY;
   bool looks = false;  // at x, whether it is finite
+  // In a training of many steps: whether they go on alone or as a team is decided anew after each; rank 0.
+  TeamChoice* choice = nullptr;
+  bool together = true;
+  std::atomic<bool> regroup{false};
+  Clock::time_point timed{};  // since when the next step counts
   // The next tile of each phase to be taken. Each is reset by rank 0 during the other phase.
   std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0};
   double loss_sum = 0.0;              // of the last complete step: weight times loss; rank 0
@@ -68,6 +73,14 @@ struct Network<T>::Shared {
     polled = now;
     const KeepSubnormals mode;  // the caller's code runs here
     if ((*interrupt)()) stop.store(true);
+  }
+
+  void time_step(int64_t rows) {
+    if (!choice) return;
+    const Clock::time_point now = Clock::now();
+    choice->took(std::chrono::duration<double>(now - timed).count() / static_cast<double>(rows));
+    timed = now;
+    if (choice->together() != together) regroup.store(true);
   }
 };
 
@@ -184,10 +197,13 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
     if (shared.wary.load()) return StepEnd::wary;
-    if (team.rank() == 0) shared.next_row_tile.store(0);
+    if (team.rank() == 0) {
+      shared.next_row_tile.store(0);
+      if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
+    }
     parameter_phase(team, chunk, first == 0, is_last, shared, sgd);
     if (team.rank() == 0) {
-      if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
+      if (is_last) shared.time_step(batch.rows);
       shared.poll();
     }
     team.wait();
@@ -199,20 +215,24 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
 template <class T>
 double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int threads) {
   const Writing use(*this);
-  const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
+  const double work = training_work(architecture_) * static_cast<double>(batch.rows);
+  const TimedTeam timed(gradients_, team_size(work, threads), batch.rows);
+  const int team_of = timed.size();
   reserve(batch.rows, team_of);
   if (!gradient_) gradient_ = make_buffer<T>(theta_.storage());
   Shared shared;
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, nullptr); });
   if (shared.diverged.load()) return INFINITY;
   theta_.to_theta(gradient_.get(), gradient);
-  return reduced_loss(batch, row_loss_.get());
+  return reduced(batch, shared.loss_sum);
 }
 
 template <class T>
 double Network<T>::train_step(const Batch<T>& batch, const Sgd& sgd, int threads, bool looks) {
   const Writing use(*this);
-  const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
+  const double work = training_work(architecture_) * static_cast<double>(batch.rows);
+  const TimedTeam timed(steps_, team_size(work, threads), batch.rows);
+  const int team_of = timed.size();
   reserve(batch.rows, team_of);
   reserve_velocity(sgd);
   Shared shared;
@@ -229,8 +249,9 @@ double Network<T>::train_step(const Batch<T>& batch, const Sgd& sgd, int threads
       before.restore();
       throw std::overflow_error("the update overflows");
     }
+    return reduced(batch, again.loss_sum);
   }
-  return reduced_loss(batch, row_loss_.get());
+  return reduced(batch, shared.loss_sum);
 }
 
 // One call of train: what its team works on, planned before the region.
@@ -242,82 +263,103 @@ struct Network<T>::Run {
   Buffer<double> validation_loss;
   Buffer<T> scratch;
   TrainingResult result = {};
-  Clock::time_point start = Clock::now();
+  const Clock::time_point start = Clock::now();
   bool late = false;  // the time is over; written by rank 0 before the last barrier of an epoch
+  // The present epoch as far as it has come, kept by rank 0.
+  struct Epoch {
+    int64_t number = 0, first_row = 0, steps = 0;
+    double loss = 0.0, weight = 0.0;
+    Clock::time_point start = Clock::now();
+  } epoch = {};
 
   // Ends the training in the middle of an epoch, as one member decides for all.
-  void end(const Member& team, TrainingResult::Status status, int64_t step) {
+  void end(const Member& team, TrainingResult::Status status) {
     if (team.rank() != 0) return;
     if (status == TrainingResult::Status::diverged) last_finite.restore();
     result.status = status;
-    result.step = step;
+    result.step = epoch.steps;
   }
 
-  Batch<T> mini_batch(int64_t epoch, int64_t first) const {
+  Batch<T> mini_batch(int64_t number, int64_t first) const {
     Batch<T> data = settings.data;
-    if (settings.order) data.x.index = data.y.index = settings.order + epoch * data.rows;
+    if (settings.order) data.x.index = data.y.index = settings.order + number * data.rows;
     return data.slice(first, std::min(first + settings.batch_size, data.rows));
   }
 };
 
-// Every mini-batch once, then the validation loss. Returns whether training goes on.
+// The mini-batches of an epoch from some row on, then the validation loss. Returns whether training goes on; where
+// it does with another team, with the row it has come to.
 template <class T>
-bool Network<T>::train_epoch(const Member& team, Run& run, int64_t epoch) {
+bool Network<T>::train_epoch(const Member& team, Run& run, int64_t number, int64_t first) {
   using Status = TrainingResult::Status;
   const TrainingRun<T>& settings = run.settings;
-  const Clock::time_point start = Clock::now();
-  double loss = 0.0, weight = 0.0;
-  int64_t steps = 0;
-  for (int64_t first = 0; first < settings.data.rows; first += settings.batch_size) {
-    const Batch<T> batch = run.mini_batch(epoch, first);
+  for (; first < settings.data.rows; first += settings.batch_size) {
+    const Batch<T> batch = run.mini_batch(number, first);
     const StepEnd end = step(team, batch, run.shared, &settings.sgd);
-    if (end == StepEnd::diverged) return run.end(team, Status::diverged, steps), false;
-    if (end == StepEnd::interrupted) return run.end(team, Status::interrupted, steps), false;
-    if (run.shared.overflow.load()) return run.end(team, Status::diverged, steps), false;
-    ++steps;
-    loss += run.shared.loss_sum;
-    weight += total_weight(batch);
-    if (run.shared.stop.load()) return run.end(team, Status::interrupted, steps), false;
+    if (end == StepEnd::diverged) return run.end(team, Status::diverged), false;
+    if (end == StepEnd::interrupted) return run.end(team, Status::interrupted), false;
+    if (run.shared.overflow.load()) return run.end(team, Status::diverged), false;
+    if (team.rank() == 0) {
+      ++run.epoch.steps;
+      run.epoch.loss += run.shared.loss_sum;
+      run.epoch.weight += total_weight(batch);
+      run.epoch.first_row = first + settings.batch_size;
+    }
+    if (run.shared.stop.load()) return run.end(team, Status::interrupted), false;
+    if (run.shared.regroup.load()) return false;
   }
   if (settings.validation) {
     evaluate_rows(team, *settings.validation, run.scratch.get(), run.validation_loss.get());
     team.wait();
   }
-  if (team.rank() == 0) {
-    TrainingResult& result = run.result;
-    run.last_finite.take();
-    result.loss.push_back(loss * reduction_scale(architecture_, weight));
-    if (settings.validation)
-      result.validation_loss.push_back(reduced_loss(*settings.validation, run.validation_loss.get()));
-    result.seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-    run.late = Clock::now() - run.start >= std::chrono::duration<double>(settings.seconds);
-  }
+  if (team.rank() == 0) finish_epoch(run);
   team.wait();
   return !run.late;
+}
+
+template <class T>
+void Network<T>::finish_epoch(Run& run) {
+  const Batch<T>* validation = run.settings.validation;
+  TrainingResult& result = run.result;
+  run.last_finite.take();
+  result.loss.push_back(run.epoch.loss * reduction_scale(architecture_, run.epoch.weight));
+  if (validation)
+    result.validation_loss.push_back(reduced(*validation, weighted_sum(*validation, run.validation_loss.get())));
+  const Clock::time_point now = Clock::now();
+  result.seconds.push_back(std::chrono::duration<double>(now - run.epoch.start).count());
+  run.late = now - run.start >= std::chrono::duration<double>(run.settings.seconds);
+  run.epoch = {run.epoch.number + 1};
+  run.shared.timed = run.epoch.start;
 }
 
 template <class T>
 TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   const Writing use(*this);
   const int64_t batch = std::min(settings.batch_size, settings.data.rows);
-  const int team_of =
+  const int planned =
       standing_team_size(training_work(architecture_) * static_cast<double>(batch), settings.threads);
-  reserve(batch, team_of);
+  reserve(batch, planned);
   reserve_velocity(settings.sgd);
   const int64_t validation_rows = settings.validation ? settings.validation->rows : 0;
-  const int64_t scratch = settings.validation ? evaluation_elements() * team_of : 0;
+  const int64_t scratch = settings.validation ? evaluation_elements() * planned : 0;
   Shared shared;
   shared.interrupt = &settings.interrupt;
-  shared.polled = Clock::now();
+  shared.polled = shared.timed = Clock::now();
+  if (planned > 1) shared.choice = standing_steps_.of(batch);
   Run run{settings, shared, Snapshot<T>(theta_, velocity_), make_buffer<double>(validation_rows),
           make_buffer<T>(scratch)};
   for (auto* series : {&run.result.loss, &run.result.validation_loss, &run.result.seconds})
     series->reserve(static_cast<size_t>(settings.epochs));
-  run_team(team_of, [&](const Member& team) {
-    bool goes_on = true;
-    for (int64_t epoch = 0; goes_on && epoch < settings.epochs; ++epoch)
-      goes_on = train_epoch(team, run, epoch);
-  });
+  do {
+    shared.regroup.store(false);
+    shared.together = !shared.choice || shared.choice->together();
+    const typename Run::Epoch from = run.epoch;
+    run_team(shared.together ? planned : 1, [&](const Member& team) {
+      int64_t first = from.first_row;
+      for (int64_t epoch = from.number; epoch < settings.epochs; ++epoch, first = 0)
+        if (!train_epoch(team, run, epoch, first)) break;
+    });
+  } while (shared.regroup.load() && run.result.status == TrainingResult::Status::finished);
   return std::move(run.result);
 }
 

@@ -1,0 +1,65 @@
+// Alone or as a team: whichever has been faster lately. Which it is never changes a bit.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+namespace deltarule {
+
+// A plan knows the work, not the machine: a core that another process holds, cores without a common cache, workers
+// asleep or a hypervisor can make a team slower than one thread. So both are timed: what is slower is tried for a
+// few calls, and again only after a hundred times the loss of its last trial. Times are a row's, of calls alike.
+class TeamChoice {
+ public:
+  bool together() const { return together_ != trying_; }
+  // What the last call took.
+  void took(double seconds);
+
+ private:
+  void turn(bool together);
+  double& recent(bool together) { return recent_[together ? 1 : 0]; }
+
+  std::array<double, 2> recent_{};  // alone, together; 0: unknown
+  double spent_ = 0.0;              // since the last trial
+  double trial_ = 0.0;              // of the present one
+  double lost_ = 0.0;               // by the last one
+  int calls_ = 0;                   // of the present trial, or since the last one
+  bool together_ = true, trying_ = false;
+};
+
+// Those of one kind of call, by the number of rows to a power of two.
+class TeamChoices {
+ public:
+  // Null while teams are kept as planned.
+  TeamChoice* of(int64_t rows);
+
+ private:
+  friend class TimedTeam;
+  std::unique_ptr<std::array<TeamChoice, 24>> by_rows_;  // made when first asked for
+  std::atomic_flag busy_;
+};
+
+// The team of a call that lasts as long as this does: the planned one, or the calling thread.
+class TimedTeam {
+ public:
+  TimedTeam(TeamChoices& choices, int planned, int64_t rows);
+  ~TimedTeam();
+  TimedTeam(const TimedTeam&) = delete;
+  TimedTeam& operator=(const TimedTeam&) = delete;
+  int size() const { return size_; }
+
+ private:
+  TeamChoices& choices_;
+  TeamChoice* choice_ = nullptr;  // null: not timed, since one thread is planned or another call is being timed
+  int64_t rows_;
+  int size_;
+  std::chrono::steady_clock::time_point start_{};
+};
+
+// Teams as planned, untimed: tests see them on small work.
+void keep_planned_teams(bool keep);
+
+}  // namespace deltarule

@@ -11,7 +11,9 @@ namespace deltarule {
 
 template <class T>
 Network<T>::Network(Architecture architecture)
-    : architecture_(std::move(architecture)), theta_(architecture_), plan_(make_plan<T>(architecture_)) {}
+    : architecture_(std::move(architecture)),
+      theta_(architecture_),
+      plan_(make_plan<T>(architecture_, theta_.storage())) {}
 
 template <class T>
 void Network<T>::get_theta(T* theta) const {

@@ -99,6 +99,7 @@ class Network {
   }
 
   void reserve(int64_t rows, int threads);
+  void reserve_super_blocks(int64_t rows, int threads);
   void reserve_velocity(const Sgd& sgd);
 
   StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd);
@@ -106,6 +107,10 @@ class Network {
                    double* row_loss);
   double row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                               double* row_loss);
+  StepEnd step_by_super_blocks(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd);
+  double super_block(const Member& team, const Batch<T>& block, double scale, bool looks, double* row_loss,
+                     T* gradient);
+  void sum_super_blocks(const Member& team, int64_t blocks, bool is_first, Shared& shared, const Sgd* sgd);
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
                        Shared& shared, const Sgd* sgd);
   bool train_epoch(const Member& team, Run& run, int64_t number, int64_t first);
@@ -128,6 +133,10 @@ class Network {
   // Training memory, planned before a region and kept.
   Buffer<T> velocity_;  // laid out as theta's values
   std::unique_ptr<Activations<T>> state_;
+  std::vector<Activations<T>> member_states_;  // a super-block a member
+  Buffer<T> partial_gradients_;                // of super-blocks, each laid out as theta's values
+  int64_t partial_gradients_room_ = 0;
+  bool by_super_blocks_ = false;  // the steps that memory was last planned for
   Buffer<double> row_loss_;
   int64_t row_loss_size_ = 0;
   Buffer<T> tile_scratch_;  // a gradient tile a thread

@@ -16,6 +16,8 @@ constexpr int64_t kRowTile = 48, kWideRowTile = 96, kWide = 192;
 // delta stay in the second cache level; and some eight tiles of rows, so that a team shares them evenly.
 constexpr int64_t kTileBytes = 1024;
 constexpr int64_t kTileRows = 192, kLeastTileRows = 24;
+// Gradients of super-blocks that are kept until they are summed: a share of the shared cache.
+constexpr int64_t kPartialBytes = int64_t{2} << 20;
 // Floating-point operations that are worth one more thread: some 10 us, what a region costs whose workers are
 // awake. Between the steps of one region there are two barriers only, a sixth of that.
 constexpr double kWorkPerThread = 1e6;
@@ -23,7 +25,7 @@ constexpr double kStandingTeam = 6.0;
 static std::atomic<double> work_per_thread{kWorkPerThread};
 
 template <class T>
-Plan make_plan(const Architecture& architecture) {
+Plan make_plan(const Architecture& architecture, int64_t parameter_storage) {
   Plan plan{};
   const int64_t row_bytes =
       Activations<T>::row_elements(architecture) * static_cast<int64_t>(sizeof(T));
@@ -42,6 +44,8 @@ Plan make_plan(const Architecture& architecture) {
             {l, first, std::min(first + step, rows), left, std::min(left + panel, columns), false});
     plan.tiles.push_back({l, 0, 1, 0, n_out, true});
   }
+  const int64_t gradient_bytes = parameter_storage * static_cast<int64_t>(sizeof(T));
+  plan.partial_gradients = gradient_bytes <= kPartialBytes / 32 ? kPartialBytes / gradient_bytes : 0;
   for (const ParameterTile& tile : plan.tiles)
     plan.tile_elements =
         std::max(plan.tile_elements, (tile.last - tile.first) * padded<T>(tile.columns()));
@@ -76,7 +80,7 @@ void set_work_per_thread(double work) {
   work_per_thread.store(work > 0.0 ? work : kWorkPerThread, std::memory_order_relaxed);
 }
 
-template Plan make_plan<float>(const Architecture&);
-template Plan make_plan<double>(const Architecture&);
+template Plan make_plan<float>(const Architecture&, int64_t);
+template Plan make_plan<double>(const Architecture&, int64_t);
 
 }  // namespace deltarule

@@ -15,6 +15,7 @@ struct Plan {
   int64_t widest;                    // columns of the widest layer
   std::vector<ParameterTile> tiles;  // every parameter once
   int64_t tile_elements;             // of the largest tile's gradient
+  int64_t partial_gradients;         // that are kept at a time; 0: parameters are many
 };
 
 // Columns of a layer that one member of a team takes at least, and a multiple of: two packs.
@@ -28,8 +29,14 @@ bool cuts_columns(const Plan& plan, int64_t rows, int team) {
   return team > 1 && rows < 12 * team && plan.widest >= kColumns<T> * team;
 }
 
+// Whether the members of a team should take whole super-blocks, with a gradient of their own each: where there are
+// enough to go round, and parameters too few to be shared out.
+inline bool goes_by_super_blocks(const Plan& plan, int64_t rows, int team) {
+  return plan.partial_gradients > 0 && rows > 4 * team * kSuperBlock;
+}
+
 template <class T>
-Plan make_plan(const Architecture& architecture);
+Plan make_plan(const Architecture& architecture, int64_t parameter_storage);
 
 // Floating-point operations, or time in their place: of the prediction of some rows, where one row alone waits for
 // W three times as long as it computes; of the forward pass and of a training step, a sample.

@@ -8,14 +8,13 @@
 #include "forward.hpp"
 #include "guard.hpp"
 #include "loss.hpp"
-#include "network.hpp"
+#include "step.hpp"
 
 namespace deltarule {
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kPollInterval = std::chrono::milliseconds(20);
 // A step whose row losses (times a rate above 1) stay below this cannot overflow parameters of usual size.
 constexpr double kSafeLoss = 1e12;
 
@@ -46,171 +45,6 @@ class Snapshot {
   Buffer<T>& velocity_;
   Buffer<T> kept_;
 };
-
-template <class T>
-struct Network<T>::Shared {
-  const Interrupt* interrupt = nullptr;
-  Clock::time_point polled{};
-  std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
-  std::atomic<bool> diverged{false};  // set by any member in a row phase, as is wary
-  std::atomic<bool> wary{false};      // a row's loss is above wary_above
-  std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
-  double wary_above = INFINITY;
-  bool looks = false;  // at x, whether it is finite
-  // In a training of many steps: whether they go on alone or as a team is decided anew after each; rank 0.
-  TeamChoice* choice = nullptr;
-  bool together = true;
-  std::atomic<bool> regroup{false};
-  Clock::time_point timed{};  // since when the next step counts
-  // The next tile of each phase to be taken. Each is reset by rank 0 during the other phase.
-  std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0};
-  double loss_sum = 0.0;              // of the last complete step: weight times loss; rank 0
-
-  void poll() {
-    if (!interrupt || !*interrupt) return;
-    const Clock::time_point now = Clock::now();
-    if (now - polled < kPollInterval) return;
-    polled = now;
-    const KeepSubnormals mode;  // the caller's code runs here
-    if ((*interrupt)()) stop.store(true);
-  }
-
-  void time_step(int64_t rows) {
-    if (!choice) return;
-    const Clock::time_point now = Clock::now();
-    choice->took(std::chrono::duration<double>(now - timed).count() / static_cast<double>(rows));
-    timed = now;
-    if (choice->together() != together) regroup.store(true);
-  }
-};
-
-template <class T>
-void Network<T>::reserve(int64_t rows, int threads) {
-  const int64_t chunk = std::min(rows, plan_.chunk_rows);
-  if (!state_ || state_->rows() < chunk) {
-    state_.reset();  // before the larger one: the two need not live together
-    state_ = std::make_unique<Activations<T>>(architecture_, chunk);
-  }
-  if (row_loss_size_ < rows) {
-    row_loss_ = make_buffer<double>(rows);
-    row_loss_size_ = rows;
-  }
-  if (tile_scratch_threads_ < threads) {
-    tile_scratch_ = make_buffer<T>(plan_.tile_elements * threads);
-    tile_scratch_threads_ = threads;
-  }
-  if (rows > kSuperBlock && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
-}
-
-template <class T>
-void Network<T>::reserve_velocity(const Sgd& sgd) {
-  if (sgd.momentum != 0.0 && !velocity_) velocity_ = make_buffer<T>(theta_.storage());
-}
-
-// Whether rows [first, last) of x are, where they lie without gaps.
-template <class T>
-static bool is_finite(const Batch<T>& chunk, int64_t first, int64_t last) {
-  return kernels<T>().all_finite((last - first) * chunk.x.stride, chunk.x.data + first * chunk.x.stride);
-}
-
-// Forward, loss and delta recursion of the rows that this member takes. Returns the largest loss of a row.
-template <class T>
-double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
-                             double* row_loss) {
-  if (cuts_columns<T>(plan_, chunk.rows, team.size()))
-    return row_phase_by_columns(team, chunk, scale, shared, row_loss);
-  double largest = 0.0;
-  // As many tiles for every member, where there is more than one.
-  const int64_t whole = (chunk.rows + plan_.row_tile - 1) / plan_.row_tile;
-  const int64_t tiles = (whole + team.size() - 1) / team.size() * team.size();
-  for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles;) {
-    const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
-    if (r == end) continue;
-    if (shared.looks && !is_finite(chunk, r, end)) return INFINITY;
-    forward(architecture_, theta_, chunk, r, end, *state_);
-    largest = std::max(largest,
-                       loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
-    backward(architecture_, theta_, r, end, *state_);
-  }
-  return largest;
-}
-
-// The same for a few rows: each member takes columns of every layer, and some rows of the loss.
-template <class T>
-double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
-                                        double* row_loss) {
-  const int64_t L = architecture_.layers();
-  const auto columns = [&](int64_t l) { return team.share(padded<T>(architecture_.sizes[l]), kColumns<T>); };
-  InputRows<T> below = chunk.x;
-  for (int64_t l = 1; l <= L; ++l) {
-    const auto [left, right] = columns(l);
-    T* a = state_->a(l, 0);
-    forward_layer(architecture_, theta_, l, chunk.rows, below, left, right, state_->z(l, 0), a, state_->ld(l));
-    team.wait();
-    below = {a, state_->ld(l), nullptr};
-  }
-  const auto [first, last] = team.share(chunk.rows, 1);
-  double largest = loss_and_delta(architecture_, chunk, first, last, scale, *state_, row_loss);
-  if (shared.looks && !is_finite(chunk, first, last)) largest = INFINITY;
-  for (int64_t l = L - 1; l >= 1; --l) {
-    team.wait();
-    const auto [left, right] = columns(l);
-    backward_layer(architecture_, theta_, l, 0, chunk.rows, left, right, *state_);
-  }
-  return largest;
-}
-
-// The gradient of the parameters that this member takes over the chunk, super-block by super-block, on top of
-// what came before; with the batch's last one the step along it, unless the gradient itself is wanted.
-template <class T>
-void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
-                                 Shared& shared, const Sgd* sgd) {
-  T* scratch = tile_scratch_.get() + plan_.tile_elements * team.rank();
-  const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
-  for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles;) {
-    const ParameterTile& tile = plan_.tiles[t];
-    for (int64_t s = 0; s < chunk.rows; s += kSuperBlock) {
-      const int64_t end = std::min(s + kSuperBlock, chunk.rows);
-      const bool starts = is_first && s == 0;
-      if (!(sgd && is_last && end == chunk.rows))
-        tile_gradient(theta_, tile, chunk, s, end, *state_, !starts, scratch, gradient_.get());
-      else if (!tile_descent(theta_, tile, chunk, s, end, *state_, *sgd, velocity_.get(), scratch,
-                             starts ? nullptr : gradient_.get()))
-        shared.overflow.store(true);
-    }
-  }
-}
-
-// One mini-batch: rows, then parameters, chunk by chunk. Nothing is updated unless it completes; without sgd the
-// gradient is left in gradient_.
-template <class T>
-auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd) -> StepEnd {
-  const double scale = reduction_scale(architecture_, total_weight(batch));
-  for (int64_t first = 0; first < batch.rows; first += plan_.chunk_rows) {
-    const int64_t last = std::min(first + plan_.chunk_rows, batch.rows);
-    const Batch<T> chunk = batch.slice(first, last);
-    const bool is_last = last == batch.rows;
-    if (team.rank() == 0) shared.next_parameter_tile.store(0);
-    const double largest = row_phase(team, chunk, scale, shared, row_loss_.get() + first);
-    if (largest == INFINITY) shared.diverged.store(true);
-    if (largest > shared.wary_above) shared.wary.store(true);
-    team.wait();
-    if (shared.diverged.load()) return StepEnd::diverged;
-    if (shared.wary.load()) return StepEnd::wary;
-    if (team.rank() == 0) {
-      shared.next_row_tile.store(0);
-      if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
-    }
-    parameter_phase(team, chunk, first == 0, is_last, shared, sgd);
-    if (team.rank() == 0) {
-      if (is_last) shared.time_step(batch.rows);
-      shared.poll();
-    }
-    team.wait();
-    if (!is_last && shared.stop.load()) return StepEnd::interrupted;
-  }
-  return StepEnd::complete;
-}
 
 template <class T>
 double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int threads) {

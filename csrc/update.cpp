@@ -37,16 +37,30 @@ void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const 
 }
 
 template <class T>
+static Descent<T> descent_on(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd, T* velocity) {
+  const int64_t at = theta.row_offset(tile, tile.first);
+  const T decay = static_cast<T>(tile.is_bias ? 0.0 : sgd.weight_decay);
+  return {{static_cast<T>(sgd.lr), static_cast<T>(sgd.momentum), decay, sgd.nesterov},
+          theta.values() + at, sgd.momentum != 0.0 ? velocity + at : nullptr, theta.layer(tile.l).ld};
+}
+
+template <class T>
 bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first, int64_t last,
                   Activations<T>& state, const Sgd& sgd, T* velocity, T* scratch, const T* G) {
   const Operands<T> of = operands(theta, tile, chunk, first, last, state);
-  const int64_t at = theta.row_offset(tile, tile.first), ld = theta.layer(tile.l).ld;
-  const T decay = static_cast<T>(tile.is_bias ? 0.0 : sgd.weight_decay);
-  const bool has_momentum = sgd.momentum != 0.0;
-  const Descent<T> descent{{static_cast<T>(sgd.lr), static_cast<T>(sgd.momentum), decay, sgd.nesterov},
-                           theta.values() + at, has_momentum ? velocity + at : nullptr, ld};
-  const bool finite = kernels<T>().weight_descent(last - first, of.rows, of.columns, of.P, of.Q, scratch,
-                                                  G ? G + at : nullptr, ld, descent);
+  const Descent<T> descent = descent_on(theta, tile, sgd, velocity);
+  const T* G_tile = G ? G + theta.row_offset(tile, tile.first) : nullptr;
+  const bool finite = kernels<T>().weight_descent(last - first, of.rows, of.columns, of.P, of.Q, scratch, G_tile,
+                                                  descent.ld, descent);
+  theta.refresh_copy(tile);
+  return finite;
+}
+
+template <class T>
+bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd, T* velocity, const T* G) {
+  const Descent<T> descent = descent_on(theta, tile, sgd, velocity);
+  const bool finite = kernels<T>().descend(tile.last - tile.first, tile.columns(),
+                                           G + theta.row_offset(tile, tile.first), descent.ld, descent);
   theta.refresh_copy(tile);
   return finite;
 }
@@ -55,7 +69,8 @@ bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T
   template void tile_gradient(const Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,  \
                               Activations<T>&, bool, T*, T*);                                                 \
   template bool tile_descent(Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,         \
-                             Activations<T>&, const Sgd&, T*, T*, const T*);
+                             Activations<T>&, const Sgd&, T*, T*, const T*);                                  \
+  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Sgd&, T*, const T*);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

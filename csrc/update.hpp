@@ -28,4 +28,8 @@ template <class T>
 bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first,
                   int64_t last, Activations<T>& state, const Sgd& sgd, T* velocity, T* scratch, const T* G);
 
+// The descent alone, along G.
+template <class T>
+bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd, T* velocity, const T* G);
+
 }  // namespace deltarule

@@ -159,3 +159,25 @@ def test_weight_gradient_is_chains_of_64_rows(isa: str, rows: int) -> None:
                 block = np.float32(block + np.float32(chain(terms[first : first + 64], 0.0, 64)))
             total = block if s == 0 else np.float32(total + block)
         assert grads.weights[0][j, k] == total
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [4097, 5000, 8193, 300_000])
+def test_many_rows_of_few_parameters_however_they_are_shared_out(dtype: str, rows: int) -> None:
+    # By super-blocks from four of them a thread on, by rows and parameters below.
+    rng = np.random.default_rng(rows)
+    x = rng.standard_normal((rows, 5)).astype(dtype)
+    y = rng.standard_normal((rows, 3)).astype(dtype)
+    weight = rng.random(rows)
+    optimizer = dr.SGD(lr=0.1, momentum=0.9, weight_decay=0.01)
+    results = set()
+    for threads in (1, 2, 8):
+        net = dr.MLP([5, 7, 12, 3], hidden="tanh", dtype=dtype, seed=1)
+        loss, grads = net.value_and_grad(x, y, sample_weight=weight, threads=threads)
+        losses = [
+            net.train_step(x, y, sample_weight=weight, optimizer=optimizer, threads=threads)
+            for _ in range(3)
+        ]
+        history = net.fit(x, y, epochs=2, batch_size=4500, optimizer=optimizer, threads=threads)
+        results.add((loss, grads.theta.tobytes(), *losses, *history.loss, net.theta.tobytes()))
+    assert len(results) == 1

@@ -101,6 +101,9 @@ struct Kernels {
   bool (*weight_descent)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* S,
                          const T* G, int64_t ldg, const Descent<T>& descent);
 
+  // The step of descent alone, along G.
+  bool (*descend)(int64_t rows, int64_t n, const T* G, int64_t ldg, const Descent<T>& descent);
+
   // to[j][i] = from[i][j]
   void (*transpose)(int64_t rows, int64_t columns, const T* from, int64_t ld_from, T* to, int64_t ld_to);
 

@@ -31,7 +31,7 @@ static inline pack<T> look_at(const pack<T>& w, const pack<T>& seen) {
   return fused(w, pack<T>(T(0)), seen);
 }
 
-// n parameters from w on, whose velocity, or null, is at v. Returns what was seen.
+// n parameters from w on, whose velocity, or null, is at v; g is readable to a whole pack. Returns what was seen.
 template <class T>
 static pack<T> descend_row(const DescentStep<T>& step, int64_t n, const T* g, T* w, T* v, pack<T> seen) {
   each_pack<T>(n, [&](int64_t j, int64_t count) {
@@ -43,6 +43,17 @@ static pack<T> descend_row(const DescentStep<T>& step, int64_t n, const T* g, T*
     seen = look_at(new_w, seen);
   });
   return seen;
+}
+
+template <class T>
+static bool descend(int64_t rows, int64_t n, const T* G, int64_t ldg, const Descent<T>& descent) {
+  const DescentStep<T> step(descent.step);
+  pack<T> seen(T(0));
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t row = i * descent.ld;
+    seen = descend_row(step, n, G + i * ldg, descent.w + row, descent.v ? descent.v + row : nullptr, seen);
+  }
+  return sum(seen) == T(0);
 }
 
 // to[j][i] = from[i][j], in blocks that one register a row holds.

@@ -119,6 +119,12 @@ void check_products(Random& random) {
       bytes.put(w);
       bytes.put(v);
     });
+    compare<T>(text("descend (rows, n, kind)", n_i, n_j, kind), [&](const Kernels<T>& k, Bytes& bytes) {
+      Array<T> w = w0, v = v0;
+      bytes.put(int(k.descend(n_i, n_j, G0.get(), ldg, {step, w.get(), kind < 2 ? nullptr : v.get(), ld})));
+      bytes.put(w);
+      bytes.put(v);
+    });
   });
 }
 

@@ -1,0 +1,232 @@
+// One mini-batch in two phases: forward, loss and delta by rows; gradient and update by parameters.
+#include "step.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "backward.hpp"
+#include "forward.hpp"
+#include "loss.hpp"
+
+namespace deltarule {
+
+template <class T>
+void Network<T>::reserve(int64_t rows, int threads) {
+  by_super_blocks_ = goes_by_super_blocks(plan_, rows, threads);
+  if (by_super_blocks_)
+    reserve_super_blocks(rows, threads);
+  else if (const int64_t chunk = std::min(rows, plan_.chunk_rows); !state_ || state_->rows() < chunk) {
+    state_.reset();  // before the larger one: the two need not live together
+    state_ = std::make_unique<Activations<T>>(architecture_, chunk);
+  }
+  if (row_loss_size_ < rows) {
+    row_loss_ = make_buffer<double>(rows);
+    row_loss_size_ = rows;
+  }
+  if (tile_scratch_threads_ < threads) {
+    tile_scratch_ = make_buffer<T>(plan_.tile_elements * threads);
+    tile_scratch_threads_ = threads;
+  }
+  if (rows > kSuperBlock && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
+}
+
+template <class T>
+void Network<T>::reserve_super_blocks(int64_t rows, int threads) {
+  while (member_states_.size() < static_cast<size_t>(threads)) member_states_.emplace_back(architecture_, kSuperBlock);
+  const int64_t blocks = std::min(plan_.partial_gradients, (rows + kSuperBlock - 1) / kSuperBlock);
+  if (partial_gradients_room_ >= blocks) return;
+  partial_gradients_ = make_buffer<T>(blocks * theta_.storage());
+  partial_gradients_room_ = blocks;
+}
+
+template <class T>
+void Network<T>::reserve_velocity(const Sgd& sgd) {
+  if (sgd.momentum != 0.0 && !velocity_) velocity_ = make_buffer<T>(theta_.storage());
+}
+
+// Whether rows [first, last) of x are, where they lie without gaps.
+template <class T>
+static bool is_finite(const Batch<T>& chunk, int64_t first, int64_t last) {
+  return kernels<T>().all_finite((last - first) * chunk.x.stride, chunk.x.data + first * chunk.x.stride);
+}
+
+// Forward, loss and delta recursion of the rows that this member takes. Returns the largest loss of a row.
+template <class T>
+double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
+                             double* row_loss) {
+  if (cuts_columns<T>(plan_, chunk.rows, team.size()))
+    return row_phase_by_columns(team, chunk, scale, shared, row_loss);
+  double largest = 0.0;
+  // As many tiles for every member, where there is more than one.
+  const int64_t whole = (chunk.rows + plan_.row_tile - 1) / plan_.row_tile;
+  const int64_t tiles = (whole + team.size() - 1) / team.size() * team.size();
+  for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles;) {
+    const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
+    if (r == end) continue;
+    if (shared.looks && !is_finite(chunk, r, end)) return INFINITY;
+    forward(architecture_, theta_, chunk, r, end, *state_);
+    largest = std::max(largest,
+                       loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
+    backward(architecture_, theta_, r, end, *state_);
+  }
+  return largest;
+}
+
+// The same for a few rows: each member takes columns of every layer, and some rows of the loss.
+template <class T>
+double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
+                                        double* row_loss) {
+  const int64_t L = architecture_.layers();
+  const auto columns = [&](int64_t l) { return team.share(padded<T>(architecture_.sizes[l]), kColumns<T>); };
+  InputRows<T> below = chunk.x;
+  for (int64_t l = 1; l <= L; ++l) {
+    const auto [left, right] = columns(l);
+    T* a = state_->a(l, 0);
+    forward_layer(architecture_, theta_, l, chunk.rows, below, left, right, state_->z(l, 0), a, state_->ld(l));
+    team.wait();
+    below = {a, state_->ld(l), nullptr};
+  }
+  const auto [first, last] = team.share(chunk.rows, 1);
+  double largest = loss_and_delta(architecture_, chunk, first, last, scale, *state_, row_loss);
+  if (shared.looks && !is_finite(chunk, first, last)) largest = INFINITY;
+  for (int64_t l = L - 1; l >= 1; --l) {
+    team.wait();
+    const auto [left, right] = columns(l);
+    backward_layer(architecture_, theta_, l, 0, chunk.rows, left, right, *state_);
+  }
+  return largest;
+}
+
+// The gradient of the parameters that this member takes over the chunk, super-block by super-block, on top of
+// what came before; with the batch's last one the step along it, unless the gradient itself is wanted.
+template <class T>
+void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
+                                 Shared& shared, const Sgd* sgd) {
+  T* scratch = tile_scratch_.get() + plan_.tile_elements * team.rank();
+  const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
+  for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles;) {
+    const ParameterTile& tile = plan_.tiles[t];
+    for (int64_t s = 0; s < chunk.rows; s += kSuperBlock) {
+      const int64_t end = std::min(s + kSuperBlock, chunk.rows);
+      const bool starts = is_first && s == 0;
+      if (!(sgd && is_last && end == chunk.rows))
+        tile_gradient(theta_, tile, chunk, s, end, *state_, !starts, scratch, gradient_.get());
+      else if (!tile_descent(theta_, tile, chunk, s, end, *state_, *sgd, velocity_.get(), scratch,
+                             starts ? nullptr : gradient_.get()))
+        shared.overflow.store(true);
+    }
+  }
+}
+
+// One mini-batch: rows, then parameters, chunk by chunk. Nothing is updated unless it completes; without sgd the
+// gradient is left in gradient_.
+template <class T>
+auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd) -> StepEnd {
+  if (by_super_blocks_) return step_by_super_blocks(team, batch, shared, sgd);
+  const double scale = reduction_scale(architecture_, total_weight(batch));
+  for (int64_t first = 0; first < batch.rows; first += plan_.chunk_rows) {
+    const int64_t last = std::min(first + plan_.chunk_rows, batch.rows);
+    const Batch<T> chunk = batch.slice(first, last);
+    const bool is_last = last == batch.rows;
+    if (team.rank() == 0) shared.next_parameter_tile.store(0);
+    const double largest = row_phase(team, chunk, scale, shared, row_loss_.get() + first);
+    if (largest == INFINITY) shared.diverged.store(true);
+    if (largest > shared.wary_above) shared.wary.store(true);
+    team.wait();
+    if (shared.diverged.load()) return StepEnd::diverged;
+    if (shared.wary.load()) return StepEnd::wary;
+    if (team.rank() == 0) {
+      shared.next_row_tile.store(0);
+      if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
+    }
+    parameter_phase(team, chunk, first == 0, is_last, shared, sgd);
+    if (team.rank() == 0) {
+      if (is_last) shared.time_step(batch.rows);
+      shared.poll();
+    }
+    team.wait();
+    if (!is_last && shared.stop.load()) return StepEnd::interrupted;
+  }
+  return StepEnd::complete;
+}
+
+// Forward, loss, delta recursion and gradient of a super-block, in memory of this member's. Returns the largest loss
+// of a row.
+template <class T>
+double Network<T>::super_block(const Member& team, const Batch<T>& block, double scale, bool looks, double* row_loss,
+                               T* gradient) {
+  Activations<T>& state = member_states_[static_cast<size_t>(team.rank())];
+  T* scratch = tile_scratch_.get() + plan_.tile_elements * team.rank();
+  double largest = 0.0;
+  for (int64_t r = 0; r < block.rows; r += plan_.row_tile) {
+    const int64_t end = std::min(r + plan_.row_tile, block.rows);
+    if (looks && !is_finite(block, r, end)) return INFINITY;
+    forward(architecture_, theta_, block, r, end, state);
+    largest = std::max(largest, loss_and_delta(architecture_, block, r, end, scale, state, row_loss));
+    backward(architecture_, theta_, r, end, state);
+  }
+  for (const ParameterTile& tile : plan_.tiles)
+    tile_gradient(theta_, tile, block, 0, block.rows, state, false, scratch, gradient);
+  return largest;
+}
+
+// The gradient of the parameters that this member takes: those of the super-blocks in order, on top of what came
+// before; then the step along it, unless there is none.
+template <class T>
+void Network<T>::sum_super_blocks(const Member& team, int64_t blocks, bool is_first, Shared& shared, const Sgd* sgd) {
+  const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
+  for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles;) {
+    const ParameterTile& tile = plan_.tiles[t];
+    const int64_t columns = padded<T>(tile.columns());
+    for (int64_t i = tile.first; i < tile.last; ++i) {
+      const int64_t row = theta_.row_offset(tile, i);
+      T* G = gradient_.get() + row;
+      if (is_first) std::copy_n(partial_gradients_.get() + row, columns, G);
+      for (int64_t b = is_first ? 1 : 0; b < blocks; ++b) {
+        const T* partial = partial_gradients_.get() + b * theta_.storage() + row;
+        for (int64_t j = 0; j < columns; ++j) G[j] += partial[j];
+      }
+    }
+    if (sgd && !tile_descent(theta_, tile, *sgd, velocity_.get(), gradient_.get())) shared.overflow.store(true);
+  }
+}
+
+// The step of a batch of many rows on few parameters, as many super-blocks at a time as there is room for gradients.
+template <class T>
+auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd)
+    -> StepEnd {
+  const double scale = reduction_scale(architecture_, total_weight(batch));
+  const int64_t blocks = (batch.rows + kSuperBlock - 1) / kSuperBlock;
+  for (int64_t first = 0; first < blocks; first += partial_gradients_room_) {
+    const int64_t count = std::min(partial_gradients_room_, blocks - first);
+    const bool is_last = first + count == blocks;
+    if (team.rank() == 0) shared.next_parameter_tile.store(0);
+    for (int64_t b; (b = team.take(shared.next_row_tile)) < count;) {
+      const int64_t row = (first + b) * kSuperBlock, end = std::min(row + kSuperBlock, batch.rows);
+      const double largest = super_block(team, batch.slice(row, end), scale, shared.looks, row_loss_.get() + row,
+                                         partial_gradients_.get() + b * theta_.storage());
+      if (largest == INFINITY) shared.diverged.store(true);
+      if (largest > shared.wary_above) shared.wary.store(true);
+    }
+    team.wait();
+    if (shared.diverged.load()) return StepEnd::diverged;
+    if (shared.wary.load()) return StepEnd::wary;
+    if (team.rank() == 0) {
+      shared.next_row_tile.store(0);
+      if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
+    }
+    sum_super_blocks(team, count, first == 0, shared, is_last ? sgd : nullptr);
+    if (team.rank() == 0) {
+      if (is_last) shared.time_step(batch.rows);
+      shared.poll();
+    }
+    team.wait();
+    if (!is_last && shared.stop.load()) return StepEnd::interrupted;
+  }
+  return StepEnd::complete;
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace deltarule

@@ -1,0 +1,52 @@
+// What the members of a team share while they work on a step.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+
+#include "network.hpp"
+
+namespace deltarule {
+
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
+
+template <class T>
+struct Network<T>::Shared {
+  using Clock = std::chrono::steady_clock;
+  const Interrupt* interrupt = nullptr;
+  Clock::time_point polled{};
+  std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
+  std::atomic<bool> diverged{false};  // set by any member in a row phase, as is wary
+  std::atomic<bool> wary{false};      // a row's loss is above wary_above
+  std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
+  double wary_above = INFINITY;
+  bool looks = false;  // at x, whether it is finite
+  // In a training of many steps: whether they go on alone or as a team is decided anew after each; rank 0.
+  TeamChoice* choice = nullptr;
+  bool together = true;
+  std::atomic<bool> regroup{false};
+  Clock::time_point timed{};  // since when the next step counts
+  // The next tile of each phase to be taken. Each is reset by rank 0 during the other phase.
+  std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0};
+  double loss_sum = 0.0;  // of the last complete step: weight times loss; rank 0
+
+  void poll() {
+    if (!interrupt || !*interrupt) return;
+    const Clock::time_point now = Clock::now();
+    if (now - polled < kPollInterval) return;
+    polled = now;
+    const KeepSubnormals mode;  // the caller's code runs here
+    if ((*interrupt)()) stop.store(true);
+  }
+
+  void time_step(int64_t rows) {
+    if (!choice) return;
+    const Clock::time_point now = Clock::now();
+    choice->took(std::chrono::duration<double>(now - timed).count() / static_cast<double>(rows));
+    timed = now;
+    if (choice->together() != together) regroup.store(true);
+  }
+};
+
+}  // namespace deltarule

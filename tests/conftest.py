@@ -30,6 +30,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(skip)
 
 
+@pytest.fixture(autouse=True)
+def no_advice() -> Iterator[None]:
+    """Keep fits from warning where a machine is so slow that they take long enough for it."""
+    dr.set_advice(False)
+    yield
+    dr.set_advice(True)
+
+
 @pytest.fixture
 def small_work_in_teams() -> Iterator[None]:
     """Let the smallest work run on as many threads as asked for."""

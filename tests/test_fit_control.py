@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -42,8 +43,10 @@ def test_a_callback_gets_a_record_of_each_epoch(validated: bool) -> None:
             "epochs": 4,
             "loss": history.loss[i],
             "validation_loss": history.validation_loss[i] if validated else None,
+            "metrics": {},
             "learning_rate": 0.125,
             "seconds": history.seconds[i],
+            "samples_per_second": pytest.approx(40 / history.seconds[i]),
         }
     assert len(records) == 4
 
@@ -154,17 +157,89 @@ def test_time_enough_is_no_limit() -> None:
 # Progress
 
 
-def test_progress_is_a_bar_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tqdm", reason="needs the extra: pip install 'deltarule[progress]'")
     x, y = regression()
     shown, quiet = network(), network()
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     history = shown.fit(x, y, epochs=3, progress=True, validation_data=(x, y))
+    bar = terminal.getvalue()
+    assert "3/3" in bar
+    assert f"loss={history.loss[-1]:.4g}" in bar
+    assert f"validation={history.validation_loss[-1]:.4g}" in bar
+    assert "samples/s=" in bar
+    quiet.fit(x, y, epochs=3)
+    assert terminal.getvalue() == bar
+    assert fingerprint(shown) == fingerprint(quiet)
+
+
+def test_progress_is_silent_in_a_pipe(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tqdm", reason="needs the extra: pip install 'deltarule[progress]'")
+    x, y = regression()
+    network().fit(x, y, epochs=3, progress=True)
+    network().fit(x, y, epochs=3)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_is_a_bar_of_its_own_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tqdm", reason="needs the extra: pip install 'deltarule[progress]'")
+    import tqdm.auto
+    import tqdm.notebook
+
+    shown: list[tuple[dict[str, str], int]] = []
+
+    class Bar(tqdm.notebook.tqdm_notebook):  # type: ignore[misc]
+        def __init__(self, total: int, unit: str) -> None:
+            self.epochs, self.total, self.figures = 0, total, {}
+
+        def set_postfix(self, figures: dict[str, str], refresh: bool) -> None:
+            self.figures = figures
+
+        def update(self) -> None:
+            self.epochs += 1
+
+        def __enter__(self) -> Bar:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            shown.append((self.figures, self.epochs))
+
+        def __del__(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    x, y = regression()
+    history = network().fit(x, y, epochs=3, progress=True)
+    ((figures, epochs),) = shown
+    assert epochs == 3
+    assert figures["loss"] == f"{history.loss[-1]:.4g}"
+
+
+def test_verbose_is_a_line_an_epoch_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    x, y = regression()
+    shown, quiet = network(), network()
+    history = shown.fit(x, y, epochs=10, verbose=1, validation_data=(x, y), metrics="mae")
     out, err = capfd.readouterr()
     assert out == ""
-    assert "3/3" in err
-    assert f"loss={history.loss[-1]:.4g}" in err
-    assert f"validation={history.validation_loss[-1]:.4g}" in err
-    quiet.fit(x, y, epochs=3)
+    lines = err.splitlines()
+    assert len(lines) == 10
+    loss, validation, mae = (
+        v[1] for v in list(history.to_dict().values())[:2] + [history.metrics["validation_mae"]]
+    )
+    assert lines[1].startswith(
+        f"epoch  2/10  loss {loss:.4g}  validation_loss {validation:.4g}  "
+        f"validation_mae {mae:.4g}  "
+    )
+    assert lines[1].endswith(" samples/s")
+    quiet.fit(x, y, epochs=10, verbose=0)
     assert capfd.readouterr() == ("", "")
     assert fingerprint(shown) == fingerprint(quiet)
 

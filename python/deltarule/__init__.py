@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from deltarule._version import __version__
+from deltarule.advice import TrainingAdvice, set_advice
 from deltarule.config import (
     get_isa,
     get_num_threads,
@@ -26,9 +27,11 @@ from deltarule.config import (
 from deltarule.datasets import load_digits
 from deltarule.errors import DivergenceError, ModelFileError
 from deltarule.files import load
+from deltarule.fitting import EpochRecord
 from deltarule.history import History
 from deltarule.network import MLP, Gradients
 from deltarule.optimizers import SGD
+from deltarule.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -46,15 +49,19 @@ __all__ = [
     "MLP",
     "SGD",
     "DivergenceError",
+    "EarlyStopping",
+    "EpochRecord",
     "Gradients",
     "History",
     "ModelFileError",
+    "TrainingAdvice",
     "__version__",
     "get_isa",
     "get_num_threads",
     "load",
     "load_digits",
     "reference",
+    "set_advice",
     "set_isa",
     "set_num_threads",
     "show_config",

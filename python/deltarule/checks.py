@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule._load import core
+from deltarule.data import frames
+from deltarule.data.rows import MappedRows, Rows, SparseRows, converted, is_large, is_sparse
 
 Array = NDArray[Any]
 
@@ -21,50 +23,70 @@ def _is_ready(x: object, dtype: np.dtype[Any]) -> bool:
 
 def numeric(value: object, name: str) -> Array:
     """Return `value` as an array of real numbers of whatever dtype it has."""
+    if frames.is_frame(value):
+        return frames.frame_values(value, name)
     try:
-        array = np.asarray(value)
+        array = _asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name} has masked values; fill or drop them first")
-    if array.dtype.kind not in "biuf":
-        kind = "object (ragged or mixed)" if array.dtype.kind == "O" else array.dtype.name
-        hint = ""
-        if name == "y" and array.dtype.kind in "OUS":
-            hint = "; numpy.unique(labels, return_inverse=True) makes class indices of names"
-        raise TypeError(f"{name} must hold real numbers, not {kind}{hint}")
+    _check_real(array.dtype, name)
     return array
 
 
-def is_one_row(x: object) -> bool:
-    """Whether x is one sample, as a 1-D array or a flat list."""
-    if type(x) is np.ndarray:
-        return bool(x.ndim == 1)
-    return numeric(x, "x").ndim == 1
+def _asarray(value: Any) -> Array:
+    if is_sparse(value):
+        return np.asarray(value.toarray())
+    return frames.series_values(value) if frames.is_series(value) else np.asarray(value)
 
 
-def _converted(array: Array, dtype: np.dtype[Any]) -> Array:
-    with np.errstate(over="ignore"):  # what overflows is found, and named, as an infinity
-        return np.require(array, dtype, ["C", "A"])
+def _check_real(dtype: np.dtype[Any], name: str) -> None:
+    if dtype.kind not in "biuf":
+        kind = "object (ragged or mixed)" if dtype.kind == "O" else dtype.name
+        hint = ""
+        if name == "y" and dtype.kind in "OUS":
+            hint = "; numpy.unique(labels, return_inverse=True) makes class indices of names"
+        raise TypeError(f"{name} must hold real numbers, not {kind}{hint}")
 
 
-def check_within(array: Array, name: str, low: float, high: float, rule: str) -> None:
-    """Raise ValueError naming the first value of a core-ready array outside [low, high]."""
+def one_row(x: object) -> Array | None:
+    """Return x as an array where it is one sample, 1-D or a flat list; else None."""
+    if type(x) is not np.ndarray and (is_sparse(x) or frames.is_frame(x)):
+        return None
+    array = x if type(x) is np.ndarray else numeric(x, "x")
+    return array if array.ndim == 1 else None
+
+
+def check_within(
+    array: Array,
+    name: str,
+    low: float,
+    high: float,
+    rule: str,
+    *,
+    given: object = None,
+    first_row: int = 0,
+) -> None:
+    """Raise ValueError naming the first value of a core-ready array outside [low, high].
+
+    `given` is what the array was made of, and `first_row` the number of its first row there.
+    """
     at = core.first_outside(array, low, high)
     if at < 0:
         return
-    where = np.unravel_index(at, array.shape)
-    value = array[where].item()
+    row, *columns = (int(i) for i in np.unravel_index(at, array.shape))
+    where, value = (row + first_row, *columns), array[(row, *columns)].item()
     if not np.isfinite(value):
         rule = f"finite (in {array.dtype.name})"
-    position = ", ".join(str(int(i)) for i in where)
-    raise ValueError(f"{name}[{position}] is {value}; every value must be {rule}")
+    position = ", ".join(map(str, where)) + "]" + frames.column_note(given, where)
+    raise ValueError(f"{name}[{position} is {value}; every value must be {rule}")
 
 
-def check_finite(array: Array, name: str) -> None:
+def check_finite(array: Array, name: str, *, given: object = None, first_row: int = 0) -> None:
     """Raise ValueError naming the first NaN or infinity of a core-ready array."""
     limit = _LIMITS[array.dtype]
-    check_within(array, name, -limit, limit, "finite")
+    check_within(array, name, -limit, limit, "finite", given=given, first_row=first_row)
 
 
 _LIMITS: dict[np.dtype[Any], float] = {
@@ -74,23 +96,64 @@ _LIMITS: dict[np.dtype[Any], float] = {
 
 def samples(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x") -> Array:
     """Return x as a C-ordered (n_samples, n_features) array, finite; copied only if needed."""
-    array = x if _is_ready(x, dtype) else numeric(x, name)
-    assert isinstance(array, np.ndarray)  # for the type checker
-    if array.ndim != 2:
-        raise ValueError(
-            f"{name} must be 2-D, (n_samples, {n_features}), but has shape {array.shape}"
-        )
-    if array.shape[1] != n_features:
-        raise ValueError(f"{name} has {array.shape[1]} features, the network takes {n_features}")
-    if array.shape[0] == 0:
-        raise ValueError(f"{name} has no samples, shape {array.shape}")
-    array = array if _is_ready(array, dtype) else _converted(array, dtype)
+    rows = sample_rows(x, n_features, dtype, name)
+    return rows.take(slice(0, len(rows))) if isinstance(rows, Rows) else rows
+
+
+def sample_rows(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x") -> Array | Rows:
+    """Return the same, or the rows of a large sparse x or mapped file, checked but not ready."""
+    if _is_ready(x, dtype):
+        assert isinstance(x, np.ndarray)  # for the type checker
+        _check_samples(x.shape, n_features, name)
+        check_finite(x, name)
+        return x
+    if is_sparse(x):
+        return _sparse_rows(x, n_features, dtype, name)
+    array = numeric(x, name)
+    _check_samples(array.shape, n_features, name)
+    if isinstance(x, np.memmap) and is_large(array.shape, dtype):
+        return _finite_rows(MappedRows(x, dtype), name)
+    array = converted(array, dtype)
+    check_finite(array, name, given=x)
+    return array
+
+
+def _sparse_rows(x: Any, n_features: int, dtype: np.dtype[Any], name: str) -> Array | Rows:
+    _check_real(x.dtype, name)
+    _check_samples(x.shape, n_features, name)
+    rows = SparseRows(x.tocsr(), dtype)
+    if is_large(x.shape, dtype):
+        return _finite_rows(rows, name)
+    array = rows.take(slice(0, len(rows)))
     check_finite(array, name)
     return array
 
 
+def _check_samples(shape: tuple[int, ...], n_features: int, name: str) -> None:
+    if len(shape) != 2:
+        raise ValueError(f"{name} must be 2-D, (n_samples, {n_features}), but has shape {shape}")
+    if shape[1] != n_features:
+        raise ValueError(f"{name} has {shape[1]} features, the network takes {n_features}")
+    if shape[0] == 0:
+        raise ValueError(f"{name} has no samples, shape {shape}")
+
+
+def _finite_rows(rows: Rows, name: str) -> Rows:
+    for part, block in rows.blocks():
+        check_finite(block, name, first_row=part.start)
+    return rows
+
+
 def targets(y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: str) -> Array:
     """Return y as the core reads it: int64 class indices (rows,), or (rows, n_outputs) of dtype."""
+    ready = target_rows(y, rows, n_outputs, dtype, loss)
+    return ready.take(slice(0, rows)) if isinstance(ready, Rows) else ready
+
+
+def target_rows(
+    y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: str
+) -> Array | Rows:
+    """Return the same, or the rows of a large mapped file, checked but not ready."""
     array = y if type(y) is np.ndarray and y.dtype.kind in "biuf" else numeric(y, "y")
     given = array.shape
     if array.ndim == 1 and loss == "cross_entropy":
@@ -105,16 +168,26 @@ def targets(y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: st
             shapes += " or class indices (n_samples,)"
         raise ValueError(f"y must have shape {shapes}, but has shape {given}")
     _check_rows(array, rows)
-    ready = array if _is_ready(array, dtype) else _converted(array, dtype)
-    if loss in ("binary_cross_entropy", "cross_entropy"):
-        check_within(ready, "y", 0.0, 1.0, f"in [0, 1] for {loss}")
-    elif loss == "poisson":
-        check_within(ready, "y", 0.0, _LIMITS[dtype], "0 or more for poisson")
-    else:
-        check_finite(ready, "y")
-    if loss == "cross_entropy":
-        _check_distributions(ready)
+    if isinstance(y, np.memmap) and y.ndim == 2 and is_large(array.shape, dtype):
+        mapped = MappedRows(y, dtype)
+        for part, block in mapped.blocks():
+            _check_targets(block, loss, y, part.start)
+        return mapped
+    ready = array if _is_ready(array, dtype) else converted(array, dtype)
+    _check_targets(ready, loss, y)
     return ready
+
+
+def _check_targets(y: Array, loss: str, given: object, first_row: int = 0) -> None:
+    at: dict[str, Any] = {"given": given, "first_row": first_row}
+    if loss in ("binary_cross_entropy", "cross_entropy"):
+        check_within(y, "y", 0.0, 1.0, f"in [0, 1] for {loss}", **at)
+    elif loss == "poisson":
+        check_within(y, "y", 0.0, _LIMITS[y.dtype], "0 or more for poisson", **at)
+    else:
+        check_finite(y, "y", **at)
+    if loss == "cross_entropy":
+        _check_distributions(y, first_row)
 
 
 def _check_rows(y: Array, rows: int) -> None:
@@ -138,13 +211,14 @@ def _class_indices(y: Array, rows: int, n_classes: int) -> Array:
     return classes
 
 
-def _check_distributions(y: Array) -> None:
+def _check_distributions(y: Array, first_row: int) -> None:
     sums = y.sum(axis=1, dtype=np.float64)
     bad = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
     if len(bad):
         row = int(bad[0])
         raise ValueError(
-            f"y[{row}] sums to {sums[row]:.6g}; each row of targets for cross_entropy must sum to 1"
+            f"y[{row + first_row}] sums to {sums[row]:.6g}; "
+            "each row of targets for cross_entropy must sum to 1"
         )
 
 
@@ -152,7 +226,7 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
     """Return weights as float64 (rows,), 0 or more and not all 0; None stays None."""
     if weight is None:
         return None
-    array = _converted(numeric(weight, name), np.dtype(np.float64))
+    array = converted(numeric(weight, name), np.dtype(np.float64))
     if array.shape != (rows,):
         raise ValueError(f"{name} must have shape ({rows},), but has shape {array.shape}")
     check_within(array, name, 0.0, _LIMITS[array.dtype], "0 or more")
@@ -201,6 +275,6 @@ def parameter(value: object, shape: tuple[int, ...], dtype: np.dtype[Any], name:
     array = numeric(value, name)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, but has shape {array.shape}")
-    array = _converted(array, dtype)
+    array = converted(array, dtype)
     check_finite(array, name)
     return array

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# What the core says where an update overflowed before it could be foreseen.
+UPDATE_OVERFLOWED = "the update overflowed"
+
 
 class DivergenceError(ArithmeticError):
     """Training met a loss or a parameter that is not finite.

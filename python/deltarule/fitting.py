@@ -2,120 +2,109 @@
 
 from __future__ import annotations
 
-import operator
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule._load import core
+from deltarule.data.samples import Samples
 from deltarule.errors import DivergenceError
+from deltarule.evaluation import predict_into
 from deltarule.history import History
+from deltarule.metrics import Measure
 from deltarule.optimizers import SGD
+from deltarule.passes import Pass, State, Training
+from deltarule.stopping import Follower
 
 Array = NDArray[Any]
-Core = core.NetworkF32 | core.NetworkF64
 
-_DEFAULT = SGD()
-
-# Seconds of training between two returns to Python, and row numbers drawn ahead at most (8 MB).
+# Seconds of training between two returns to Python.
 _SLICE_SECONDS = 0.25
-_ORDER_LIMIT = 2**20
 
 
 class EpochRecord(TypedDict):
-    """What a callback of `MLP.fit` is given after each epoch."""
+    """What a callback of `MLP.fit` is given after each epoch.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        Which epoch, from 1, of how many.
+    loss : float
+    validation_loss : float or None
+        None without validation data.
+    metrics : dict of str to float
+        By the names under which `History.metrics` has them.
+    learning_rate : float
+    seconds : float
+        Of the epoch, without metrics and callbacks.
+    samples_per_second : float
+        Samples of the epoch by its seconds.
+    """
 
     epoch: int
     epochs: int
     loss: float
     validation_loss: float | None
+    metrics: dict[str, float]
     learning_rate: float
     seconds: float
+    samples_per_second: float
 
 
 Callback = Callable[[EpochRecord], object]
-
-
-def check_optimizer(optimizer: object) -> SGD:
-    """Return the optimizer, SGD() by default."""
-    if optimizer is None:
-        return _DEFAULT
-    if not isinstance(optimizer, SGD):
-        raise TypeError(f"optimizer must be a deltarule.SGD, not {optimizer!r}")
-    return optimizer
-
-
-def check_flag(value: object, name: str) -> bool:
-    """Return True or False, or raise naming the argument."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False, not {value!r}")
-    return bool(value)
-
-
-def whole_number(value: object, name: str, lowest: int) -> int:
-    """Return an int of at least `lowest`, or raise naming the argument."""
-    try:
-        n = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
-    if isinstance(value, bool) or n < lowest:
-        raise ValueError(f"{name} must be {lowest} or more, not {value!r}")
-    return n
-
-
-def check_callbacks(callbacks: object) -> tuple[Callback, ...]:
-    """Return the callbacks as a tuple of callables."""
-    if callable(callbacks):
-        return (callbacks,)
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be callables, not {callbacks!r}")
-    functions = tuple(callbacks)
-    for i, function in enumerate(functions):
-        if not callable(function):
-            raise TypeError(f"callbacks[{i}] must be callable, not {function!r}")
-    return functions
+# A callback that is there while the fit runs, or None: nothing to show.
+Watcher = AbstractContextManager[Callback | None]
 
 
 @dataclass
 class Fit:
     """One call of `MLP.fit`, its arguments checked."""
 
-    network: Core
-    rng: np.random.Generator | None  # None: no shuffling
-    batch: tuple[Array, Array, Array | None]
-    validation: tuple[Array, Array, Array | None] | None
+    training: Training
+    data: Pass
     epochs: int
-    batch_size: int
     optimizer: SGD
-    settings: core.Sgd  # the optimizer's, as the core takes them
     callbacks: Sequence[Callback]
     max_seconds: float
-    threads: int
+    measure: Measure | None
+    measured: Samples | None  # what the metrics are of
+    follower: Follower | None
 
-    def run(self, progress: AbstractContextManager[Callback] | None = None) -> History:
+    def run(self, watchers: Sequence[Watcher] = ()) -> History:
         """Train; whatever is raised, the network is at a whole mini-batch."""
         deadline = time.perf_counter() + self.max_seconds
-        self.network.begin_training()
+        network = self.training.network
+        network.begin_training()
         try:
-            with progress or nullcontext() as show:
-                return self._epochs([*self.callbacks, *([show] if show else [])], deadline)
+            with ExitStack() as stack:
+                shown = [stack.enter_context(watcher) for watcher in watchers]
+                return self._epochs([*self.callbacks, *filter(None, shown)], deadline)
         finally:
-            self.network.end_training()
+            network.end_training()
 
     def _epochs(self, callbacks: Sequence[Callback], deadline: float) -> History:
         history = History()
+        if self.measure is not None:
+            history.metrics = {name: [] for name in self.measure.names}
+        best: State | None = None
+        is_watched = bool(callbacks or self.measure or self.follower)
         while len(history) < self.epochs:
-            epochs = self._next_epochs(history, bool(callbacks))
+            epochs = self._next_epochs(history, is_watched)
             self._train(epochs, history, deadline - time.perf_counter())
+            self._measure(history)
+            if self._is_best(history) and self.follower and self.follower.settings.restore_best:
+                best = State(self.training.network)
             answers = [callback(self._record(history)) for callback in callbacks]
             stop = any(isinstance(a, bool | np.bool_) and bool(a) for a in answers)
+            stop = stop or (self.follower is not None and self.follower.is_over)
             if stop or time.perf_counter() >= deadline:
                 break
+        if best is not None and history.best_epoch != len(history):
+            best.restore()
         return history
 
     def _next_epochs(self, history: History, watched: bool) -> int:
@@ -124,37 +113,10 @@ class Fit:
             return min(left, 1)
         mean_seconds = sum(history.seconds) / len(history)
         by_time = _SLICE_SECONDS / max(mean_seconds, 1e-9)
-        by_memory = max(1, _ORDER_LIMIT // len(self.batch[0]))
-        return int(max(1, min(left, by_time, by_memory)))
-
-    def _orders(self, epochs: int) -> Array | None:
-        if self.rng is None:
-            return None
-        rows = len(self.batch[0])
-        return np.stack([self.rng.permutation(rows) for _ in range(epochs)])
+        return int(max(1, min(left, by_time, self.data.epochs_at_once)))
 
     def _train(self, epochs: int, history: History, seconds: float) -> None:
-        before = self.rng.bit_generator.state if self.rng is not None else {}
-        result = core.TrainingResult()
-        try:
-            self.network.train(
-                *self.batch,
-                order=self._orders(epochs),
-                epochs=epochs,
-                batch_size=self.batch_size,
-                sgd=self.settings,
-                validation=self.validation,
-                threads=self.threads,
-                seconds=seconds,
-                result=result,
-            )
-        finally:
-            complete = len(result.loss)
-            if complete < epochs and self.rng is not None:
-                # The generator goes back to where the complete epochs left it: a next fit goes on.
-                self.rng.bit_generator.state = before
-                for _ in range(complete):
-                    self.rng.permutation(len(self.batch[0]))
+        result = self.data.run(epochs, seconds, len(history) + 1)
         history._extend(
             result.loss, result.validation_loss, result.seconds, float(self.optimizer.lr)
         )
@@ -168,12 +130,32 @@ class Fit:
                 step,
             )
 
+    def _measure(self, history: History) -> None:
+        if self.measure is None or self.measured is None:
+            return
+        network, x = self.training.network, self.measured.x
+        out = np.empty((len(x), self.measure.n_outputs), x.dtype)
+        y_hat = predict_into(network, x, out, self.training.threads)
+        for name, value in self.measure(self.measured.targets(), y_hat).items():
+            history.metrics[name].append(value)
+
+    def _is_best(self, history: History) -> bool:
+        if self.follower is None:
+            return False
+        value = history.to_dict()[self.follower.figure][-1]
+        is_best = self.follower.is_best(len(history), value)
+        history.best_epoch = self.follower.best_epoch
+        return is_best
+
     def _record(self, history: History) -> EpochRecord:
+        seconds = history.seconds[-1]
         return {
             "epoch": len(history),
             "epochs": self.epochs,
             "loss": history.loss[-1],
             "validation_loss": history.validation_loss[-1] if history.validation_loss else None,
+            "metrics": {name: values[-1] for name, values in history.metrics.items()},
             "learning_rate": history.learning_rate[-1],
-            "seconds": history.seconds[-1],
+            "seconds": seconds,
+            "samples_per_second": self.data.samples / max(seconds, 1e-9),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deltarule.extras import require
 
@@ -26,7 +26,12 @@ class History:
         Loss on `validation_data` after each epoch; empty without it.
     learning_rate : list of float
     seconds : list of float
-        Wall-clock time of each epoch.
+        Wall-clock time of each epoch, without metrics and callbacks.
+    metrics : dict of str to list of float
+        Each metric after each epoch: on the validation data where there are some, its name then
+        beginning with "validation_", else on the training data.
+    best_epoch : int or None
+        The epoch, from 1, that `EarlyStopping` found the best; None without it.
 
     Examples
     --------
@@ -43,6 +48,8 @@ class History:
     validation_loss: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
 
     def _extend(
         self,
@@ -61,36 +68,53 @@ class History:
         return len(self.loss)
 
     def __repr__(self) -> str:
-        """Return the number of epochs and the last losses."""
+        """Return the number of epochs and the last figures."""
         if not self.loss:
             return "History(epochs=0)"
         last = f"loss={self.loss[-1]:.6g}"
         if self.validation_loss:
             last += f", validation_loss={self.validation_loss[-1]:.6g}"
+        for name, values in self.metrics.items():
+            last += f", {name}={values[-1]:.6g}"
         return f"History(epochs={len(self)}, {last}, seconds={sum(self.seconds):.3g})"
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Return the lists by name, copied."""
+        """Return the lists by name, those of the metrics among them, copied.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([2, 1], seed=0)
+        >>> history = net.fit([[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0], epochs=3, metrics="mae")
+        >>> history.to_dict()["mae"] == history.metrics["mae"]
+        True
+        """
         return {
             "loss": list(self.loss),
             "validation_loss": list(self.validation_loss),
             "learning_rate": list(self.learning_rate),
             "seconds": list(self.seconds),
+            **{name: list(values) for name, values in self.metrics.items()},
         }
 
     def plot(self, path: str | os.PathLike[str] | None = None, ax: Axes | None = None) -> Axes:
-        """Draw the loss curves. Needs the extra `plot`.
+        """Draw the losses; in a figure of its own the metrics and the learning rate below them.
+
+        Needs the extra `plot`.
 
         Parameters
         ----------
         path : str or path, optional
             Where to save the figure; the ending says the format.
         ax : matplotlib Axes, optional
-            Where to draw; without it a new figure of its own, outside pyplot's state.
+            Where to draw the losses, alone; without it a new figure, outside pyplot's state, has
+            an axes for the losses, one for each metric, and one for the learning rate where that
+            changes.
 
         Returns
         -------
         matplotlib Axes
+            That of the losses; ``axes.figure.axes`` are all.
 
         Raises
         ------
@@ -105,26 +129,55 @@ class History:
         'loss'
         """
         require("matplotlib", extra="plot")
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure, SubFigure
-
+        below = [] if ax is not None else self._plots_below()
         if ax is None:
-            own = Figure(figsize=(6.4, 4.0), layout="constrained")
-            FigureCanvasAgg(own)
-            ax = own.add_subplot()
-        epochs = range(1, len(self) + 1)
-        ax.plot(epochs, self.loss, label="training")
+            ax, *others = _new_axes(1 + len(below))
+            for axes, (name, values) in zip(others, below, strict=True):
+                self._draw(axes, {name: values}, name)
+            [ax, *others][-1].set_xlabel("epoch")
+        else:
+            ax.set_xlabel("epoch")
+        curves = {"training": self.loss}
         if self.validation_loss:
-            ax.plot(epochs, self.validation_loss, label="validation")
-        ax.set_xlabel("epoch")
-        ax.set_ylabel("loss")
+            curves["validation"] = self.validation_loss
+        self._draw(ax, curves, "loss")
         if self.loss and min(self.loss + self.validation_loss) > 0.0:
             ax.set_yscale("log")
-        ax.grid(alpha=0.3)
         ax.legend()
         if path is not None:
-            figure = ax.figure
-            while isinstance(figure, SubFigure):
-                figure = figure.figure
-            figure.savefig(path, dpi=150)
+            _whole_figure(ax).savefig(path, dpi=150)
         return ax
+
+    def _plots_below(self) -> list[tuple[str, list[float]]]:
+        plots = list(self.metrics.items())
+        if len(set(self.learning_rate)) > 1:
+            plots.append(("learning rate", self.learning_rate))
+        return plots
+
+    def _draw(self, axes: Axes, curves: dict[str, list[float]], title: str) -> None:
+        for label, values in curves.items():
+            axes.plot(range(1, len(values) + 1), values, label=label)
+        axes.set_ylabel(title.replace("_", " "))
+        axes.grid(alpha=0.3)
+        if self.best_epoch is not None:
+            axes.axvline(self.best_epoch, color="0.5", linestyle=":", label="best epoch")
+
+
+def _new_axes(count: int) -> list[Axes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0 + 2.0 * (count - 1)), layout="constrained")
+    FigureCanvasAgg(figure)
+    heights = [2.0] + [1.0] * (count - 1)
+    grid = figure.subplots(count, sharex=True, squeeze=False, height_ratios=heights)
+    return list(grid[:, 0])
+
+
+def _whole_figure(axes: Axes) -> Any:
+    from matplotlib.figure import SubFigure
+
+    figure = axes.figure
+    while isinstance(figure, SubFigure):
+        figure = figure.figure
+    return figure

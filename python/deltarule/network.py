@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Iterable, Sequence
-from numbers import Real
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,26 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule import checks, files, words
 from deltarule._load import core
 from deltarule.architecture import Architecture
+from deltarule.arguments import check_optimizer
 from deltarule.config import resolve_threads
-from deltarule.errors import DivergenceError, raise_update_overflowed
-from deltarule.fitting import (
-    Callback,
-    Fit,
-    check_callbacks,
-    check_flag,
-    check_optimizer,
-    whole_number,
-)
-from deltarule.history import History
+from deltarule.errors import UPDATE_OVERFLOWED, DivergenceError, raise_update_overflowed
+from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
-from deltarule.optimizers import SGD, number
-from deltarule.parameters import Parameterized
-from deltarule.progress import progress_bar
+from deltarule.optimizers import SGD
+from deltarule.preparation import checked_batch, checked_samples
+from deltarule.trainable import Trainable
 
 Array = NDArray[Any]
-
-# What the core says where an update overflowed before it could be foreseen.
-_OVERFLOWED = "the update overflowed"
 
 
 class Gradients(NamedTuple):
@@ -55,7 +44,7 @@ class Gradients(NamedTuple):
     theta: Array
 
 
-class MLP(Parameterized):
+class MLP(Trainable):
     """A multilayer perceptron.
 
     For l = 1..L: z[l] = W[l] a[l-1] + b[l], a[l] = g(z[l]) with a[0] = x, and y_hat = O(z[L]).
@@ -195,21 +184,21 @@ class MLP(Parameterized):
         >>> net.predict([[1.0, 2.0, 3.0]]).shape
         (1, 2)
         """
-        if checks.is_one_row(x):
+        one_row = checks.one_row(x)
+        if one_row is not None:
             row = self.predict(
-                np.reshape(x, (1, -1)),
+                one_row.reshape(1, -1),
                 out=None if out is None else checks.output_row(out, self.sizes[-1], self.dtype),
                 threads=threads,
             )
             return row[0] if out is None else out
-        rows = checks.samples(x, self.sizes[0], self.dtype)
+        rows = checks.sample_rows(x, self.sizes[0], self.dtype)
         shape = (len(rows), self.sizes[-1])
         if out is None:
             out = np.empty(shape, self.dtype)
         else:
             out = checks.output_array(out, shape, self.dtype, x)
-        self._core.predict(rows, out, resolve_threads(threads))
-        return out
+        return predict_into(self._core, rows, out, resolve_threads(threads))
 
     __call__ = predict
 
@@ -250,8 +239,8 @@ class MLP(Parameterized):
         >>> net.evaluate([[1.0], [2.0]], [0.0, 0.0])  # (1/2 + 4/2) / 2
         1.25
         """
-        batch = self._batch(x, y, sample_weight)
-        return self._core.evaluate(*batch, resolve_threads(threads))
+        samples = checked_samples(self._architecture, x, y, sample_weight)
+        return loss_of(self._core, samples, self.reduction, resolve_threads(threads))
 
     def value_and_grad(
         self,
@@ -293,7 +282,7 @@ class MLP(Parameterized):
         >>> value, grads.weights[0].item(), grads.biases[0].item()
         (0.5, 2.0, 1.0)
         """
-        batch = self._batch(x, y, sample_weight)
+        batch = checked_batch(self._architecture, x, y, sample_weight)
         value, theta = self._core.value_and_gradient(*batch, resolve_threads(threads))
         if not math.isfinite(value):
             raise DivergenceError(f"the loss is {value}; it has no gradient", 1, 1)
@@ -351,7 +340,7 @@ class MLP(Parameterized):
         0.8
         """
         settings = check_optimizer(optimizer)._settings_in(self.dtype)
-        batch = self._batch(x, y, sample_weight)
+        batch = checked_batch(self._architecture, x, y, sample_weight)
         trouble = "the loss is not finite"
         try:
             loss = self._core.train_step(*batch, settings, resolve_threads(threads))
@@ -360,7 +349,7 @@ class MLP(Parameterized):
         except OverflowError as error:
             trouble = str(error)
         except ValueError as error:
-            if str(error) == _OVERFLOWED:
+            if str(error) == UPDATE_OVERFLOWED:
                 raise_update_overflowed()
             raise
         raise DivergenceError(
@@ -369,117 +358,6 @@ class MLP(Parameterized):
             epoch=1,
             step=1,
         )
-
-    def fit(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        *,
-        epochs: int = 10,
-        batch_size: int | None = 32,
-        optimizer: SGD | None = None,
-        validation_data: tuple[ArrayLike, ...] | None = None,
-        sample_weight: ArrayLike | None = None,
-        shuffle: bool = True,
-        callbacks: Callback | Iterable[Callback] = (),
-        max_seconds: float | None = None,
-        progress: bool = False,
-        threads: int | None = None,
-    ) -> History:
-        """Train for some epochs of mini-batches.
-
-        Parameters
-        ----------
-        x, y, sample_weight, threads
-            As for `evaluate`. The data are not copied where they already are C-ordered arrays of
-            the network's dtype.
-        epochs : int, default 10
-            Passes over the data, 0 or more.
-        batch_size : int or None, default 32
-            Samples a step; the last batch of an epoch may be smaller. None: all at once, plain
-            gradient descent.
-        optimizer : SGD, optional
-            By default ``SGD()``. Its velocity stays with the network from call to call.
-        validation_data : (x, y) or (x, y, sample_weight), optional
-            Evaluated after each epoch.
-        shuffle : bool, default True
-            A fresh order every epoch, from the network's random generator.
-        callbacks : callable or iterable of callables
-            Each is called after every epoch with a dict: epoch (from 1), epochs, loss,
-            validation_loss (None without validation data), learning_rate, seconds. One that
-            returns True ends the training. They may use the network.
-        max_seconds : float, optional
-            No new epochs after that time.
-        progress : bool, default False
-            Show a bar on stderr (extra `progress`).
-
-        Returns
-        -------
-        History
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument does not fit or is not finite; nothing has changed.
-        DivergenceError
-            If the loss or a parameter is not finite any more; the parameters are those of the
-            last finite epoch.
-        KeyboardInterrupt
-            On Ctrl-C; the network is at a whole mini-batch.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import deltarule as dr
-        >>> x = np.linspace(-1, 1, 64).reshape(-1, 1)
-        >>> net = dr.MLP([1, 16, 1], hidden="tanh", seed=0)
-        >>> history = net.fit(x, x**2, epochs=200, optimizer=dr.SGD(lr=0.1, momentum=0.9))
-        >>> history.loss[-1] < 0.01
-        True
-        """
-        batch = self._batch(x, y, sample_weight)
-        rows = len(batch[0])
-        fit = Fit(
-            network=self._core,
-            rng=self._rng if check_flag(shuffle, "shuffle") else None,
-            batch=batch,
-            validation=self._validation(validation_data),
-            epochs=whole_number(epochs, "epochs", 0),
-            batch_size=rows
-            if batch_size is None
-            else min(rows, whole_number(batch_size, "batch_size", 1)),
-            optimizer=check_optimizer(optimizer),
-            settings=check_optimizer(optimizer)._settings_in(self.dtype),
-            callbacks=check_callbacks(callbacks),
-            max_seconds=_seconds(max_seconds),
-            threads=resolve_threads(threads),
-        )
-        return fit.run(progress_bar(fit.epochs) if check_flag(progress, "progress") else None)
-
-    def _batch(
-        self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[Array, Array, Array | None]:
-        rows = checks.samples(x, self.sizes[0], self.dtype)
-        return (
-            rows,
-            checks.targets(y, len(rows), self.sizes[-1], self.dtype, self.loss),
-            checks.sample_weights(sample_weight, len(rows)),
-        )
-
-    def _validation(
-        self, data: tuple[ArrayLike, ...] | None
-    ) -> tuple[Array, Array, Array | None] | None:
-        if data is None:
-            return None
-        if not isinstance(data, Sequence) or len(data) not in (2, 3):
-            raise TypeError(
-                "validation_data must be (x, y) or (x, y, sample_weight), "
-                f"not {type(data).__name__}"
-            )
-        try:
-            return self._batch(data[0], data[1], data[2] if len(data) == 3 else None)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"validation_data: {error}") from None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters and architecture to a safetensors file, which `deltarule.load` reads.
@@ -500,16 +378,6 @@ class MLP(Parameterized):
         See `deltarule.load`.
         """
         files.write_model(path, self)
-
-
-def _seconds(max_seconds: object) -> float:
-    if max_seconds is None:
-        return math.inf
-    is_number = isinstance(max_seconds, Real) and not isinstance(max_seconds, bool)
-    seconds = number(max_seconds) if isinstance(max_seconds, Real) else math.nan
-    if not (is_number and seconds > 0):
-        raise ValueError(f"max_seconds must be a number above 0, not {max_seconds!r}")
-    return seconds
 
 
 def _generator(seed: object) -> np.random.Generator:

@@ -21,6 +21,7 @@ class Parameterized:
     _architecture: Architecture
     _core: Core
     _rng: np.random.Generator
+    _split_seed: int | None = None  # of the fits' validation_split, once one was asked for
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -175,12 +176,14 @@ class Parameterized:
             "theta": self.theta,
             "velocity": self._core.get_velocity() if self._core.has_velocity else None,
             "rng": self._rng,
+            "split_seed": self._split_seed,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build the network anew; a copy has a random generator and parameters of its own."""
         self._architecture = Architecture.checked(**state["architecture"])
         self._rng = copy.deepcopy(state["rng"])
+        self._split_seed = state.get("split_seed")
         self._core = self._architecture.make_core()
         self.theta = state["theta"]
         if state["velocity"] is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _fit(plan: Plan, problem: Problem, threads: int | None, line: EpochLine) -> dr.History:
     x, y, training, held_out = problem.x, problem.y, problem.training, problem.held_out
     try:
-        return problem.model.network.fit(
-            x[training],
-            y[training],
-            epochs=plan.epochs,
-            batch_size=plan.batch_size,
-            optimizer=plan.optimizer,
-            validation_data=(x[held_out], y[held_out]) if len(held_out) else None,
-            callbacks=[line],
-            threads=threads,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dr.TrainingAdvice)  # the command speaks in lines
+            return problem.model.network.fit(
+                x[training],
+                y[training],
+                epochs=plan.epochs,
+                batch_size=plan.batch_size,
+                optimizer=plan.optimizer,
+                validation_data=(x[held_out], y[held_out]) if len(held_out) else None,
+                callbacks=[line],
+                threads=threads,
+            )
     except dr.DivergenceError as error:
         lr = plan.optimizer.lr
         raise CommandError(

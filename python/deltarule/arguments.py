@@ -1,0 +1,82 @@
+"""The arguments of the training methods that are no data: returned as used, or an error."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from deltarule.optimizers import SGD, number
+
+_DEFAULT = SGD()
+
+
+def check_optimizer(optimizer: object) -> SGD:
+    """Return the optimizer, SGD() by default."""
+    if optimizer is None:
+        return _DEFAULT
+    if not isinstance(optimizer, SGD):
+        raise TypeError(f"optimizer must be a deltarule.SGD, not {optimizer!r}")
+    return optimizer
+
+
+def check_flag(value: object, name: str) -> bool:
+    """Return True or False, or raise naming the argument."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
+def whole_number(value: object, name: str, lowest: int) -> int:
+    """Return an int of at least `lowest`, or raise naming the argument."""
+    try:
+        n = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+    if isinstance(value, bool) or n < lowest:
+        raise ValueError(f"{name} must be {lowest} or more, not {value!r}")
+    return n
+
+
+def check_callbacks(callbacks: object) -> tuple[Callable[[Any], object], ...]:
+    """Return the callbacks as a tuple of callables."""
+    if callable(callbacks):
+        return (callbacks,)
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be callables, not {callbacks!r}")
+    functions = tuple(callbacks)
+    for i, function in enumerate(functions):
+        if not callable(function):
+            raise TypeError(f"callbacks[{i}] must be callable, not {function!r}")
+    return functions
+
+
+def check_seconds(max_seconds: object) -> float:
+    """Return a number above 0, infinite for None."""
+    if max_seconds is None:
+        return math.inf
+    is_number = isinstance(max_seconds, Real) and not isinstance(max_seconds, bool)
+    seconds = number(max_seconds) if isinstance(max_seconds, Real) else math.nan
+    if not (is_number and seconds > 0):
+        raise ValueError(f"max_seconds must be a number above 0, not {max_seconds!r}")
+    return seconds
+
+
+def check_verbose(verbose: object) -> bool:
+    """Return whether a line is to be written for each epoch."""
+    if whole_number(verbose + 0 if isinstance(verbose, bool) else verbose, "verbose", 0) > 1:
+        raise ValueError(f"verbose must be 0 (silent) or 1 (a line an epoch), not {verbose!r}")
+    return bool(verbose)
+
+
+def check_fraction(value: object, name: str) -> float:
+    """Return a number in (0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    if not 0 < number(value) < 1:
+        raise ValueError(f"{name} must be in (0, 1), not {value!r}")
+    return float(value)

@@ -1,0 +1,1 @@
+"""What samples come in: tables of other libraries, sparse and memory-mapped rows, streams."""

@@ -1,0 +1,341 @@
+"""Passes over the training data: whole arrays, rows a block at a time, a stream of batches."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule._load import core
+from deltarule.architecture import Core
+from deltarule.data.rows import parts
+from deltarule.data.samples import Batch, MeanLoss, Samples
+from deltarule.data.streams import Stream
+from deltarule.errors import UPDATE_OVERFLOWED
+from deltarule.evaluation import loss_of
+
+Array = NDArray[Any]
+
+# Row numbers drawn ahead at most (8 MB), and rows of a stream that are kept to look at.
+_ORDER_LIMIT = 2**20
+_KEPT_ROWS = 1000
+
+
+@dataclass
+class Outcome:
+    """What some epochs gave: a number for each that is complete, and how they ended."""
+
+    loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    diverged: bool = False
+    step: int = 0  # whole steps in the epoch after the last complete one
+
+
+@dataclass
+class Training:
+    """The core with the settings of a fit: the one place where it is called to train."""
+
+    network: Core
+    settings: core.Sgd
+    batch_size: int | None  # None: all samples
+    threads: int
+    reduction: str
+
+    def train(
+        self,
+        batch: Batch,
+        result: core.TrainingResult,
+        *,
+        order: Array | None = None,
+        epochs: int = 1,
+        validation: Batch | None = None,
+        seconds: float = math.inf,
+    ) -> None:
+        """Train for epochs of mini-batches, filling `result` whatever is raised."""
+        self.network.train(
+            *batch,
+            order=order,
+            epochs=epochs,
+            batch_size=self.batch_of(len(batch[0])),
+            sgd=self.settings,
+            validation=validation,
+            threads=self.threads,
+            seconds=seconds,
+            result=result,
+        )
+
+    def batch_of(self, n: int) -> int:
+        """Return the samples of a mini-batch where there are n."""
+        return n if self.batch_size is None else min(n, self.batch_size)
+
+    def step(self, batch: Batch) -> float:
+        """Train on one mini-batch; returns its loss, not finite where nothing good came of it."""
+        try:
+            return self.network.train_step(*batch, self.settings, self.threads)
+        except OverflowError:
+            return math.nan
+        except ValueError as error:
+            if str(error) != UPDATE_OVERFLOWED:
+                raise
+            return math.nan
+
+
+class State:
+    """What training changes in a network, as it is now.
+
+    Parameters
+    ----------
+    network : core network
+    """
+
+    def __init__(self, network: Core) -> None:
+        self._network = network
+        self._theta = network.get_theta()
+        self._velocity = network.get_velocity() if network.has_velocity else None
+
+    def restore(self) -> None:
+        """Make the network as it was; a velocity that was none is 0."""
+        self._network.set_theta(self._theta)
+        if self._velocity is not None:
+            self._network.set_velocity(self._velocity)
+        elif self._network.has_velocity:
+            self._network.set_velocity(np.zeros_like(self._theta))
+
+
+class Pass(ABC):
+    """How a fit goes over its data.
+
+    Parameters
+    ----------
+    training : Training
+    validation : Samples or None
+        Evaluated after each epoch.
+    """
+
+    samples = 0  # of the last epoch
+
+    def __init__(self, training: Training, validation: Samples | None) -> None:
+        self._training = training
+        self._validation = validation
+
+    @property
+    def epochs_at_once(self) -> int:
+        """How many epochs a run may be of."""
+        return 1
+
+    @abstractmethod
+    def run(self, epochs: int, seconds: float, first_epoch: int) -> Outcome:
+        """Train for some epochs; none begins after that time.
+
+        Parameters
+        ----------
+        epochs : int
+            At most `epochs_at_once`.
+        seconds : float
+        first_epoch : int
+            Its number in the fit.
+        """
+
+    @abstractmethod
+    def some_rows(self, count: int) -> Array:
+        """Return x of at most `count` of the samples."""
+
+    def _validate(self, outcome: Outcome) -> None:
+        if self._validation is not None:
+            training = self._training
+            value = loss_of(
+                training.network, self._validation, training.reduction, training.threads
+            )
+            outcome.validation_loss.append(value)
+
+
+class ArraysPass(Pass):
+    """Over whole arrays: many epochs a call of the core.
+
+    Parameters
+    ----------
+    training, validation
+        As for `Pass`.
+    data : Samples
+    rng : Generator or None
+        Draws the order of each epoch; None: as they lie.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        validation: Samples | None,
+        data: Samples,
+        rng: np.random.Generator | None,
+    ) -> None:
+        super().__init__(training, validation)
+        self._data, self._rng = data, rng
+        batch = data.whole
+        assert batch is not None
+        self._batch = batch
+        self._in_core = None if validation is None else validation.whole
+        self.samples = len(data)
+
+    @property
+    def epochs_at_once(self) -> int:
+        if self._validation is not None and self._in_core is None:
+            return 1
+        return max(1, _ORDER_LIMIT // len(self._data))
+
+    def run(self, epochs: int, seconds: float, first_epoch: int) -> Outcome:
+        before = self._rng.bit_generator.state if self._rng is not None else {}
+        result = core.TrainingResult()
+        try:
+            self._training.train(
+                self._batch,
+                result,
+                order=self._orders(epochs),
+                epochs=epochs,
+                validation=self._in_core,
+                seconds=seconds,
+            )
+        finally:
+            complete = len(result.loss)
+            if complete < epochs and self._rng is not None:
+                # The generator goes back to where the complete epochs left it: a next fit goes on.
+                self._rng.bit_generator.state = before
+                for _ in range(complete):
+                    self._rng.permutation(len(self._data))
+        outcome = Outcome(
+            result.loss, result.validation_loss, result.seconds, result.diverged, result.step
+        )
+        if self._in_core is None and outcome.loss:
+            start = time.perf_counter()
+            self._validate(outcome)
+            outcome.seconds[-1] += time.perf_counter() - start
+        return outcome
+
+    def some_rows(self, count: int) -> Array:
+        return self._data.spread(count)
+
+    def _orders(self, epochs: int) -> Array | None:
+        if self._rng is None:
+            return None
+        rows = len(self._data)
+        return np.stack([self._rng.permutation(rows) for _ in range(epochs)])
+
+
+class BlocksPass(Pass):
+    """Over rows of which some are ready at a time: whole mini-batches, a block of them a call.
+
+    Parameters
+    ----------
+    training, validation, data, rng
+        As for `ArraysPass`.
+    """
+
+    def __init__(
+        self,
+        training: Training,
+        validation: Samples | None,
+        data: Samples,
+        rng: np.random.Generator | None,
+    ) -> None:
+        super().__init__(training, validation)
+        self._data, self._rng = data, rng
+        self._batch_size = training.batch_of(len(data))
+        self._block = data.rows_a_block(self._batch_size)
+        self.samples = len(data)
+
+    def run(self, epochs: int, seconds: float, first_epoch: int) -> Outcome:
+        start, outcome = time.perf_counter(), Outcome()
+        before = self._rng.bit_generator.state if self._rng is not None else {}
+        state = State(self._training.network)
+        try:
+            self._epoch(outcome)
+        finally:
+            if not outcome.loss and self._rng is not None:
+                self._rng.bit_generator.state = before
+        if outcome.diverged:
+            state.restore()
+            return outcome
+        self._validate(outcome)
+        outcome.seconds.append(time.perf_counter() - start)
+        return outcome
+
+    def _epoch(self, outcome: Outcome) -> None:
+        n, loss = len(self._data), MeanLoss(self._training.reduction)
+        order = None if self._rng is None else self._rng.permutation(n)
+        for part in parts(n, self._block):
+            batch = self._data.take(part if order is None else order[part])
+            result = core.TrainingResult()
+            self._training.train(batch, result)
+            self._data.done()
+            if result.diverged:
+                outcome.diverged = True
+                outcome.step += result.step
+                return
+            outcome.step += math.ceil((part.stop - part.start) / self._batch_size)
+            loss.add(result.loss[0], batch)
+        outcome.loss.append(loss.value)
+        outcome.step = 0
+
+    def some_rows(self, count: int) -> Array:
+        return self._data.spread(count)
+
+
+class StreamPass(Pass):
+    """Over a stream: a step of the core for each batch.
+
+    Parameters
+    ----------
+    training, validation
+        As for `Pass`.
+    stream : Stream
+    """
+
+    def __init__(self, training: Training, validation: Samples | None, stream: Stream) -> None:
+        super().__init__(training, validation)
+        self._stream = stream
+        self._kept: list[Array] = []
+
+    def run(self, epochs: int, seconds: float, first_epoch: int) -> Outcome:
+        start, outcome = time.perf_counter(), Outcome()
+        state, loss = State(self._training.network), MeanLoss(self._training.reduction)
+        samples = 0
+        for batch in self._stream.epoch(first_epoch):
+            value = self._training.step(batch)
+            if not math.isfinite(value):
+                outcome.diverged = True
+                state.restore()
+                return outcome
+            self._keep(batch[0], samples, first_epoch)
+            samples += len(batch[0])
+            outcome.step += 1
+            loss.add(value, batch)
+        self.samples, outcome.step = samples, 0
+        outcome.loss.append(loss.value)
+        self._validate(outcome)
+        outcome.seconds.append(time.perf_counter() - start)
+        return outcome
+
+    def _keep(self, x: Array, before: int, epoch: int) -> None:
+        if epoch == 1 and before < _KEPT_ROWS:
+            self._kept.append(x[: _KEPT_ROWS - before].copy())
+
+    def some_rows(self, count: int) -> Array:
+        return np.concatenate(self._kept)[:count]
+
+
+def pass_over(
+    data: Samples | Stream,
+    training: Training,
+    validation: Samples | None,
+    rng: np.random.Generator | None,
+) -> Pass:
+    """Return the way to go over these data."""
+    if isinstance(data, Stream):
+        return StreamPass(training, validation, data)
+    over = BlocksPass if data.is_in_blocks else ArraysPass
+    return over(training, validation, data, rng)

@@ -232,7 +232,7 @@ def test_verbose_is_a_line_an_epoch_on_stderr(capfd: pytest.CaptureFixture[str])
     lines = err.splitlines()
     assert len(lines) == 10
     loss, validation, mae = (
-        v[1] for v in list(history.to_dict().values())[:2] + [history.metrics["validation_mae"]]
+        v[1] for v in (history.loss, history.validation_loss, history.metrics["validation_mae"])
     )
     assert lines[1].startswith(
         f"epoch  2/10  loss {loss:.4g}  validation_loss {validation:.4g}  "

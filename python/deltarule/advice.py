@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.arguments import check_flag
+from deltarule.config import resolve_threads
 
 if TYPE_CHECKING:
     from deltarule.history import History
@@ -178,27 +180,37 @@ def _still_falling(losses: Sequence[float], lr: float) -> Iterator[str]:
     last = max(2, n // 5)
     if n < 2 * last + 1 or not np.isfinite(loss).all():
         return
-    before, end = float(loss[-2 * last : -last].mean()), float(loss[-last:].mean())
+    earlier, before, end = (
+        float(part.mean()) for part in (loss[: -2 * last], loss[-2 * last : -last], loss[-last:])
+    )
     whole, fell = float(loss[0]) - end, before - end
-    if whole > 0 and fell > _STILL_FALLING * whole and fell > 0.02 * abs(before):
+    if earlier > before and fell > _STILL_FALLING * whole > 0.002 * abs(float(loss[0])):
         yield (
-            f"the loss was still falling: by {fell / abs(before):.0%}, from {before:.3g} to "
-            f"{end:.3g}, over the last {last} of {n} epochs. Train for more epochs (fit goes on "
-            f"where it ended), or raise the learning rate: it is {lr:g}"
+            f"the loss was still falling: from {before:.3g} to {end:.3g}, by "
+            f"{fell / abs(before):.1%}, over the last {last} of {n} epochs. Train for more epochs "
+            f"(fit goes on where it ended), or raise the learning rate: it is {lr:g}"
         )
 
 
 def _activations(network: Parameterized, x: Array) -> list[Array]:
-    """Return a[1] .. a[L-1] of x, by the reference."""
-    from deltarule import reference
+    """Return a[1] .. a[L-1] of x, the functions by the reference, each z by a core of one layer.
 
-    words = reference.Network(
-        hidden=network.hidden,
-        output=network.output,
-        loss=network.loss,
-        leaky_slope=network.leaky_slope,
-    )
-    with np.errstate(all="ignore"):
-        forward = reference.forward_propagation(network.weights, network.biases, x, words)
-    activations: list[Array] = forward.a[1:-1]
+    NumPy's products would leave the threads of its BLAS awake for 100 ms: in the next fit's way.
+    """
+    from deltarule.reference.network import Network, activations_of
+
+    words = Network(hidden=network.hidden, leaky_slope=network.leaky_slope)
+    functions = activations_of(words, len(network.hidden))
+    activations: list[Array] = []
+    for W, b, g in zip(network.weights, network.biases, functions, strict=False):
+        layer = replace(
+            network._architecture, sizes=W.shape[::-1], hidden=(), output="identity",
+            loss="squared_error",
+        ).make_core()  # fmt: skip
+        layer.set_theta(np.concatenate([W.ravel(), b]))
+        z = np.empty((len(x), len(b)), network.dtype)
+        layer.predict(x, z, resolve_threads(None))
+        with np.errstate(all="ignore"):
+            x = np.ascontiguousarray(g.value(z), network.dtype)
+        activations.append(x)
     return activations

@@ -73,7 +73,8 @@ def main() -> None:
                 order = "shuffled" if shuffle else "in order"
                 print(
                     f"  {order}: peak {most / 2**20:.0f} MiB beyond the process, "
-                    f"{most / size:.1%} of the file; fit {seconds:.2f} s, of it the epoch {epoch:.2f}"
+                    f"{most / size:.1%} of the file; fit {seconds:.2f} s, "
+                    f"of it the epoch {epoch:.2f}"
                 )
             path.unlink()
 

@@ -27,8 +27,7 @@ from deltarule.config import (
 from deltarule.datasets import load_digits
 from deltarule.errors import DivergenceError, ModelFileError
 from deltarule.files import load
-from deltarule.fitting import EpochRecord
-from deltarule.history import History
+from deltarule.history import EpochRecord, History
 from deltarule.network import MLP, Gradients
 from deltarule.optimizers import SGD
 from deltarule.stopping import EarlyStopping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from deltarule._load import core
 from deltarule.data import frames
 from deltarule.data.rows import MappedRows, Rows, SparseRows, converted, is_large, is_sparse
+from deltarule.data.samples import Batch, Samples
+
+if TYPE_CHECKING:
+    from deltarule.architecture import Architecture
 
 Array = NDArray[Any]
 
@@ -278,3 +282,25 @@ def parameter(value: object, shape: tuple[int, ...], dtype: np.dtype[Any], name:
     array = converted(array, dtype)
     check_finite(array, name)
     return array
+
+
+def checked_samples(network: Architecture, x: Any, y: Any, sample_weight: Any) -> Samples:
+    """Return the samples, of which large ones are not ready at once."""
+    rows = sample_rows(x, network.sizes[0], network.dtype)
+    n = len(rows)
+    return Samples(
+        rows,
+        target_rows(y, n, network.sizes[-1], network.dtype, network.loss),
+        sample_weights(sample_weight, n),
+    )
+
+
+def checked_batch(network: Architecture, x: Any, y: Any, sample_weight: Any) -> Batch:
+    """Return the samples as the core takes them, all ready."""
+    rows = samples(x, network.sizes[0], network.dtype)
+    n = len(rows)
+    return (
+        rows,
+        targets(y, n, network.sizes[-1], network.dtype, network.loss),
+        sample_weights(sample_weight, n),
+    )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deltarule.data.samples import Samples
 from deltarule.errors import DivergenceError
 from deltarule.evaluation import predict_into
-from deltarule.history import History
+from deltarule.history import EpochRecord, History
 from deltarule.metrics import Measure
 from deltarule.optimizers import SGD
 from deltarule.passes import Pass, State, Training
@@ -26,41 +26,12 @@ Array = NDArray[Any]
 _SLICE_SECONDS = 0.25
 
 
-class EpochRecord(TypedDict):
-    """What a callback of `MLP.fit` is given after each epoch.
-
-    Attributes
-    ----------
-    epoch, epochs : int
-        Which epoch, from 1, of how many.
-    loss : float
-    validation_loss : float or None
-        None without validation data.
-    metrics : dict of str to float
-        By the names under which `History.metrics` has them.
-    learning_rate : float
-    seconds : float
-        Of the epoch, without metrics and callbacks.
-    samples_per_second : float
-        Samples of the epoch by its seconds.
-    """
-
-    epoch: int
-    epochs: int
-    loss: float
-    validation_loss: float | None
-    metrics: dict[str, float]
-    learning_rate: float
-    seconds: float
-    samples_per_second: float
-
-
 Callback = Callable[[EpochRecord], object]
 # A callback that is there while the fit runs, or None: nothing to show.
 Watcher = AbstractContextManager[Callback | None]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Fit:
     """One call of `MLP.fit`, its arguments checked."""
 
@@ -80,6 +51,8 @@ class Fit:
         network = self.training.network
         network.begin_training()
         try:
+            if not watchers:
+                return self._epochs(self.callbacks, deadline)
             with ExitStack() as stack:
                 shown = [stack.enter_context(watcher) for watcher in watchers]
                 return self._epochs([*self.callbacks, *filter(None, shown)], deadline)

@@ -5,12 +5,41 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from deltarule.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+class EpochRecord(TypedDict):
+    """What a callback of `MLP.fit` is given after each epoch.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        Which epoch, from 1, of how many.
+    loss : float
+    validation_loss : float or None
+        None without validation data.
+    metrics : dict of str to float
+        By the names under which `History.metrics` has them.
+    learning_rate : float
+    seconds : float
+        Of the epoch, without metrics and callbacks.
+    samples_per_second : float
+        Samples of the epoch by its seconds.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    validation_loss: float | None
+    metrics: dict[str, float]
+    learning_rate: float
+    seconds: float
+    samples_per_second: float
 
 
 @dataclass

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Metric: TypeAlias = Callable[[Array, Array], float]
+Metrics: TypeAlias = str | Metric | Iterable[str | Metric] | Mapping[str, str | Metric]
 
 _TAKEN = ("loss", "validation_loss", "learning_rate", "seconds")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Kind:
     """What a named metric has to know of a network and its targets."""
 

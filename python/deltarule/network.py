@@ -20,7 +20,6 @@ from deltarule.errors import UPDATE_OVERFLOWED, DivergenceError, raise_update_ov
 from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
 from deltarule.optimizers import SGD
-from deltarule.preparation import checked_batch, checked_samples
 from deltarule.trainable import Trainable
 
 Array = NDArray[Any]
@@ -239,7 +238,7 @@ class MLP(Trainable):
         >>> net.evaluate([[1.0], [2.0]], [0.0, 0.0])  # (1/2 + 4/2) / 2
         1.25
         """
-        samples = checked_samples(self._architecture, x, y, sample_weight)
+        samples = checks.checked_samples(self._architecture, x, y, sample_weight)
         return loss_of(self._core, samples, self.reduction, resolve_threads(threads))
 
     def value_and_grad(
@@ -282,7 +281,7 @@ class MLP(Trainable):
         >>> value, grads.weights[0].item(), grads.biases[0].item()
         (0.5, 2.0, 1.0)
         """
-        batch = checked_batch(self._architecture, x, y, sample_weight)
+        batch = checks.checked_batch(self._architecture, x, y, sample_weight)
         value, theta = self._core.value_and_gradient(*batch, resolve_threads(threads))
         if not math.isfinite(value):
             raise DivergenceError(f"the loss is {value}; it has no gradient", 1, 1)
@@ -340,7 +339,7 @@ class MLP(Trainable):
         0.8
         """
         settings = check_optimizer(optimizer)._settings_in(self.dtype)
-        batch = checked_batch(self._architecture, x, y, sample_weight)
+        batch = checks.checked_batch(self._architecture, x, y, sample_weight)
         trouble = "the loss is not finite"
         try:
             loss = self._core.train_step(*batch, settings, resolve_threads(threads))

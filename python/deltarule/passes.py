@@ -26,7 +26,7 @@ _ORDER_LIMIT = 2**20
 _KEPT_ROWS = 1000
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Outcome:
     """What some epochs gave: a number for each that is complete, and how they ended."""
 
@@ -37,7 +37,7 @@ class Outcome:
     step: int = 0  # whole steps in the epoch after the last complete one
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Training:
     """The core with the settings of a fit: the one place where it is called to train."""
 

@@ -21,7 +21,7 @@ from deltarule.learning_targets import ClassWeights, check_smoothing, smoothing
 Array = NDArray[Any]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Given:
     """The arguments of `MLP.fit` that are data or say what becomes of them."""
 
@@ -69,7 +69,7 @@ class Given:
                 )
         if self.y is None and is_stream(self.x):
             return self._stream(network, epochs, weights, smooth), self._validation(network)
-        samples = checked_samples(network, self.x, self.y, self.sample_weight)
+        samples = checks.checked_samples(network, self.x, self.y, self.sample_weight)
         classes = None if weights is None else _classes(weights, samples)
         validation = self._validation(network)
         if fraction is not None:
@@ -80,7 +80,7 @@ class Given:
                 checks.sample_weights(part.weight, len(part))
         if weights is not None and classes is not None:
             samples = _weighted(samples, weights.of(classes))
-        return replace(samples, y_to_learn=smooth), validation
+        return replace(samples, y_to_learn=smooth) if smooth else samples, validation
 
     def _validation(self, network: Architecture) -> Samples | None:
         data = self.validation_data
@@ -92,7 +92,9 @@ class Given:
                 f"not {type(data).__name__}"
             )
         try:
-            return checked_samples(network, data[0], data[1], data[2] if len(data) == 3 else None)
+            return checks.checked_samples(
+                network, data[0], data[1], data[2] if len(data) == 3 else None
+            )
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {error}") from None
 
@@ -115,28 +117,6 @@ class Given:
         return Stream(self.x, partial(_batch, network, weights, smooth), epochs)
 
 
-def checked_samples(network: Architecture, x: Any, y: Any, sample_weight: Any) -> Samples:
-    """Return the samples, of which large ones are not ready at once."""
-    rows = checks.sample_rows(x, network.sizes[0], network.dtype)
-    n = len(rows)
-    return Samples(
-        rows,
-        checks.target_rows(y, n, network.sizes[-1], network.dtype, network.loss),
-        checks.sample_weights(sample_weight, n),
-    )
-
-
-def checked_batch(network: Architecture, x: Any, y: Any, sample_weight: Any) -> Batch:
-    """Return the samples as the core takes them, all ready."""
-    rows = checks.samples(x, network.sizes[0], network.dtype)
-    n = len(rows)
-    return (
-        rows,
-        checks.targets(y, n, network.sizes[-1], network.dtype, network.loss),
-        checks.sample_weights(sample_weight, n),
-    )
-
-
 def _batch(
     network: Architecture,
     weights: ClassWeights | None,
@@ -146,7 +126,7 @@ def _batch(
     sample_weight: Any,
 ) -> Batch:
     """Return a batch of a stream, weighted and smoothed."""
-    rows, targets, weight = checked_batch(network, x, y, sample_weight)
+    rows, targets, weight = checks.checked_batch(network, x, y, sample_weight)
     if weights is not None:
         of_class = weights.of(weights.classes(targets))
         weight = of_class if weight is None else weight * of_class

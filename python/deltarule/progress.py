@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from deltarule.extras import require
-from deltarule.fitting import EpochRecord
+from deltarule.history import EpochRecord
 
 
 @contextmanager

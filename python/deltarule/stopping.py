@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from numbers import Real
 
 from deltarule.arguments import check_flag, whole_number
-from deltarule.metrics import HIGHER_IS_BETTER
 from deltarule.optimizers import number
 
 _MODES = ("auto", "min", "max")
@@ -127,6 +126,8 @@ def _recorded(monitor: str, names: tuple[str, ...]) -> str:
 def _higher_is_better(settings: EarlyStopping, figure: str) -> bool:
     if settings.mode != "auto":
         return settings.mode == "max"
+    from deltarule.metrics import HIGHER_IS_BETTER  # not with the package: only fits need it
+
     name = figure.removeprefix("validation_")
     if name == "loss":
         return False

@@ -1,39 +1,22 @@
-"""`MLP.fit`: its arguments, checked before anything changes."""
+"""`MLP.fit`, as it is called; what it does is imported with the first fit."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from deltarule import advice
-from deltarule.arguments import (
-    check_callbacks,
-    check_flag,
-    check_optimizer,
-    check_seconds,
-    check_verbose,
-    whole_number,
-)
-from deltarule.config import resolve_threads
-from deltarule.data.samples import Samples
-from deltarule.data.streams import Stream
-from deltarule.fitting import Callback, Fit
-from deltarule.history import History
-from deltarule.metrics import Kind, Measure, Metric, check_metrics
-from deltarule.optimizers import SGD
+from deltarule.history import EpochRecord, History
 from deltarule.parameters import Parameterized
-from deltarule.passes import Training, pass_over
-from deltarule.preparation import Given
-from deltarule.progress import epoch_lines, progress_bar
-from deltarule.stopping import EarlyStopping, Follower
+
+if TYPE_CHECKING:
+    from deltarule.metrics import Metrics
+    from deltarule.optimizers import SGD
+    from deltarule.stopping import EarlyStopping
 
 Batches = Iterable[tuple[ArrayLike, ...]] | Callable[[], Iterable[tuple[ArrayLike, ...]]]
-Metrics = str | Metric | Iterable[str | Metric] | Mapping[str, str | Metric]
-
-# The seeds of validation_split are below that.
-_SEEDS = 2**63
+Callback = Callable[[EpochRecord], object]
 
 
 class Trainable(Parameterized):
@@ -67,10 +50,11 @@ class Trainable(Parameterized):
         ----------
         x, y, sample_weight, threads
             As for `evaluate`. The data are not copied where they already are C-ordered arrays of
-            the network's dtype. Of a large memory-mapped file or sparse matrix a block of rows is
-            ready at a time. Or x alone, a stream of batches (x, y) or (x, y, sample_weight), a
-            step each: an iterable for each epoch anew, a callable that returns an iterator for
-            each epoch, or an iterator for one epoch. `batch_size` and `shuffle` say nothing then.
+            the network's dtype. Of a memory-mapped file or sparse matrix beyond 64 MiB a block of
+            rows is ready at a time, 16 MiB or a mini-batch. Or x alone, a stream of batches (x, y)
+            or (x, y, sample_weight), a step each: an iterable that can be passed over again, a
+            callable that returns an iterator for each epoch, or an iterator for one epoch.
+            `batch_size` and `shuffle` say nothing then.
         epochs : int, default 10
             Passes over the data, 0 or more.
         batch_size : int or None, default 32
@@ -160,72 +144,26 @@ class Trainable(Parameterized):
         >>> len(net.fit(batches, epochs=3))
         3
         """
-        n_epochs = whole_number(epochs, "epochs", 0)
-        size = None if batch_size is None else whole_number(batch_size, "batch_size", 1)
-        sgd = check_optimizer(optimizer)
-        settings = sgd._settings_in(self.dtype)
-        looking_on = check_callbacks(callbacks)
-        limit = check_seconds(max_seconds)
-        team = resolve_threads(threads)
-        rng = self._rng if check_flag(shuffle, "shuffle") else None
-        watchers = [epoch_lines()] if check_verbose(verbose) else []
-        if check_flag(progress, "progress"):
-            watchers.append(progress_bar(n_epochs))
-        given = Given(
-            x, y, sample_weight, validation_data, validation_split, class_weight, label_smoothing
+        from deltarule.fit_call import fit_network
+
+        return fit_network(
+            self,
+            x,
+            y,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            label_smoothing=label_smoothing,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            metrics=metrics,
+            callbacks=callbacks,
+            max_seconds=max_seconds,
+            verbose=verbose,
+            progress=progress,
+            threads=threads,
         )
-        data, validation = given.prepared(self._architecture, n_epochs, self._next_split_seed)
-        training = Training(self._core, settings, size, team, self.reduction)
-        passes = pass_over(data, training, validation, rng)
-        measure, measured = self._measure(check_metrics(metrics), data, validation)
-        fit = Fit(
-            training=training,
-            data=passes,
-            epochs=n_epochs,
-            optimizer=sgd,
-            callbacks=looking_on,
-            max_seconds=limit,
-            measure=measure,
-            measured=measured,
-            follower=_follower(early_stopping, measure, validation),
-        )
-        if validation_split is not None and self._split_seed is None:
-            self._split_seed = self._next_split_seed()
-            self._rng.integers(_SEEDS)
-        history = fit.run(watchers)
-        advice.after_fit(self, history, passes, float(sgd.lr), n_epochs, stacklevel=3)
-        return history
-
-    def _next_split_seed(self) -> int:
-        """Return the seed of `validation_split`: the one in use, or the one to be drawn."""
-        if self._split_seed is not None:
-            return self._split_seed
-        return int(copy.deepcopy(self._rng).integers(_SEEDS))
-
-    def _measure(
-        self,
-        metrics: dict[str, Metric | str],
-        data: Samples | Stream,
-        validation: Samples | None,
-    ) -> tuple[Measure | None, Samples | None]:
-        """Return what evaluates the metrics, and what they are of."""
-        if not metrics:
-            return None, None
-        measured = validation or data
-        if isinstance(measured, Stream):
-            raise ValueError(
-                f"metrics need validation_data where x is a stream of batches, not {list(metrics)}"
-            )
-        kind = Kind(self.output, self.loss, self.sizes[-1], measured.y.shape[1:] == ())
-        return Measure(metrics, kind, "" if validation is None else "validation_"), measured
-
-
-def _follower(
-    early_stopping: object, measure: Measure | None, validation: Samples | None
-) -> Follower | None:
-    if early_stopping is None:
-        return None
-    if not isinstance(early_stopping, EarlyStopping):
-        raise TypeError(f"early_stopping must be a deltarule.EarlyStopping, not {early_stopping!r}")
-    losses = ["loss"] if validation is None else ["loss", "validation_loss"]
-    return Follower(early_stopping, [*losses, *(() if measure is None else measure.names)])

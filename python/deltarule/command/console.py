@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from deltarule import extras
-from deltarule.fitting import EpochRecord
+from deltarule.history import EpochRecord
 
 BAR_WIDTH = 20
 REWRITES_A_SECOND = 20

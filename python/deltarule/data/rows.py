@@ -6,7 +6,6 @@ What fits into `WHOLE_BYTES` when it is ready is made ready whole, as any other 
 from __future__ import annotations
 
 import mmap
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +36,7 @@ def parts(n: int, size: int) -> Iterator[slice]:
         yield slice(first, min(first + size, n))
 
 
-class Rows(ABC):
+class Rows:
     """Rows (n, columns) of which only some are ever ready at once.
 
     Attributes
@@ -90,8 +89,8 @@ class Rows(ABC):
         """Say that the rows taken last are not needed any more."""
         return
 
-    @abstractmethod
-    def _ready(self, which: slice | NDArray[np.int64]) -> Array: ...
+    def _ready(self, which: slice | NDArray[np.int64]) -> Array:
+        raise NotImplementedError  # an abc.ABC would make isinstance slow
 
 
 class MappedRows(Rows):

@@ -16,7 +16,7 @@ Array = NDArray[Any]
 Batch = tuple[Array, Array, Array | None]  # x, y, sample_weight, ready for the core
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Samples:
     """n samples, checked.
 

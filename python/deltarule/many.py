@@ -17,11 +17,20 @@ from deltarule.config import resolve_threads
 from deltarule.fitting import check_flag, check_optimizer, whole_number
 from deltarule.history import History
 from deltarule.network import MLP
+from deltarule.optimizers import Optimizer
+from deltarule.schedules import Plateau, check_schedule, rates
 
 Array = NDArray[Any]
 
 _NETWORK = frozenset(inspect.signature(MLP).parameters)
-_FIT = {"epochs": 10, "batch_size": 32, "optimizer": None, "shuffle": True, "rows": None}
+_FIT = {
+    "epochs": 10,
+    "batch_size": 32,
+    "optimizer": None,
+    "schedule": None,
+    "shuffle": True,
+    "rows": None,
+}
 # Seconds of a call of the core, and row numbers drawn ahead at most (64 MB).
 _SLICE_SECONDS = 0.5
 _ORDER_LIMIT = 2**23
@@ -64,9 +73,11 @@ class _Member:
     rows: Array  # of the data that it trains on
     epochs: int
     batch_size: int
-    optimizer: Any
+    optimizer: Optimizer
+    schedule: Any
     shuffle: bool
     history: History = field(default_factory=History)
+    rates: Array | None = None  # of the epochs that the core was last given
     diverged: bool = False
 
     @property
@@ -80,15 +91,21 @@ class _Member:
         for row in order:
             row[:] = self.rows[rng.permutation(len(self.rows))] if self.shuffle else self.rows
         settings = self.optimizer._settings_in(self.net.dtype)
+        if self.schedule is not None:
+            steps = -(-len(self.rows) // self.batch_size)
+            self.rates = rates(self.schedule, len(self.history), epochs, steps)
         return (
-            self.net._core, *self.batch, order, epochs, self.batch_size, settings, None, None,
+            self.net._core, *self.batch, order, epochs, self.batch_size, settings, self.rates, None,
             core.TrainingResult(),
         )  # fmt: skip
 
     def take(self, result: core.TrainingResult) -> None:
         """Enter what a call of the core did."""
         self.diverged = result.diverged
-        self.history._extend(result.loss, [], result.seconds, float(self.optimizer.lr))
+        constant = [float(self.optimizer.lr)] * len(result.loss)
+        lr = constant if self.rates is None else self.rates[:, 0].tolist()
+        for loss, seconds, rate in zip(result.loss, result.seconds, lr, strict=False):
+            self.history._extend([loss], [], [seconds], rate)
 
 
 def fit_many(
@@ -111,8 +128,9 @@ def fit_many(
         As for `MLP.fit`; shared, not copied for a network.
     configs : sequence of mappings
         One a network: arguments of `MLP` (`sizes`, `hidden`, `output`, `seed`, ...), and of its
-        fit `epochs`, `batch_size`, `optimizer`, `shuffle` and `rows`: the samples it trains on, as
-        indices or as a mask of bools, all by default; the others are its held-out rows.
+        fit `epochs`, `batch_size`, `optimizer`, `schedule` (of the epoch alone), `shuffle` and
+        `rows`: the samples it trains on, as indices or as a mask of bools, all by default; the
+        others are its held-out rows.
     threads : int, optional
         At most; by default `get_num_threads`.
     **common
@@ -197,11 +215,21 @@ def _member(
         if size is None
         else min(len(rows), whole_number(size, "batch_size", 1)),
         optimizer=_fitting_optimizer(fit["optimizer"], net),
+        schedule=_schedule(fit["schedule"]),
         shuffle=check_flag(fit["shuffle"], "shuffle"),
     )
 
 
-def _fitting_optimizer(optimizer: object, net: MLP) -> Any:
+def _schedule(schedule: object) -> Any:
+    checked = check_schedule(schedule)
+    if isinstance(checked, Plateau):
+        raise TypeError("schedule must be one of the epoch alone, not a Plateau")
+    if checked is not None:
+        rates(checked, 0, 1, 1)
+    return checked
+
+
+def _fitting_optimizer(optimizer: object, net: MLP) -> Optimizer:
     checked = check_optimizer(optimizer)
     checked._settings_in(net.dtype)
     return checked
@@ -321,8 +349,7 @@ class MLPEnsemble:
             If x does not fit or is not finite.
         """
         outputs = [net.predict(x, threads=threads).astype(np.float64) for net in self.networks]
-        mean = sum(outputs) / len(outputs)
+        mean: Array = np.mean(outputs, axis=0)
         if not check_flag(return_std, "return_std"):
             return mean
-        squares = sum((y_hat - mean) ** 2 for y_hat in outputs)
-        return mean, np.sqrt(squares / len(outputs))
+        return mean, np.std(outputs, axis=0)

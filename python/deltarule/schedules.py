@@ -298,7 +298,7 @@ OURS = (Constant, Step, Exponential, Cosine, InverseScaling, WarmUp)
 def check_schedule(schedule: object) -> Schedule | Plateau | None:
     """Return the schedule, or raise."""
     if schedule is None or isinstance(schedule, Plateau) or callable(schedule):
-        return schedule  # type: ignore[return-value]
+        return schedule
     raise TypeError(
         f"schedule must be one of deltarule.schedules or a callable, not {schedule!r}; "
         "a constant rate is the optimizer's lr"

@@ -52,18 +52,22 @@ FORMS = {
 }
 
 
+OPTIMIZERS = {"momentum": dr.SGD(lr=0.005, momentum=0.9), "adam": dr.Adam()}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_stream_is_its_batches_in_memory(
-    dtype: str, reduction: str, weighted: bool, form: Any
+    dtype: str, reduction: str, weighted: bool, form: Any, optimizer: Any
 ) -> None:
     net, other = (network(dtype=dtype, reduction=reduction) for _ in range(2))
     arrays = (X, Y, W) if weighted else (X, Y)
     options: dict[str, Any] = {
         "epochs": 3,
-        "optimizer": dr.SGD(lr=0.005, momentum=0.9),
+        "optimizer": optimizer,
         "validation_data": (X[:9], Y[:9]),
         "metrics": "mae",
     }

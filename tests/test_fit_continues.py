@@ -15,6 +15,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
     "in order": {"shuffle": False},
     "no momentum": {"optimizer": dr.SGD(lr=0.05)},
     "nesterov": {"optimizer": dr.SGD(0.05, momentum=0.8, nesterov=True, weight_decay=0.01)},
+    "adam": {"optimizer": dr.Adam(lr=0.01, l1=0.001, max_norm=1.0)},
     "full batch": {"batch_size": None},
     "held out": {"validation_split": 0.25},
     "weighted": {"class_weight": "balanced", "sample_weight": np.linspace(0.5, 2.0, 40)},

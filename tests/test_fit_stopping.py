@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from network_support import MOMENTUM, Array, assert_same_bits, fingerprint, refused, regression
+from network_support import Array, assert_same_bits, fingerprint, refused, regression
 
 
 def network(**options: Any) -> dr.MLP:
@@ -43,7 +43,10 @@ def test_training_ends_after_patience(patience: int, min_delta: float) -> None:
     assert history.best_epoch == best_epoch
 
 
-@pytest.mark.parametrize("optimizer", [dr.SGD(lr=0.1), FAST], ids=["plain", "momentum"])
+OPTIMIZERS = {"plain": dr.SGD(lr=0.1), "momentum": FAST, "adam": dr.Adam(lr=0.05)}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_network_is_that_of_the_best_epoch(dtype: str, optimizer: dr.SGD) -> None:
     x, y, validation = noisy()
@@ -61,8 +64,8 @@ def test_the_network_is_that_of_the_best_epoch(dtype: str, optimizer: dr.SGD) ->
     short.fit(x, y, epochs=history.best_epoch, optimizer=optimizer)
     assert_same_bits(net.theta, short.theta)
     assert net.evaluate(*validation) == min(history.validation_loss)
-    for one in (net, short):  # the velocity is that of the best epoch, too
-        one.train_step(x, y, optimizer=MOMENTUM)
+    for one in (net, short):  # what the optimizer remembers is that of the best epoch, too
+        one.train_step(x, y, optimizer=optimizer)
     assert_same_bits(net.theta, short.theta)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from deltarule import schedules
 from deltarule._version import __version__
 from deltarule.advice import TrainingAdvice, set_advice
 from deltarule.config import (
@@ -28,8 +29,9 @@ from deltarule.datasets import load_digits
 from deltarule.errors import DivergenceError, ModelFileError
 from deltarule.files import load
 from deltarule.history import EpochRecord, History
+from deltarule.many import ManyFits, MLPEnsemble, fit_many
 from deltarule.network import MLP, Gradients
-from deltarule.optimizers import SGD
+from deltarule.optimizers import SGD, Adam, AdamW
 from deltarule.stopping import EarlyStopping
 
 if TYPE_CHECKING:
@@ -47,19 +49,25 @@ def __getattr__(name: str) -> ModuleType:
 __all__ = [
     "MLP",
     "SGD",
+    "Adam",
+    "AdamW",
     "DivergenceError",
     "EarlyStopping",
     "EpochRecord",
     "Gradients",
     "History",
+    "MLPEnsemble",
+    "ManyFits",
     "ModelFileError",
     "TrainingAdvice",
     "__version__",
+    "fit_many",
     "get_isa",
     "get_num_threads",
     "load",
     "load_digits",
     "reference",
+    "schedules",
     "set_advice",
     "set_isa",
     "set_num_threads",

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.optimizers import SGD, number
+from deltarule.optimizers import SGD, Optimizer, number
 
 _DEFAULT = SGD()
 
 
-def check_optimizer(optimizer: object) -> SGD:
+def check_optimizer(optimizer: object) -> Optimizer:
     """Return the optimizer, SGD() by default."""
     if optimizer is None:
         return _DEFAULT
-    if not isinstance(optimizer, SGD):
-        raise TypeError(f"optimizer must be a deltarule.SGD, not {optimizer!r}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be a deltarule.SGD, Adam or AdamW, not {optimizer!r}")
     return optimizer
 
 

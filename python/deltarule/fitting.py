@@ -16,7 +16,7 @@ from deltarule.errors import DivergenceError
 from deltarule.evaluation import predict_into
 from deltarule.history import EpochRecord, History
 from deltarule.metrics import Measure
-from deltarule.optimizers import SGD
+from deltarule.optimizers import Optimizer
 from deltarule.passes import Pass, State, Training
 from deltarule.stopping import Follower
 
@@ -38,7 +38,7 @@ class Fit:
     training: Training
     data: Pass
     epochs: int
-    optimizer: SGD
+    optimizer: Optimizer
     callbacks: Sequence[Callback]
     max_seconds: float
     measure: Measure | None

@@ -19,7 +19,7 @@ from deltarule.config import resolve_threads
 from deltarule.errors import UPDATE_OVERFLOWED, DivergenceError, raise_update_overflowed
 from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
-from deltarule.optimizers import SGD
+from deltarule.optimizers import Optimizer
 from deltarule.trainable import Trainable
 
 Array = NDArray[Any]
@@ -303,7 +303,7 @@ class MLP(Trainable):
         x: ArrayLike,
         y: ArrayLike,
         *,
-        optimizer: SGD | None = None,
+        optimizer: Optimizer | None = None,
         sample_weight: ArrayLike | None = None,
         threads: int | None = None,
     ) -> float:
@@ -313,8 +313,8 @@ class MLP(Trainable):
         ----------
         x, y, sample_weight, threads
             As for `evaluate`.
-        optimizer : SGD, optional
-            By default ``SGD()``. Its velocity stays with the network.
+        optimizer : SGD, Adam or AdamW, optional
+            By default ``SGD()``. What it remembers stays with the network.
 
         Returns
         -------

@@ -42,7 +42,7 @@ class Training:
     """The core with the settings of a fit: the one place where it is called to train."""
 
     network: Core
-    settings: core.Sgd
+    settings: core.Optimizer
     batch_size: int | None  # None: all samples
     threads: int
     reduction: str
@@ -63,7 +63,9 @@ class Training:
             order=order,
             epochs=epochs,
             batch_size=self.batch_of(len(batch[0])),
-            sgd=self.settings,
+            optimizer=self.settings,
+            lr=None,
+            dropout=None,
             validation=validation,
             threads=self.threads,
             seconds=seconds,
@@ -87,7 +89,7 @@ class Training:
 
 
 class State:
-    """What training changes in a network, as it is now.
+    """What training changes in a network, parameters and the optimizer's memory, as it is now.
 
     Parameters
     ----------
@@ -97,15 +99,12 @@ class State:
     def __init__(self, network: Core) -> None:
         self._network = network
         self._theta = network.get_theta()
-        self._velocity = network.get_velocity() if network.has_velocity else None
+        self._memory = network.get_memory()
 
     def restore(self) -> None:
-        """Make the network as it was; a velocity that was none is 0."""
+        """Make the network as it was."""
         self._network.set_theta(self._theta)
-        if self._velocity is not None:
-            self._network.set_velocity(self._velocity)
-        elif self._network.has_velocity:
-            self._network.set_velocity(np.zeros_like(self._theta))
+        self._network.set_memory(*self._memory)
 
 
 class Pass(ABC):

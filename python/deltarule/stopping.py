@@ -29,9 +29,10 @@ class EarlyStopping:
     mode : {"auto", "min", "max"}, default "auto"
         Whether lower or higher is better. "auto" knows the losses and the named metrics.
     restore_best : bool, default True
-        Leave the network as it was after its best epoch, parameters and velocity, so that training
-        would go on from there; only its random generator stays where it is. This holds where the
-        fit goes through all its epochs, too.
+        Leave the network as it was after its best epoch, its parameters and what the optimizer
+        remembers (velocity, moments, steps), so that training would go on from there; only its
+        random generator stays where it is. This holds where the fit goes through all its epochs,
+        too.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from deltarule.parameters import Parameterized
 
 if TYPE_CHECKING:
     from deltarule.metrics import Metrics
-    from deltarule.optimizers import SGD
+    from deltarule.optimizers import Optimizer
     from deltarule.stopping import EarlyStopping
 
 Batches = Iterable[tuple[ArrayLike, ...]] | Callable[[], Iterable[tuple[ArrayLike, ...]]]
@@ -29,7 +29,7 @@ class Trainable(Parameterized):
         *,
         epochs: int = 10,
         batch_size: int | None = 32,
-        optimizer: SGD | None = None,
+        optimizer: Optimizer | None = None,
         validation_data: tuple[ArrayLike, ...] | None = None,
         validation_split: float | None = None,
         sample_weight: ArrayLike | None = None,
@@ -60,8 +60,8 @@ class Trainable(Parameterized):
         batch_size : int or None, default 32
             Samples a step; the last batch of an epoch may be smaller. None: all at once, plain
             gradient descent.
-        optimizer : SGD, optional
-            By default ``SGD()``. Its velocity stays with the network from call to call.
+        optimizer : SGD, Adam or AdamW, optional
+            By default ``SGD()``. What it remembers stays with the network from call to call.
         validation_data : (x, y) or (x, y, sample_weight), optional
             Evaluated after each epoch.
         validation_split : float in (0, 1), optional

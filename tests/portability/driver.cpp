@@ -106,26 +106,50 @@ void check_products(Random& random) {
       k.weight_gradient(rows, n_i, n_j, P.view(), Q.view(), add, S.get(), G.get(), ldg);
       bytes.put(G, n_j, padded<T>(n_j), ldg);
     });
-    // Plain, with decay, with momentum, with both, with Nesterov's momentum, with both.
-    const int64_t kind = random.below(6), ld = n_j + random.below(3);
-    const SgdStep<T> step{T(0.0625), T(kind < 2 ? 0 : 0.9), T(kind % 2 ? 0.01 : 0), kind >= 4};
-    const Array<T> w0 = random.values<T>(n_i * ld, special), v0 = random.values<T>(n_i * ld, false);
+    // Each rule, plain or with weight decay, or with that and L1.
+    const int64_t kind = random.below(12), ld = n_j + random.below(3);
+    const Rule rule = Rule(kind / 3);
+    const DescentStep<T> step{rule, T(0.0625), T(kind % 3 > 0 ? 0.01 : 0), T(kind % 3 > 1 ? 0.02 : 0),
+                              T(0.9), T(0.1), T(0.99), T(0.01), T(0.001), T(0.998)};
+    const Array<T> w0 = random.values<T>(n_i * ld, special), m0 = random.values<T>(n_i * ld, false);
+    Array<T> v0 = random.values<T>(n_i * ld, false);
+    for (int64_t i = 0; i < v0.size(); ++i) v0[i] *= v0[i];
+    const auto on = [=](Array<T>& w, Array<T>& m, Array<T>& v) {
+      T *first = rule == Rule::plain ? nullptr : m.get(), *second = rule == Rule::adam ? v.get() : nullptr;
+      return Descent<T>{step, w.get(), first, second, ld};
+    };
     const std::string call = text("weight_descent (rows, n_i, n_j, kind)", rows, n_i, n_j, kind);
     compare<T>(call, [&](const Kernels<T>& k, Bytes& bytes) {
-      Array<T> w = w0, v = v0, S(n_i * padded<T>(n_j));
-      const Descent<T> descent{step, w.get(), kind < 2 ? nullptr : v.get(), ld};
+      Array<T> w = w0, m = m0, v = v0, S(n_i * padded<T>(n_j));
       const T* G = add ? G0.get() : nullptr;
-      bytes.put(int(k.weight_descent(rows, n_i, n_j, P.view(), Q.view(), S.get(), G, ldg, descent)));
+      bytes.put(int(k.weight_descent(rows, n_i, n_j, P.view(), Q.view(), S.get(), G, ldg, on(w, m, v))));
       bytes.put(w);
+      bytes.put(m);
       bytes.put(v);
     });
     compare<T>(text("descend (rows, n, kind)", n_i, n_j, kind), [&](const Kernels<T>& k, Bytes& bytes) {
-      Array<T> w = w0, v = v0;
-      bytes.put(int(k.descend(n_i, n_j, G0.get(), ldg, {step, w.get(), kind < 2 ? nullptr : v.get(), ld})));
+      Array<T> w = w0, m = m0, v = v0;
+      bytes.put(int(k.descend(n_i, n_j, G0.get(), ldg, on(w, m, v))));
       bytes.put(w);
+      bytes.put(m);
       bytes.put(v);
     });
   });
+}
+
+template <class T>
+void check_dropout(Random& random) {
+  for (int64_t rows = 1; rows <= 40; ++rows) {
+    const int64_t n = 1 + random.below(70), ld = n + random.below(3), first = random.below(1 << 20);
+    const uint64_t key = random.bits();
+    const auto threshold = static_cast<uint32_t>(random.bits());
+    const Array<T> a = random.values<T>(rows * ld, rows % 4 == 0);
+    compare<T>(text("drop", rows, n), [&](const Kernels<T>& k, Bytes& bytes) {
+      Array<T> out = a;
+      k.drop(rows, n, key, first, first % 64, threshold, T(1.25), out.get(), out.get(), ld);
+      bytes.put(out);
+    });
+  }
 }
 
 template <class T>
@@ -229,6 +253,7 @@ template <class T>
 void check() {
   Random random(sizeof(T));
   check_products<T>(random);
+  check_dropout<T>(random);
   check_activations<T>(random);
   check_outputs_and_losses<T>(random);
   check_copies_and_scans<T>(random);

@@ -309,8 +309,8 @@ print(peak() - before)
 SOURCES = {
     "float32 file": "np.memmap({path!r}, 'f4', 'r', shape=({rows}, 256))",
     "float64 file": "np.memmap({path!r}, 'f8', 'r', shape=({rows}, 256))",
-    "sparse": "__import__('scipy.sparse').sparse.random_array(({rows}, 256), density=0.01, "
-    "format='csr', rng=np.random.default_rng(0))",
+    "sparse": "__import__('scipy.sparse').sparse.csr_matrix((np.ones(3 * {rows}), "
+    "np.tile([1, 20, 77], {rows}), np.arange(0, 3 * {rows} + 1, 3)), shape=({rows}, 256))",
 }
 
 

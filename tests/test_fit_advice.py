@@ -158,6 +158,12 @@ def test_a_rate_that_is_too_high() -> None:
     assert text.endswith("Lower the learning rate: it is 6.1, try 0.61")
 
 
+def test_a_loss_that_falls_through_zero() -> None:
+    history = dr.History([7.0, 6, 5, 4, 3, 2, 1, -1, -2, -3])
+    (text,) = advice.of_the_loss(history, 0.5, epochs=10)
+    assert "from 0 to -2.5, 26% of its whole fall, over the last 2 of 10 epochs" in text
+
+
 @pytest.mark.parametrize(
     ("losses", "is_advised"),
     [

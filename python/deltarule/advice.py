@@ -114,17 +114,19 @@ def after_fit(
 def of_the_inputs(x: Array) -> Iterator[str]:
     """Yield advice on inputs (n, n_0) that are far from unit scale."""
     x = x.astype(np.float64)
-    mean, deviation = x.mean(axis=0), x.std(axis=0)
-    scale = np.hypot(mean, deviation)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = x.mean(axis=0), x.std(axis=0)
+        scale = np.hypot(mean, deviation)
     worst = int(scale.argmax())
     if _NARROW <= scale[worst] <= _WIDE or scale[worst] == 0:
         return
     what = "large" if scale[worst] > _WIDE else "small, as are all others"
+    drop = " (drop a column that is constant)" if deviation[worst] == 0 else ""
     yield (
         f"the inputs are {what}: column {worst} of x has mean {mean[worst]:.3g} and standard "
         f"deviation {deviation[worst]:.3g} over {len(x)} rows, where about 0 and 1 train best. "
         "Subtract each column's mean and divide by its standard deviation, both of the training "
-        "data, before fit and predict"
+        f"data, before fit and predict{drop}"
     )
 
 
@@ -186,9 +188,9 @@ def _still_falling(losses: Sequence[float], lr: float) -> Iterator[str]:
     whole, fell = float(loss[0]) - end, before - end
     if earlier > before and fell > _STILL_FALLING * whole > 0.002 * abs(float(loss[0])):
         yield (
-            f"the loss was still falling: from {before:.3g} to {end:.3g}, by "
-            f"{fell / abs(before):.1%}, over the last {last} of {n} epochs. Train for more epochs "
-            f"(fit goes on where it ended), or raise the learning rate: it is {lr:g}"
+            f"the loss was still falling: from {before:.3g} to {end:.3g}, {fell / whole:.0%} of "
+            f"its whole fall, over the last {last} of {n} epochs. Train for more epochs (fit goes "
+            f"on where it ended), or raise the learning rate: it is {lr:g}"
         )
 
 

@@ -44,6 +44,8 @@ def whole_number(value: object, name: str, lowest: int) -> int:
 
 def check_callbacks(callbacks: object) -> tuple[Callable[[Any], object], ...]:
     """Return the callbacks as a tuple of callables."""
+    if type(callbacks) is tuple and not callbacks:  # as a rule
+        return ()
     if callable(callbacks):
         return (callbacks,)
     if not isinstance(callbacks, Iterable):

@@ -102,6 +102,8 @@ def _weight(key: object, value: object) -> float:
 
 def check_smoothing(value: object, loss: str) -> float:
     """Return the argument `label_smoothing`, in [0, 1) and for losses of probabilities."""
+    if type(value) is float and value == 0.0:  # as a rule
+        return 0.0
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"label_smoothing must be a number, not {value!r}")
     s = number(value)

@@ -70,6 +70,8 @@ HIGHER_IS_BETTER = {"accuracy": True, "r2": True, "mae": False, "rmse": False}
 def check_metrics(metrics: object) -> dict[str, Metric | str]:
     """Return the argument `metrics` of `MLP.fit` by name: functions, or known names."""
     found: dict[str, Metric | str] = {}
+    if type(metrics) is tuple and not metrics:  # as a rule
+        return found
     for i, (name, metric) in enumerate(_pairs(metrics)):
         if isinstance(metric, str):
             if metric not in _NAMED:

@@ -160,7 +160,9 @@ class MLP(Trainable):
         Parameters
         ----------
         x : array_like of shape (n_samples, n_0) or (n_0,)
-            One row may be 1-D.
+            An array, a list, a pandas or polars table, a SciPy sparse matrix or a memory-mapped
+            file; of the latter two beyond 64 MiB a block of rows is ready at a time. One row may
+            be 1-D.
         out : ndarray of shape (n_samples, n_L), or (n_L,) for 1-D x, optional
             Where to write: of the network's dtype, C-contiguous, not overlapping x.
         threads : int, optional
@@ -214,6 +216,7 @@ class MLP(Trainable):
         Parameters
         ----------
         x : array_like of shape (n_samples, n_0)
+            As for `predict`.
         y : array_like
             (n_samples, n_L), or (n_samples,) with one output; for cross_entropy also class
             indices (n_samples,), or rows of probabilities that sum to 1.

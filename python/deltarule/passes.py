@@ -221,8 +221,8 @@ class ArraysPass(Pass):
     def _orders(self, epochs: int) -> Array | None:
         if self._rng is None:
             return None
-        rows = len(self._data)
-        return np.stack([self._rng.permutation(rows) for _ in range(epochs)])
+        orders = [self._rng.permutation(len(self._data)) for _ in range(epochs)]
+        return orders[0][np.newaxis] if epochs == 1 else np.stack(orders)
 
 
 class BlocksPass(Pass):

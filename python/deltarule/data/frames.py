@@ -14,8 +14,9 @@ def is_frame(value: Any) -> bool:
     """Whether it is a table of named columns."""
     if isinstance(value, np.ndarray):
         return False
-    named = hasattr(value, "columns") and hasattr(value, "to_numpy")  # pandas, polars
-    return named or (hasattr(value, "column_names") and hasattr(value, "to_pandas"))  # Arrow
+    if hasattr(value, "to_numpy"):
+        return hasattr(value, "columns")  # pandas, polars
+    return hasattr(value, "column_names") and hasattr(value, "to_pandas")  # Arrow
 
 
 def is_series(value: Any) -> bool:

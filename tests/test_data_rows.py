@@ -136,8 +136,11 @@ def test_fits(
     assert fingerprint(net) == fingerprint(other)
 
 
+@pytest.mark.parametrize("optimizer", [dr.SGD(lr=0.5, momentum=0.9), dr.Adam(lr=0.1)], ids=repr)
 @pytest.mark.parametrize("one_hot", [False, True])
-def test_everything_else_of_a_fit(one_hot: bool, small_blocks: int, tmp_path: Path) -> None:
+def test_everything_else_of_a_fit(
+    one_hot: bool, optimizer: Any, small_blocks: int, tmp_path: Path
+) -> None:
     x, _ = data()
     labels = np.arange(61) % 3
     y = np.eye(3)[labels] if one_hot else labels
@@ -151,7 +154,7 @@ def test_everything_else_of_a_fit(one_hot: bool, small_blocks: int, tmp_path: Pa
         "label_smoothing": 0.1,
         "metrics": "accuracy",
         "early_stopping": dr.EarlyStopping(patience=2),
-        "optimizer": dr.SGD(lr=0.5, momentum=0.9),
+        "optimizer": optimizer,
     }
     found, wanted = net.fit(*given, **options), other.fit(x, y, **options)
     np.testing.assert_allclose(found.loss, wanted.loss, rtol=RTOL)

@@ -18,9 +18,10 @@ def progress_bar(epochs: int) -> Iterator[Callable[[EpochRecord], object] | None
     """
     require("tqdm", extra="progress")
     from tqdm.auto import tqdm
-    from tqdm.notebook import tqdm_notebook
 
-    if not (issubclass(tqdm, tqdm_notebook) or _is_terminal()):
+    notebook = sys.modules.get("tqdm.notebook")  # tqdm.auto imports it where there is one
+    is_notebook = notebook is not None and issubclass(tqdm, notebook.tqdm_notebook)
+    if not (is_notebook or _is_terminal()):
         yield None
         return
     with tqdm(total=epochs, unit="epoch") as bar:

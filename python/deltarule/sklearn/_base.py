@@ -58,6 +58,8 @@ class BaseMLP(BaseEstimator, ABC):
     """The part of the estimators that does not know what y is."""
 
     _parameter_constraints: dict[str, Any] = CONSTRAINTS
+    coefs_: list[Array]
+    intercepts_: list[Array]
 
     def _keep(self, arguments: dict[str, Any]) -> None:
         """Set the parameters from the constructor's `locals()`."""

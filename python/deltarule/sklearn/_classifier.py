@@ -262,12 +262,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         ndarray of shape (n_samples, n_classes)
         """
         network, rows = self._rows_to_predict(X)
-        z = network.scores(rows, resolve_threads(self.n_threads))
+        z: Array = network.scores(rows, resolve_threads(self.n_threads))
         if self.out_activation_ == "logistic":
-            zero = z.dtype.type(0)
             if self.n_outputs_ == 1:
-                return np.hstack([-np.logaddexp(zero, z), -np.logaddexp(zero, -z)])
-            z = -np.logaddexp(zero, -z)
+                z = np.hstack([-z, z])
+            z = -np.logaddexp(z.dtype.type(0), -z)
             if not self._is_multiclass:
                 return z
         log_probabilities: Array = z - logsumexp(z, axis=1, keepdims=True)
@@ -309,7 +308,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
             return np.asarray(self._label_binarizer.transform(y)).astype(bool)
         if y.ndim != 1:
             raise ValueError(f"y must have one label a sample, but has shape {y.shape}")
-        return np.searchsorted(self.classes_, y).astype(np.int64)
+        indices: Array = np.searchsorted(self.classes_, y).astype(np.int64)
+        return indices
 
     def _n_outputs(self, codes: Array) -> int:
         return len(self.classes_) if codes.ndim == 1 else int(codes.shape[1])

@@ -253,7 +253,8 @@ class Network:
         if update.solver == "sgd":
             velocity = update.momentum * memory.get("velocity", 0.0) - rate * g
             memory["velocity"] = velocity
-            return update.momentum * velocity - rate * g if update.nesterov else velocity
+            step: Array = update.momentum * velocity - rate * g if update.nesterov else velocity
+            return step
         memory["t"] = t = memory.get("t", 0) + 1
         m = update.beta_1 * memory.get("m", 0.0) + (1.0 - update.beta_1) * g
         v = update.beta_2 * memory.get("v", 0.0) + (1.0 - update.beta_2) * g**2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from deltarule.fitting import check_callbacks
 from deltarule.sklearn._core_training import FitDivergedError, Network
 from deltarule.sklearn._data import Samples
 from deltarule.sklearn._stochastic import Validation
+from deltarule.sklearn._watch import Watch
 
 Array = NDArray[Any]
 
@@ -57,7 +56,7 @@ class LbfgsFit:
         self.samples = _wide(samples)
         self.validation = None if validation is None else _wide(validation.samples)
         self.threads = threads
-        self.callbacks = check_callbacks(estimator.callbacks)
+        self.watch = Watch(estimator.callbacks, estimator.max_seconds)
         self.evaluated: tuple[Array, float] = (np.empty(0), np.nan)
         self.stopped = False
 
@@ -65,7 +64,6 @@ class LbfgsFit:
         """Minimize; raise FitDivergedError where that leads to parameters that are not finite."""
         of = self.of
         of.loss_curve_ = []
-        self.start = self.began = time.perf_counter()
         result = minimize(
             self._objective,
             self.network.theta.astype(np.float64),
@@ -116,19 +114,13 @@ class LbfgsFit:
         if self.validation is not None:
             self.wide.theta = theta
             of.validation_loss_curve_.append(self.wide.loss(self.validation, self.threads))
-        now = time.perf_counter()
-        record = {
-            "epoch": epoch,
-            "epochs": of.max_iter,
-            "loss": of.loss_curve_[-1],
-            "validation_loss": of.validation_loss_curve_[-1] if self.validation else None,
-            "validation_score": None,
-            "learning_rate": None,
-            "seconds": now - self.began,
-        }
-        self.began = now
-        answers = [callback(record) for callback in self.callbacks]
-        late = of.max_seconds is not None and now - self.start >= of.max_seconds
-        if late or any(answer is True for answer in answers):
+        if self.watch.stops_after(
+            epoch=epoch,
+            epochs=of.max_iter,
+            loss=of.loss_curve_[-1],
+            validation_loss=of.validation_loss_curve_[-1] if self.validation else None,
+            validation_score=None,
+            learning_rate=None,
+        ):
             self.stopped = True
             raise StopIteration

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from deltarule.fitting import check_callbacks
 from deltarule.sklearn._core_training import FitDivergedError, Network, Update
 from deltarule.sklearn._data import Samples
+from deltarule.sklearn._watch import Watch
 
 Array = NDArray[Any]
 
@@ -81,26 +79,20 @@ class StochasticFit:
             epsilon=float(estimator.epsilon),
             dropout=float(estimator.dropout),
         )
-        self.callbacks = check_callbacks(estimator.callbacks)
+        self.watch = Watch(estimator.callbacks, estimator.max_seconds)
         self.batch_size = self._batch_size()
         self.order = np.arange(len(samples), dtype=np.int64)
 
     def run(self) -> None:
         """Train until convergence, `max_iter` epochs, a callback's or the clock's end."""
         of = self.of
-        limit = math.inf if of.max_seconds is None else float(of.max_seconds)
-        start = time.perf_counter()
         self._start_rate()
         of.n_iter_ = 0
         try:
             for _ in range(1 if self.incremental else of.max_iter):
-                began = time.perf_counter()
                 self._epoch()
-                stop = self._converged()
-                now = time.perf_counter()
-                record = self._record(now - began)
-                answers = [callback(record) for callback in self.callbacks]
-                if stop or now - start >= limit or any(answer is True for answer in answers):
+                converged = self._converged()
+                if self._is_ended() or converged:
                     break
             else:
                 if not self.incremental:
@@ -218,15 +210,15 @@ class StochasticFit:
         if self.of.verbose:
             print(message)
 
-    def _record(self, seconds: float) -> dict[str, Any]:
+    def _is_ended(self) -> bool:
         of = self.of
-        scores, losses = of.validation_scores_, of.validation_loss_curve_
-        return {
-            "epoch": of.n_iter_,
-            "epochs": 1 if self.incremental else of.max_iter,
-            "loss": of.loss_,
-            "validation_loss": losses[-1] if losses else None,
-            "validation_score": scores[-1] if scores else None,
-            "learning_rate": of._rate,
-            "seconds": seconds,
-        }
+        losses = of.validation_loss_curve_ if self.validation else []
+        scores = of.validation_scores_ if of.early_stopping else []
+        return self.watch.stops_after(
+            epoch=of.n_iter_,
+            epochs=1 if self.incremental else of.max_iter,
+            loss=of.loss_,
+            validation_loss=losses[-1] if losses else None,
+            validation_score=scores[-1] if scores else None,
+            learning_rate=of._rate,
+        )

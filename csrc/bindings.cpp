@@ -115,12 +115,19 @@ py::object bias_view(py::object self, int64_t l) {
 template <class T>
 void train(Network<T>& network, const py::array& x, const py::array& y,
            const std::optional<py::array>& weight, const std::optional<py::array>& order, int64_t epochs,
-           int64_t batch_size, const Sgd& sgd, const std::optional<py::tuple>& validation, int threads, double seconds,
-           TrainingResult& result) {
+           int64_t batch_size, const Optimizer& optimizer, const std::optional<py::array>& lr,
+           const std::optional<py::tuple>& validation, int threads, double seconds, TrainingResult& result) {
   require(batch_size > 0, "batch_size", "below 1");
   require(epochs >= 0, "epochs", "below 0");
-  TrainingRun<T> settings{batch_of(network, x, y, weight), nullptr, epochs, batch_size, sgd, nullptr,
-                          threads, seconds, nullptr};
+  TrainingRun<T> settings{batch_of(network, x, y, weight), nullptr, epochs, batch_size, optimizer, nullptr, 1,
+                          nullptr, threads, seconds, nullptr};
+  if (lr) {
+    const int64_t steps = (settings.data.rows + batch_size - 1) / batch_size;
+    require_shape<double>(*lr, "lr", {epochs, -1});
+    settings.lr_per_epoch = lr->shape(1);
+    require(settings.lr_per_epoch == 1 || settings.lr_per_epoch == steps, "lr", "wrong shape");
+    settings.lr = readable<double>(*lr);
+  }
   if (order) {
     require_shape<int64_t>(*order, "order", {epochs, settings.data.rows});
     settings.order = readable<int64_t>(*order);
@@ -160,7 +167,6 @@ void bind_network(py::module_& module, const char* name) {
            py::arg("sizes"), py::arg("hidden"), py::arg("output"), py::arg("loss"), py::arg("mean"),
            py::arg("leaky_slope"), py::arg("huber_delta"))
       .def_property_readonly("n_parameters", [](const N& n) { return n.parameters().count(); })
-      .def_property_readonly("has_velocity", &N::has_velocity)
       .def("weight_view", &weight_view<T>, py::arg("layer"))
       .def("bias_view", &bias_view<T>, py::arg("layer"))
       .def("get_theta",
@@ -175,19 +181,24 @@ void bind_network(py::module_& module, const char* name) {
              run(0.0, [&] { network.set_theta(readable<T>(theta)); }, !network.idle());
            },
            py::arg("theta"))
-      .def("get_velocity",
+      .def("get_memory",
            [](const N& network) {
-             require(network.has_velocity(), "velocity", "none yet");
-             py::array_t<T> velocity = theta_array(network);
-             network.get_velocity(velocity.mutable_data());
-             return velocity;
+             std::optional<py::array_t<T>> m, v;
+             if (network.has_m()) m = theta_array(network);
+             if (network.has_v()) v = theta_array(network);
+             network.get_memory(m ? m->mutable_data() : nullptr, v ? v->mutable_data() : nullptr);
+             return py::make_tuple(network.memory_kind(), m, v, network.memory_steps());
            })
-      .def("set_velocity",
-           [](N& network, const py::array& velocity) {
-             require_shape<T>(velocity, "velocity", {network.parameters().count()});
-             run(0.0, [&] { network.set_velocity(readable<T>(velocity)); }, !network.idle());
+      .def("set_memory",
+           [](N& network, Optimizer::Kind kind, const std::optional<py::array>& m, const std::optional<py::array>& v,
+              int64_t steps) {
+             require(steps >= 0, "steps", "below 0");
+             if (m) require_shape<T>(*m, "m", {network.parameters().count()});
+             if (v) require_shape<T>(*v, "v", {network.parameters().count()});
+             const T *first = m ? readable<T>(*m) : nullptr, *second = v ? readable<T>(*v) : nullptr;
+             run(0.0, [&] { network.set_memory(kind, first, second, steps); }, !network.idle());
            },
-           py::arg("velocity"))
+           py::arg("kind"), py::arg("m"), py::arg("v"), py::arg("steps"))
       .def("predict",
            [](const N& network, const py::array& x, py::array& out, int threads) {
              const InputRows<T> rows = input_rows(network, x);
@@ -220,14 +231,14 @@ void bind_network(py::module_& module, const char* name) {
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"))
       .def("train_step",
            [](N& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight,
-              const Sgd& sgd, int threads) {
+              const Optimizer& optimizer, int threads) {
              const Batch<T> batch = batch_of(network, x, y, weight);
              return run(training_work(network.architecture()) * static_cast<double>(batch.rows),
-                        [&] { return network.train_step(batch, sgd, threads, false); }, !network.idle());
+                        [&] { return network.train_step(batch, optimizer, threads, false); }, !network.idle());
            },
-           py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("sgd"), py::arg("threads"))
+           py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("optimizer"), py::arg("threads"))
       .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
-           py::arg("epochs"), py::arg("batch_size"), py::arg("sgd"), py::arg("validation"),
+           py::arg("epochs"), py::arg("batch_size"), py::arg("optimizer"), py::arg("lr"), py::arg("validation"),
            py::arg("threads"), py::arg("seconds"), py::arg("result"))
       .def("begin_training", &N::begin_training, py::call_guard<py::gil_scoped_release>())
       .def("end_training", &N::end_training);
@@ -276,9 +287,19 @@ PYBIND11_MODULE(_core, module) {
                     {"cross_entropy", Loss::cross_entropy}, {"absolute_error", Loss::absolute_error},
                     {"huber", Loss::huber}, {"poisson", Loss::poisson}});
 
-  py::class_<Sgd>(module, "Sgd")
-      .def(py::init<double, double, double, bool>(), py::arg("lr"), py::arg("momentum"),
-           py::arg("weight_decay"), py::arg("nesterov"));
+  bind_names<Optimizer::Kind>(module, "OptimizerKind",
+                              {{"sgd", Optimizer::Kind::sgd}, {"adam", Optimizer::Kind::adam}});
+  py::class_<Optimizer>(module, "Optimizer")
+      .def(py::init([](Optimizer::Kind kind, double lr, double momentum, bool nesterov, double beta1, double beta2,
+                       double epsilon, bool epsilon_hat, double weight_decay, bool decoupled, double l1,
+                       double max_norm, bool penalizes_sum) {
+             return Optimizer{kind, lr, momentum, nesterov, beta1, beta2, epsilon, epsilon_hat, weight_decay,
+                              decoupled, l1, max_norm, penalizes_sum};
+           }),
+           py::arg("kind"), py::arg("lr"), py::arg("momentum") = 0.0, py::arg("nesterov") = false,
+           py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8,
+           py::arg("epsilon_hat") = false, py::arg("weight_decay") = 0.0, py::arg("decoupled") = false,
+           py::arg("l1") = 0.0, py::arg("max_norm") = 0.0, py::arg("penalizes_sum") = false);
 
   using Status = TrainingResult::Status;
   py::class_<TrainingResult>(module, "TrainingResult")

@@ -133,11 +133,11 @@ inline PyObject* call_train_step(PyObject* const* arguments, Py_ssize_t count, P
   if (count != 3 || !optimizer || !usual) return nullptr;
   const auto settings = py::reinterpret_steal<py::object>(PyObject_GetAttr(optimizer, settings_name));
   if (!settings) return PyErr_Clear(), nullptr;
-  const Sgd* sgd = unwrapped<Sgd>(settings.ptr());
-  if (!sgd) return nullptr;
+  const Optimizer* rule = unwrapped<Optimizer>(settings.ptr());
+  if (!rule) return nullptr;
   return with_network(arguments[0], [&](auto& network) -> py::object {
     try {
-      const std::optional<double> loss = train_step_straight(network, arguments[1], arguments[2], *sgd);
+      const std::optional<double> loss = train_step_straight(network, arguments[1], arguments[2], *rule);
       return loss ? py::reinterpret_steal<py::object>(PyFloat_FromDouble(*loss)) : py::object();
     } catch (const std::overflow_error&) {  // nothing was updated: the checked way says so
       return {};

@@ -124,11 +124,12 @@ py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* ou
 
 // The loss before the step, or nothing where the checked way has to do it, or to say why it cannot be done.
 template <class T>
-std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyObject* y, const Sgd& sgd) {
+std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyObject* y,
+                                          const Optimizer& optimizer) {
   const Architecture& architecture = network.architecture();
   const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
   constexpr T limit = std::numeric_limits<T>::max();
-  if (!network.idle() || sgd.lr > limit || sgd.weight_decay > limit) return {};  // waiting is done without the GIL
+  if (!network.idle() || !optimizer.fits<T>()) return {};  // waiting is done without the GIL
   const Exact<T> input(x);
   if (!input || input.array->nd != 2 || input.array->dimensions[1] != n_in) return {};
   const int64_t rows = input.array->dimensions[0];
@@ -154,7 +155,7 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
   }
   std::optional<py::gil_scoped_release> released;
   if (releases) released.emplace();
-  const double loss = network.train_step(batch, sgd, threads, true);
+  const double loss = network.train_step(batch, optimizer, threads, true);
   return std::isfinite(loss) ? std::optional(loss) : std::nullopt;  // where it is not, nothing was updated
 }
 

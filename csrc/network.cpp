@@ -29,16 +29,26 @@ void Network<T>::set_theta(const T* theta) {
 }
 
 template <class T>
-void Network<T>::get_velocity(T* theta) const {
+void Network<T>::get_memory(T* m, T* v) const {
   const Reading use(*this);
-  theta_.to_theta(velocity_.get(), theta);
+  if (m) theta_.to_theta(memory_.m.get(), m);
+  if (v) theta_.to_theta(memory_.v.get(), v);
 }
 
 template <class T>
-void Network<T>::set_velocity(const T* theta) {
+void Network<T>::set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_t steps) {
   const Writing use(*this);
-  if (!velocity_) velocity_ = make_buffer<T>(theta_.storage());
-  theta_.from_theta(theta, velocity_.get());
+  Memory<T> memory{kind, nullptr, nullptr, steps};
+  const auto taken = [&](const T* theta) {
+    Buffer<T> values;
+    if (!theta) return values;
+    values = make_buffer<T>(theta_.storage());
+    theta_.from_theta(theta, values.get());
+    return values;
+  };
+  memory.m = taken(m);
+  memory.v = taken(v);
+  memory_ = std::move(memory);
 }
 
 template <class T>

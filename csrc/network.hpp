@@ -31,7 +31,9 @@ struct TrainingRun {
   const int64_t* order;  // epochs x data.rows row numbers, or null: as they lie
   int64_t epochs;
   int64_t batch_size;
-  Sgd sgd;
+  Optimizer optimizer;
+  const double* lr;       // lr_per_epoch of them an epoch, one or as many as steps; or null: the optimizer's
+  int64_t lr_per_epoch;
   const Batch<T>* validation;  // or null
   int threads;
   double seconds;  // no epoch begins after that time
@@ -63,9 +65,13 @@ class Network {
 
   void get_theta(T* theta) const;
   void set_theta(const T* theta);
-  bool has_velocity() const { return velocity_ != nullptr; }
-  void get_velocity(T* theta) const;
-  void set_velocity(const T* theta);
+  // What the optimizer remembers: arrays as theta, of which those that are null are left out.
+  bool has_m() const { return memory_.m != nullptr; }
+  bool has_v() const { return memory_.v != nullptr; }
+  Optimizer::Kind memory_kind() const { return memory_.kind; }
+  int64_t memory_steps() const { return memory_.steps; }
+  void get_memory(T* m, T* v) const;
+  void set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_t steps);
 
   bool idle() const { return users_.load() == 0; }
 
@@ -82,7 +88,7 @@ class Network {
   // std::overflow_error, the network as it was, where a large loss would make the update overflow, and
   // std::range_error where it overflowed all the same (x, weights or parameters beyond some 1e15).
   // Where it `looks` at x, whose rows then lie without gaps, values that are not finite count as such a loss.
-  double train_step(const Batch<T>& batch, const Sgd& sgd, int threads, bool looks);
+  double train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks);
   // Where an epoch diverges, the parameters are those of the last finite epoch.
   TrainingResult train(const TrainingRun<T>& run);
 
@@ -100,19 +106,24 @@ class Network {
 
   void reserve(int64_t rows, int threads);
   void reserve_super_blocks(int64_t rows, int threads);
-  void reserve_velocity(const Sgd& sgd);
+  void reserve_for(const Optimizer& optimizer);
 
-  StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd);
+  StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, const Optimizer* optimizer);
   double row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                    double* row_loss);
   double row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                               double* row_loss);
-  StepEnd step_by_super_blocks(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd);
+  StepEnd step_by_super_blocks(const Member& team, const Batch<T>& batch, Shared& shared, const Optimizer* optimizer);
   double super_block(const Member& team, const Batch<T>& block, double scale, bool looks, double* row_loss,
                      T* gradient);
-  void sum_super_blocks(const Member& team, int64_t blocks, bool is_first, Shared& shared, const Sgd* sgd);
-  void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
-                       Shared& shared, const Sgd* sgd);
+  void sum_super_blocks(const Member& team, int64_t blocks, bool is_first, const Update<T>* update, Shared& shared);
+  void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, const Update<T>* update,
+                       Shared& shared);
+  void note_penalty(int64_t t, const Shared& shared);
+  void clipped_descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared);
+  template <class Gradient>
+  bool finish_chunk(const Member& team, const Batch<T>& batch, bool is_last, Shared& shared,
+                    const Optimizer* optimizer, Gradient add_gradient);
   bool train_epoch(const Member& team, Run& run, int64_t number, int64_t first);
   void finish_epoch(Run& run);
   void predict_by_columns(const Member& team, InputRows<T> x, int64_t rows, T* scratch, T* y_hat) const;
@@ -131,7 +142,7 @@ class Network {
   mutable std::atomic<int> generation_{fork_generation()};
 
   // Training memory, planned before a region and kept.
-  Buffer<T> velocity_;  // laid out as theta's values
+  Memory<T> memory_;
   std::unique_ptr<Activations<T>> state_;
   std::vector<Activations<T>> member_states_;  // a super-block a member
   Buffer<T> partial_gradients_;                // of super-blocks, each laid out as theta's values
@@ -139,7 +150,8 @@ class Network {
   bool by_super_blocks_ = false;  // the steps that memory was last planned for
   Buffer<double> row_loss_;
   int64_t row_loss_size_ = 0;
-  Buffer<T> tile_scratch_;  // a gradient tile a thread
+  std::vector<double> tile_sums_;  // a sum of squares a tile of parameters
+  Buffer<T> tile_scratch_;         // a gradient tile a thread
   int tile_scratch_threads_ = 0;
   Buffer<T> gradient_;  // laid out as theta's values: the gradient so far, or the one to return
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "backward.hpp"
 #include "forward.hpp"
@@ -40,8 +41,10 @@ void Network<T>::reserve_super_blocks(int64_t rows, int threads) {
 }
 
 template <class T>
-void Network<T>::reserve_velocity(const Sgd& sgd) {
-  if (sgd.momentum != 0.0 && !velocity_) velocity_ = make_buffer<T>(theta_.storage());
+void Network<T>::reserve_for(const Optimizer& optimizer) {
+  memory_.prepare(optimizer, theta_.storage());
+  if (optimizer.max_norm > 0.0 && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
+  tile_sums_.resize(2 * plan_.tiles.size());
 }
 
 // Whether rows [first, last) of x are, where they lie without gaps.
@@ -97,55 +100,102 @@ double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chun
   return largest;
 }
 
-// The gradient of the parameters that this member takes over the chunk, super-block by super-block, on top of
-// what came before; with the batch's last one the step along it, unless the gradient itself is wanted.
+// The gradient of the parameters that this member takes over the chunk, super-block by super-block, on top of what
+// came before; and with the batch's last one the update along it, unless there is none.
 template <class T>
-void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, bool is_last,
-                                 Shared& shared, const Sgd* sgd) {
+void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, const Update<T>* update,
+                                 Shared& shared) {
   T* scratch = tile_scratch_.get() + plan_.tile_elements * team.rank();
   const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
   for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
+    if (update) note_penalty(t, shared);
     for (int64_t s = 0; s < chunk.rows; s += kSuperBlock) {
       const int64_t end = std::min(s + kSuperBlock, chunk.rows);
-      const bool starts = is_first && s == 0;
-      if (!(sgd && is_last && end == chunk.rows))
-        tile_gradient(theta_, tile, chunk, s, end, *state_, !starts, scratch, gradient_.get());
-      else if (!tile_descent(theta_, tile, chunk, s, end, *state_, *sgd, velocity_.get(), scratch,
-                             starts ? nullptr : gradient_.get()))
+      T* so_far = is_first && s == 0 ? nullptr : gradient_.get();
+      if (!update || end < chunk.rows)
+        tile_gradient(theta_, tile, chunk, s, end, *state_, so_far != nullptr, scratch, gradient_.get());
+      else if (!tile_descent(theta_, tile, chunk, s, end, *state_, *update, scratch, so_far))
         shared.overflow.store(true);
     }
+    if (shared.clips && !update) tile_sums_[t] = tile_square(theta_, tile, gradient_.get());
   }
 }
 
-// One mini-batch: rows, then parameters, chunk by chunk. Nothing is updated unless it completes; without sgd the
-// gradient is left in gradient_.
+// |W|^2 of a tile before it is updated, where that is part of the loss.
 template <class T>
-auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd) -> StepEnd {
-  if (by_super_blocks_) return step_by_super_blocks(team, batch, shared, sgd);
+void Network<T>::note_penalty(int64_t t, const Shared& shared) {
+  const ParameterTile& tile = plan_.tiles[t];
+  if (shared.penalizes)
+    tile_sums_[plan_.tiles.size() + t] = tile.is_bias ? 0.0 : tile_square(theta_, tile, theta_.values());
+}
+
+// The update along the gradient of the batch, scaled down to the largest norm that it may have.
+template <class T>
+void Network<T>::clipped_descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared) {
+  team.wait();  // the gradient is whole
+  const auto tiles = static_cast<int64_t>(plan_.tiles.size());
+  const double norm = std::sqrt(std::accumulate(tile_sums_.begin(), tile_sums_.begin() + tiles, 0.0));
+  for (int64_t t; (t = team.take(shared.next_clipped_tile)) < tiles;) {
+    const ParameterTile& tile = plan_.tiles[t];
+    note_penalty(t, shared);
+    if (norm > max_norm) scale_tile(theta_, tile, static_cast<T>(max_norm / norm), gradient_.get());
+    if (!tile_descent(theta_, tile, update, gradient_.get())) shared.overflow.store(true);
+  }
+}
+
+// What follows a chunk's rows: its part of the gradient, and with the last chunk the loss and the update. Returns
+// whether the step goes on.
+template <class T>
+template <class Gradient>
+bool Network<T>::finish_chunk(const Member& team, const Batch<T>& batch, bool is_last, Shared& shared,
+                              const Optimizer* optimizer, Gradient add_gradient) {
+  if (team.rank() == 0) {
+    shared.next_row_tile.store(0);
+    if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
+  }
+  if (optimizer && is_last) {
+    const Update<T> update(*optimizer, total_weight(batch), memory_);
+    add_gradient(shared.clips ? nullptr : &update);
+    if (shared.clips) clipped_descent(team, optimizer->max_norm, update, shared);
+  } else {
+    add_gradient(nullptr);
+  }
+  if (team.rank() == 0) {
+    if (is_last) shared.time_step(batch.rows);
+    shared.poll();
+  }
+  team.wait();
+  if (team.rank() == 0 && optimizer && is_last) {
+    if (optimizer->kind == Optimizer::Kind::adam) ++memory_.steps;
+    if (shared.penalizes)
+      shared.loss_sum += optimizer->weight_decay / 2.0 *
+                         std::accumulate(tile_sums_.begin() + plan_.tiles.size(), tile_sums_.end(), 0.0);
+  }
+  return is_last || !shared.stop.load();
+}
+
+// One mini-batch: rows, then parameters, chunk by chunk. Nothing is updated unless it completes; without an optimizer
+// the gradient is left in gradient_.
+template <class T>
+auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared, const Optimizer* optimizer)
+    -> StepEnd {
+  if (by_super_blocks_) return step_by_super_blocks(team, batch, shared, optimizer);
   const double scale = reduction_scale(architecture_, total_weight(batch));
   for (int64_t first = 0; first < batch.rows; first += plan_.chunk_rows) {
     const int64_t last = std::min(first + plan_.chunk_rows, batch.rows);
     const Batch<T> chunk = batch.slice(first, last);
-    const bool is_last = last == batch.rows;
-    if (team.rank() == 0) shared.next_parameter_tile.store(0);
+    if (team.rank() == 0) shared.reset_parameter_tiles();
     const double largest = row_phase(team, chunk, scale, shared, row_loss_.get() + first);
     if (largest == INFINITY) shared.diverged.store(true);
     if (largest > shared.wary_above) shared.wary.store(true);
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
     if (shared.wary.load()) return StepEnd::wary;
-    if (team.rank() == 0) {
-      shared.next_row_tile.store(0);
-      if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
-    }
-    parameter_phase(team, chunk, first == 0, is_last, shared, sgd);
-    if (team.rank() == 0) {
-      if (is_last) shared.time_step(batch.rows);
-      shared.poll();
-    }
-    team.wait();
-    if (!is_last && shared.stop.load()) return StepEnd::interrupted;
+    const auto add_gradient = [&](const Update<T>* update) {
+      parameter_phase(team, chunk, first == 0, update, shared);
+    };
+    if (!finish_chunk(team, batch, last == batch.rows, shared, optimizer, add_gradient)) return StepEnd::interrupted;
   }
   return StepEnd::complete;
 }
@@ -171,9 +221,10 @@ double Network<T>::super_block(const Member& team, const Batch<T>& block, double
 }
 
 // The gradient of the parameters that this member takes: those of the super-blocks in order, on top of what came
-// before; then the step along it, unless there is none.
+// before; then the update along it, unless there is none.
 template <class T>
-void Network<T>::sum_super_blocks(const Member& team, int64_t blocks, bool is_first, Shared& shared, const Sgd* sgd) {
+void Network<T>::sum_super_blocks(const Member& team, int64_t blocks, bool is_first, const Update<T>* update,
+                                  Shared& shared) {
   const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
   for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
@@ -187,20 +238,22 @@ void Network<T>::sum_super_blocks(const Member& team, int64_t blocks, bool is_fi
         for (int64_t j = 0; j < columns; ++j) G[j] += partial[j];
       }
     }
-    if (sgd && !tile_descent(theta_, tile, *sgd, velocity_.get(), gradient_.get())) shared.overflow.store(true);
+    if (shared.clips && !update) tile_sums_[t] = tile_square(theta_, tile, gradient_.get());
+    if (!update) continue;
+    note_penalty(t, shared);
+    if (!tile_descent(theta_, tile, *update, gradient_.get())) shared.overflow.store(true);
   }
 }
 
 // The step of a batch of many rows on few parameters, as many super-blocks at a time as there is room for gradients.
 template <class T>
-auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch, Shared& shared, const Sgd* sgd)
-    -> StepEnd {
+auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch, Shared& shared,
+                                      const Optimizer* optimizer) -> StepEnd {
   const double scale = reduction_scale(architecture_, total_weight(batch));
   const int64_t blocks = (batch.rows + kSuperBlock - 1) / kSuperBlock;
   for (int64_t first = 0; first < blocks; first += partial_gradients_room_) {
     const int64_t count = std::min(partial_gradients_room_, blocks - first);
-    const bool is_last = first + count == blocks;
-    if (team.rank() == 0) shared.next_parameter_tile.store(0);
+    if (team.rank() == 0) shared.reset_parameter_tiles();
     for (int64_t b; (b = team.take(shared.next_row_tile)) < count;) {
       const int64_t row = (first + b) * kSuperBlock, end = std::min(row + kSuperBlock, batch.rows);
       const double largest = super_block(team, batch.slice(row, end), scale, shared.looks, row_loss_.get() + row,
@@ -211,17 +264,11 @@ auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch,
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
     if (shared.wary.load()) return StepEnd::wary;
-    if (team.rank() == 0) {
-      shared.next_row_tile.store(0);
-      if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
-    }
-    sum_super_blocks(team, count, first == 0, shared, is_last ? sgd : nullptr);
-    if (team.rank() == 0) {
-      if (is_last) shared.time_step(batch.rows);
-      shared.poll();
-    }
-    team.wait();
-    if (!is_last && shared.stop.load()) return StepEnd::interrupted;
+    const auto add_gradient = [&](const Update<T>* update) {
+      sum_super_blocks(team, count, first == 0, update, shared);
+    };
+    if (!finish_chunk(team, batch, first + count == blocks, shared, optimizer, add_gradient))
+      return StepEnd::interrupted;
   }
   return StepEnd::complete;
 }

@@ -22,14 +22,25 @@ struct Network<T>::Shared {
   std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
   double wary_above = INFINITY;
   bool looks = false;  // at x, whether it is finite
+  bool clips = false, penalizes = false;  // as the optimizer does
   // In a training of many steps: whether they go on alone or as a team is decided anew after each; rank 0.
   TeamChoice* choice = nullptr;
   bool together = true;
   std::atomic<bool> regroup{false};
   Clock::time_point timed{};  // since when the next step counts
   // The next tile of each phase to be taken. Each is reset by rank 0 during the other phase.
-  std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0};
+  std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0}, next_clipped_tile{0};
   double loss_sum = 0.0;  // of the last complete step: weight times loss; rank 0
+
+  void serve(const Optimizer& optimizer) {
+    clips = optimizer.max_norm > 0.0;
+    penalizes = optimizer.penalizes_sum && optimizer.weight_decay > 0.0;
+  }
+
+  void reset_parameter_tiles() {
+    next_parameter_tile.store(0);
+    next_clipped_tile.store(0);
+  }
 
   void poll() {
     if (!interrupt || !*interrupt) return;

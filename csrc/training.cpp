@@ -20,30 +20,41 @@ constexpr double kSafeLoss = 1e12;
 
 }  // namespace
 
-// Parameters and velocity as they were, to fall back on.
+// Parameters and the optimizer's memory as they were, to fall back on.
 template <class T>
 class Snapshot {
  public:
-  Snapshot(Parameters<T>& theta, Buffer<T>& velocity)
+  Snapshot(Parameters<T>& theta, Memory<T>& memory)
       : theta_(theta),
-        velocity_(velocity),
-        kept_(make_buffer<T>(theta.storage() * (velocity ? 2 : 1))) {
+        memory_(memory),
+        kept_(make_buffer<T>(theta.storage() * (1 + (memory.m != nullptr) + (memory.v != nullptr)))) {
     take();
   }
   void take() {
-    std::copy_n(theta_.values(), theta_.storage(), kept_.get());
-    if (velocity_) std::copy_n(velocity_.get(), theta_.storage(), kept_.get() + theta_.storage());
+    exchange([](T* from, T* kept, int64_t n) { std::copy_n(from, n, kept); });
+    steps_ = memory_.steps;
   }
   void restore() {
-    std::copy_n(kept_.get(), theta_.storage(), theta_.values());
-    if (velocity_) std::copy_n(kept_.get() + theta_.storage(), theta_.storage(), velocity_.get());
+    exchange([](T* to, T* kept, int64_t n) { std::copy_n(kept, n, to); });
+    memory_.steps = steps_;
     theta_.refresh_copies();
   }
 
  private:
+  template <class F>
+  void exchange(F f) {
+    T* kept = kept_.get();
+    for (T* values : {theta_.values(), memory_.m.get(), memory_.v.get()}) {
+      if (!values) continue;
+      f(values, kept, theta_.storage());
+      kept += theta_.storage();
+    }
+  }
+
   Parameters<T>& theta_;
-  Buffer<T>& velocity_;
+  Memory<T>& memory_;
   Buffer<T> kept_;
+  int64_t steps_ = 0;
 };
 
 template <class T>
@@ -62,23 +73,25 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
 }
 
 template <class T>
-double Network<T>::train_step(const Batch<T>& batch, const Sgd& sgd, int threads, bool looks) {
+double Network<T>::train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks) {
   const Writing use(*this);
   const double work = training_work(architecture_) * static_cast<double>(batch.rows);
   const TimedTeam timed(steps_, team_size(work, threads), batch.rows);
   const int team_of = timed.size();
   reserve(batch.rows, team_of);
-  reserve_velocity(sgd);
+  reserve_for(optimizer);
   Shared shared;
   shared.looks = looks;
-  shared.wary_above = kSafeLoss / std::max(1.0, sgd.lr);
-  run_team(team_of, [&](const Member& team) { step(team, batch, shared, &sgd); });
+  shared.serve(optimizer);
+  shared.wary_above = kSafeLoss / std::max(1.0, optimizer.lr);
+  run_team(team_of, [&](const Member& team) { step(team, batch, shared, &optimizer); });
   if (shared.diverged.load()) return NAN;
   if (shared.overflow.load()) throw std::range_error("the update overflowed");
   if (shared.wary.load()) {
-    Snapshot<T> before(theta_, velocity_);
+    Snapshot<T> before(theta_, memory_);
     Shared again;
-    run_team(team_of, [&](const Member& team) { step(team, batch, again, &sgd); });
+    again.serve(optimizer);
+    run_team(team_of, [&](const Member& team) { step(team, batch, again, &optimizer); });
     if (again.overflow.load()) {
       before.restore();
       throw std::overflow_error("the update overflows");
@@ -114,6 +127,14 @@ struct Network<T>::Run {
     result.step = epoch.steps;
   }
 
+  // That of the mini-batch of an epoch which begins at some row.
+  Optimizer optimizer(int64_t number, int64_t first) const {
+    Optimizer now = settings.optimizer;
+    const int64_t n = settings.lr_per_epoch;
+    if (settings.lr) now.lr = settings.lr[number * n + (n > 1 ? first / settings.batch_size : 0)];
+    return now;
+  }
+
   Batch<T> mini_batch(int64_t number, int64_t first) const {
     Batch<T> data = settings.data;
     if (settings.order) data.x.index = data.y.index = settings.order + number * data.rows;
@@ -129,7 +150,8 @@ bool Network<T>::train_epoch(const Member& team, Run& run, int64_t number, int64
   const TrainingRun<T>& settings = run.settings;
   for (; first < settings.data.rows; first += settings.batch_size) {
     const Batch<T> batch = run.mini_batch(number, first);
-    const StepEnd end = step(team, batch, run.shared, &settings.sgd);
+    const Optimizer optimizer = run.optimizer(number, first);
+    const StepEnd end = step(team, batch, run.shared, &optimizer);
     if (end == StepEnd::diverged) return run.end(team, Status::diverged), false;
     if (end == StepEnd::interrupted) return run.end(team, Status::interrupted), false;
     if (run.shared.overflow.load()) return run.end(team, Status::diverged), false;
@@ -173,14 +195,15 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   const int planned =
       standing_team_size(training_work(architecture_) * static_cast<double>(batch), settings.threads);
   reserve(batch, planned);
-  reserve_velocity(settings.sgd);
+  reserve_for(settings.optimizer);
   const int64_t validation_rows = settings.validation ? settings.validation->rows : 0;
   const int64_t scratch = settings.validation ? evaluation_elements() * planned : 0;
   Shared shared;
+  shared.serve(settings.optimizer);
   shared.interrupt = &settings.interrupt;
   shared.polled = shared.timed = Clock::now();
   if (planned > 1) shared.choice = standing_steps_.of(batch);
-  Run run{settings, shared, Snapshot<T>(theta_, velocity_), make_buffer<double>(validation_rows),
+  Run run{settings, shared, Snapshot<T>(theta_, memory_), make_buffer<double>(validation_rows),
           make_buffer<T>(scratch)};
   for (auto* series : {&run.result.loss, &run.result.validation_loss, &run.result.seconds})
     series->reserve(static_cast<size_t>(settings.epochs));

@@ -37,18 +37,17 @@ void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const 
 }
 
 template <class T>
-static Descent<T> descent_on(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd, T* velocity) {
-  const int64_t at = theta.row_offset(tile, tile.first);
-  const T decay = static_cast<T>(tile.is_bias ? 0.0 : sgd.weight_decay);
-  return {{static_cast<T>(sgd.lr), static_cast<T>(sgd.momentum), decay, sgd.nesterov},
-          theta.values() + at, sgd.momentum != 0.0 ? velocity + at : nullptr, theta.layer(tile.l).ld};
+static Descent<T> descent_on(Parameters<T>& theta, const ParameterTile& tile, const Update<T>& update) {
+  return Descent<T>{tile.is_bias ? update.biases : update.weights, theta.values(), update.m, update.v,
+                    theta.layer(tile.l).ld}
+      .from(theta.row_offset(tile, tile.first));
 }
 
 template <class T>
 bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first, int64_t last,
-                  Activations<T>& state, const Sgd& sgd, T* velocity, T* scratch, const T* G) {
+                  Activations<T>& state, const Update<T>& update, T* scratch, const T* G) {
   const Operands<T> of = operands(theta, tile, chunk, first, last, state);
-  const Descent<T> descent = descent_on(theta, tile, sgd, velocity);
+  const Descent<T> descent = descent_on(theta, tile, update);
   const T* G_tile = G ? G + theta.row_offset(tile, tile.first) : nullptr;
   const bool finite = kernels<T>().weight_descent(last - first, of.rows, of.columns, of.P, of.Q, scratch, G_tile,
                                                   descent.ld, descent);
@@ -57,20 +56,40 @@ bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T
 }
 
 template <class T>
-bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Sgd& sgd, T* velocity, const T* G) {
-  const Descent<T> descent = descent_on(theta, tile, sgd, velocity);
+bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Update<T>& update, const T* G) {
+  const Descent<T> descent = descent_on(theta, tile, update);
   const bool finite = kernels<T>().descend(tile.last - tile.first, tile.columns(),
                                            G + theta.row_offset(tile, tile.first), descent.ld, descent);
   theta.refresh_copy(tile);
   return finite;
 }
 
+template <class T>
+double tile_square(const Parameters<T>& theta, const ParameterTile& tile, const T* values) {
+  double chains[4] = {};
+  for (int64_t i = tile.first; i < tile.last; ++i) {
+    const T* row = values + theta.row_offset(tile, i);
+    for (int64_t j = 0; j < tile.columns(); ++j) chains[j % 4] += static_cast<double>(row[j]) * row[j];
+  }
+  return (chains[0] + chains[1]) + (chains[2] + chains[3]);
+}
+
+template <class T>
+void scale_tile(const Parameters<T>& theta, const ParameterTile& tile, T factor, T* values) {
+  for (int64_t i = tile.first; i < tile.last; ++i) {
+    T* row = values + theta.row_offset(tile, i);
+    for (int64_t j = 0; j < tile.columns(); ++j) row[j] *= factor;
+  }
+}
+
 #define DELTARULE_INSTANTIATE(T)                                                                              \
   template void tile_gradient(const Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,  \
                               Activations<T>&, bool, T*, T*);                                                 \
   template bool tile_descent(Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,         \
-                             Activations<T>&, const Sgd&, T*, T*, const T*);                                  \
-  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Sgd&, T*, const T*);
+                             Activations<T>&, const Update<T>&, T*, const T*);                                \
+  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Update<T>&, const T*);               \
+  template double tile_square(const Parameters<T>&, const ParameterTile&, const T*);                          \
+  template void scale_tile(const Parameters<T>&, const ParameterTile&, T, T*);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

@@ -70,13 +70,11 @@ static void weight_gradient(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T>
 template <class T>
 static bool weight_descent(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* S, const T* G,
                            int64_t ldg, const Descent<T>& descent) {
-  const DescentStep<T> step(descent.step);
   pack<T> seen(T(0));
   for (int64_t i = 0; i < n_i; ++i) {
     gradient_row(rows, i, n_j, P, Q, S);
     for (int64_t j = 0; G && j < n_j; ++j) S[j] = G[i * ldg + j] + S[j];
-    const int64_t row = i * descent.ld;
-    seen = descend_row(step, n_j, S, descent.w + row, descent.v ? descent.v + row : nullptr, seen);
+    seen = descend_row(n_j, S, descent.row(i), seen);
   }
   return sum(seen) == T(0);
 }

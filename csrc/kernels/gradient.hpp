@@ -150,7 +150,8 @@ template <class T>
 static bool weight_descent(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* S, const T* G,
                            int64_t ldg, const Descent<T>& descent) {
   constexpr int L = kLanes<T>;
-  const DescentStep<T> step(descent.step);
+  const bool is_plain = descent.step.rule == Rule::plain && descent.step.l1 == T(0);
+  const pack<T> minus_rate(-descent.step.rate), decay(descent.step.decay);
   pack<T> seen(T(0));
   gradient_sums(rows, n_i, n_j, P, Q, S, descent.w, descent.ld,
                 [&]<int M, int N>(int64_t i, int64_t j, int64_t tail, pack<T>(&sums)[M][N]) DELTARULE_INLINE {
@@ -158,22 +159,18 @@ static bool weight_descent(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> 
       each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
         sums[m][c] = load_pack(G + (i + m) * ldg + j + c * L) + sums[m][c];
       });
-    const int64_t at = i * descent.ld + j;
-    if (descent.v || (N == 1 && tail)) {
+    if (!is_plain || (N == 1 && tail)) {
       alignas(64) T lines[M][N * L];
       each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE { store(sums[m][c], lines[m] + c * L); });
-      for (int m = 0; m < M; ++m) {
-        const int64_t row = at + m * descent.ld;
-        T* v = descent.v ? descent.v + row : nullptr;
-        seen = descend_row(step, tail ? tail : N * L, lines[m], descent.w + row, v, seen);
-      }
+      for (int m = 0; m < M; ++m) seen = descend_row(tail ? tail : N * L, lines[m], descent.row(i + m).from(j), seen);
       return;
     }
-    const DescentStep<T> here = step;  // copies, or each pack's store would be followed by reading them again
+    // copies, or each pack's store would be followed by reading them again
+    const pack<T> minus_rate_here = minus_rate, decay_here = decay;
     pack<T> seen_here = seen;
     each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
-      T* w = descent.w + at + m * descent.ld + c * L;
-      const pack<T> new_w = here.plain(sums[m][c], load_pack(w));
+      T* w = descent.w + (i + m) * descent.ld + j + c * L;
+      const pack<T> new_w = plain_step(minus_rate_here, decay_here, sums[m][c], load_pack(w));
       store(new_w, w);
       seen_here = look_at(new_w, seen_here);
     });

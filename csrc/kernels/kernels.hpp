@@ -43,21 +43,29 @@ struct OutputLoss {
   T huber_delta;
 };
 
+enum class Rule : int32_t { plain, momentum, nesterov, adam };
+
+// The numbers of one step, by the names of the rules: g <- g + decay w + l1 sign(w), then
+//   plain:     w <- w - rate g
+//   momentum:  m <- beta1 m - rate g;  w <- w + m
+//   nesterov:  m <- beta1 m - rate g;  w <- w + (beta1 m - rate g)
+//   adam:      m <- beta1 m + alpha1 g;  v <- beta2 v + alpha2 g^2;  w <- keep w - rate m / (sqrt(v) + epsilon)
 template <class T>
-struct SgdStep {
-  T lr;
-  T momentum;
-  T weight_decay;  // 0 for a bias
-  bool nesterov;
+struct DescentStep {
+  Rule rule;
+  T rate, decay, l1;
+  T beta1, alpha1, beta2, alpha2, epsilon, keep;
 };
 
-// The parameters a step moves, and their velocity, null where momentum is 0; both with row stride ld.
+// The parameters a step moves, and what the rule remembers of each, null where it does not; with row stride ld.
 template <class T>
 struct Descent {
-  SgdStep<T> step;
-  T* w;
-  T* v;
+  DescentStep<T> step;
+  T *w, *m, *v;
   int64_t ld;
+
+  Descent from(int64_t k) const { return {step, w + k, m ? m + k : nullptr, v ? v + k : nullptr, ld}; }
+  Descent row(int64_t i) const { return from(i * ld); }
 };
 
 template <class T>
@@ -97,7 +105,8 @@ struct Kernels {
                           T* S, T* G, int64_t ldg);
 
   // The same S, then one step of descent along G + S, or along S where G is null. Returns whether every new
-  // parameter is finite.
+  // parameter is finite, and what Adam remembers.
+  // Contract: a product and the sum it is in are one fma, but for g^2, whose factor alpha2 g is rounded.
   bool (*weight_descent)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* S,
                          const T* G, int64_t ldg, const Descent<T>& descent);
 

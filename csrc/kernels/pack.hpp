@@ -97,6 +97,10 @@ DELTARULE_INLINE static inline pack<T> fused(const pack<T>& a, const pack<T>& b,
   return each<T>([&](int i) { return fused(a.r[i], b.r[i], c.r[i]); });
 }
 template <class T>
+DELTARULE_INLINE static inline pack<T> square_root(const pack<T>& a) {
+  return each<T>([&](int i) { return square_root(a.r[i]); });
+}
+template <class T>
 DELTARULE_INLINE static inline pack<T> operator&(const pack<T>& a, const pack<T>& b) {
   return each<T>([&](int i) { return bit_and(a.r[i], b.r[i]); });
 }

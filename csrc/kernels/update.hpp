@@ -6,53 +6,77 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-// g <- g + weight_decay w; without momentum w <- w - lr g; with it v <- momentum v - lr g and
-// w <- w + v, or Nesterov's w <- w + (momentum v - lr g) with the new v.
-template <class T>
-struct DescentStep {
-  using V = pack<T>;
-  V minus_lr, momentum, decay;
-  bool nesterov;
-
-  explicit DescentStep(const SgdStep<T>& s)
-      : minus_lr(-s.lr), momentum(s.momentum), decay(s.weight_decay), nesterov(s.nesterov) {}
-
-  V plain(const V& g, const V& w) const { return fused(minus_lr, fused(decay, w, g), w); }
-  V with_momentum(const V& g, const V& w, V& v) const {
-    const V descent = minus_lr * fused(decay, w, g);
-    v = fused(momentum, v, descent);
-    return w + (nesterov ? fused(momentum, v, descent) : v);
-  }
-};
-
 // 0 until a value that is not finite was seen, NaN from then on.
 template <class T>
-static inline pack<T> look_at(const pack<T>& w, const pack<T>& seen) {
+DELTARULE_INLINE static inline pack<T> look_at(const pack<T>& w, const pack<T>& seen) {
   return fused(w, pack<T>(T(0)), seen);
 }
 
-// n parameters from w on, whose velocity, or null, is at v; g is readable to a whole pack. Returns what was seen.
+// w <- w - rate (g + decay w)
 template <class T>
-static pack<T> descend_row(const DescentStep<T>& step, int64_t n, const T* g, T* w, T* v, pack<T> seen) {
+DELTARULE_INLINE static inline pack<T> plain_step(const pack<T>& minus_rate, const pack<T>& decay, const pack<T>& g,
+                                                  const pack<T>& w) {
+  return fused(minus_rate, fused(decay, w, g), w);
+}
+
+template <class T>
+DELTARULE_INLINE static inline pack<T> sign(const pack<T>& w) {
+  const pack<T> zero(T(0)), one(T(1));
+  return select(w > zero, one, select(w < zero, pack<T>(T(-1)), zero));
+}
+
+// w after Adam's step along g; m and v are updated.
+template <class T>
+DELTARULE_INLINE static inline pack<T> adam_step(const DescentStep<T>& s, const pack<T>& g, const pack<T>& w,
+                                                 pack<T>& m, pack<T>& v) {
+  m = fused(pack<T>(s.beta1), m, pack<T>(s.alpha1) * g);
+  v = fused(pack<T>(s.beta2), v, pack<T>(s.alpha2) * g * g);
+  return fused(pack<T>(-s.rate), m / (square_root(v) + pack<T>(s.epsilon)), pack<T>(s.keep) * w);
+}
+
+template <Rule rule, class T>
+static pack<T> descend_row_by(int64_t n, const T* g, const Descent<T>& at, pack<T> seen) {
+  const DescentStep<T> s = at.step;
+  const pack<T> minus_rate(-s.rate), beta1(s.beta1), decay(s.decay), l1(s.l1);
   each_pack<T>(n, [&](int64_t j, int64_t count) {
-    const pack<T> g_j = load_pack(g + j), w_j = load_first(w + j, count);
-    pack<T> v_j = v ? load_first(v + j, count) : g_j;
-    const pack<T> new_w = v ? step.with_momentum(g_j, w_j, v_j) : step.plain(g_j, w_j);
-    if (v) store_first(v_j, v + j, count);
-    store_first(new_w, w + j, count);
+    const pack<T> w = load_first(at.w + j, count);
+    pack<T> g_j = fused(decay, w, load_pack(g + j)), new_w;
+    if (s.l1 != T(0)) g_j = fused(l1, sign(w), g_j);
+    if constexpr (rule == Rule::plain) {
+      new_w = fused(minus_rate, g_j, w);
+    } else if constexpr (rule == Rule::adam) {
+      pack<T> m = load_first(at.m + j, count), v = load_first(at.v + j, count);
+      new_w = adam_step(s, g_j, w, m, v);
+      store_first(m, at.m + j, count);
+      store_first(v, at.v + j, count);
+      seen = look_at(v, seen);
+    } else {
+      const pack<T> descent = minus_rate * g_j, m = fused(beta1, load_first(at.m + j, count), descent);
+      new_w = w + (rule == Rule::nesterov ? fused(beta1, m, descent) : m);
+      store_first(m, at.m + j, count);
+    }
+    store_first(new_w, at.w + j, count);
     seen = look_at(new_w, seen);
   });
   return seen;
 }
 
+// n parameters from at.w on; g is readable to a whole pack. Returns what was seen.
+template <class T>
+static pack<T> descend_row(int64_t n, const T* g, const Descent<T>& at, pack<T> seen) {
+  switch (at.step.rule) {
+    case Rule::plain: return descend_row_by<Rule::plain>(n, g, at, seen);
+    case Rule::momentum: return descend_row_by<Rule::momentum>(n, g, at, seen);
+    case Rule::nesterov: return descend_row_by<Rule::nesterov>(n, g, at, seen);
+    case Rule::adam: return descend_row_by<Rule::adam>(n, g, at, seen);
+  }
+  return seen;
+}
+
 template <class T>
 static bool descend(int64_t rows, int64_t n, const T* G, int64_t ldg, const Descent<T>& descent) {
-  const DescentStep<T> step(descent.step);
   pack<T> seen(T(0));
-  for (int64_t i = 0; i < rows; ++i) {
-    const int64_t row = i * descent.ld;
-    seen = descend_row(step, n, G + i * ldg, descent.w + row, descent.v ? descent.v + row : nullptr, seen);
-  }
+  for (int64_t i = 0; i < rows; ++i) seen = descend_row(n, G + i * ldg, descent.row(i), seen);
   return sum(seen) == T(0);
 }
 

@@ -110,6 +110,8 @@ static inline vec<float> multiply(vec<float> a, vec<float> b) { return {_mm256_m
 static inline vec<double> multiply(vec<double> a, vec<double> b) { return {_mm256_mul_pd(a.v, b.v)}; }
 static inline vec<float> divide(vec<float> a, vec<float> b) { return {_mm256_div_ps(a.v, b.v)}; }
 static inline vec<double> divide(vec<double> a, vec<double> b) { return {_mm256_div_pd(a.v, b.v)}; }
+static inline vec<float> square_root(vec<float> a) { return {_mm256_sqrt_ps(a.v)}; }
+static inline vec<double> square_root(vec<double> a) { return {_mm256_sqrt_pd(a.v)}; }
 
 static inline __m256 less(vec<float> a, vec<float> b) { return _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ); }
 static inline __m256d less(vec<double> a, vec<double> b) { return _mm256_cmp_pd(a.v, b.v, _CMP_LT_OQ); }

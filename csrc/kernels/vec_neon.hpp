@@ -93,6 +93,8 @@ static inline vec<float> multiply(vec<float> a, vec<float> b) { return {vmulq_f3
 static inline vec<double> multiply(vec<double> a, vec<double> b) { return {vmulq_f64(a.v, b.v)}; }
 static inline vec<float> divide(vec<float> a, vec<float> b) { return {vdivq_f32(a.v, b.v)}; }
 static inline vec<double> divide(vec<double> a, vec<double> b) { return {vdivq_f64(a.v, b.v)}; }
+static inline vec<float> square_root(vec<float> a) { return {vsqrtq_f32(a.v)}; }
+static inline vec<double> square_root(vec<double> a) { return {vsqrtq_f64(a.v)}; }
 
 static inline uint32x4_t less(vec<float> a, vec<float> b) { return vcltq_f32(a.v, b.v); }
 static inline uint64x2_t less(vec<double> a, vec<double> b) { return vcltq_f64(a.v, b.v); }

@@ -72,6 +72,9 @@ static inline vec<double> split_exponent(vec<double> x, vec<double>& k) {
   return {__builtin_bit_cast(double, bits - ((n - 1023) << 52))};
 }
 
+static inline vec<float> square_root(vec<float> a) { return {__builtin_sqrtf(a.v)}; }
+static inline vec<double> square_root(vec<double> a) { return {__builtin_sqrt(a.v)}; }
+
 static inline vec<float> fused(vec<float> a, vec<float> b, vec<float> c) { return {fmaf(a.v, b.v, c.v)}; }
 static inline vec<double> fused(vec<double> a, vec<double> b, vec<double> c) { return {fma(a.v, b.v, c.v)}; }
 

@@ -28,7 +28,7 @@ from deltarule.errors import DivergenceError, ModelFileError
 from deltarule.files import load
 from deltarule.history import History
 from deltarule.network import MLP, Gradients
-from deltarule.optimizers import SGD
+from deltarule.optimizers import SGD, Adam, AdamW
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -45,6 +45,8 @@ def __getattr__(name: str) -> ModuleType:
 __all__ = [
     "MLP",
     "SGD",
+    "Adam",
+    "AdamW",
     "DivergenceError",
     "Gradients",
     "History",

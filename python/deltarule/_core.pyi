@@ -38,8 +38,27 @@ class Loss(enum.Enum):
     huber = 6
     poisson = 7
 
-class Sgd:
-    def __init__(self, lr: float, momentum: float, weight_decay: float, nesterov: bool) -> None: ...
+class OptimizerKind(enum.Enum):
+    sgd = 0
+    adam = 1
+
+class Optimizer:
+    def __init__(
+        self,
+        kind: OptimizerKind,
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-08,
+        epsilon_hat: bool = False,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+        l1: float = 0.0,
+        max_norm: float = 0.0,
+        penalizes_sum: bool = False,
+    ) -> None: ...
 
 class TrainingResult:
     def __init__(self) -> None: ...
@@ -68,14 +87,14 @@ class _Network:
     ) -> None: ...
     @property
     def n_parameters(self) -> int: ...
-    @property
-    def has_velocity(self) -> bool: ...
     def weight_view(self, layer: int) -> _Array: ...
     def bias_view(self, layer: int) -> _Array: ...
     def get_theta(self) -> _Array: ...
     def set_theta(self, theta: _Array) -> None: ...
-    def get_velocity(self) -> _Array: ...
-    def set_velocity(self, velocity: _Array) -> None: ...
+    def get_memory(self) -> tuple[OptimizerKind, _Array | None, _Array | None, int]: ...
+    def set_memory(
+        self, kind: OptimizerKind, m: _Array | None, v: _Array | None, steps: int
+    ) -> None: ...
     def predict(self, x: _Array, out: _Array, threads: int) -> None: ...
     def evaluate(
         self, x: _Array, y: _Array, sample_weight: _Array | None, threads: int
@@ -84,7 +103,7 @@ class _Network:
         self, x: _Array, y: _Array, sample_weight: _Array | None, threads: int
     ) -> tuple[float, _Array]: ...
     def train_step(
-        self, x: _Array, y: _Array, sample_weight: _Array | None, sgd: Sgd, threads: int
+        self, x: _Array, y: _Array, sample_weight: _Array | None, optimizer: Optimizer, threads: int
     ) -> float: ...
     def train(
         self,
@@ -94,7 +113,8 @@ class _Network:
         order: _Array | None,
         epochs: int,
         batch_size: int,
-        sgd: Sgd,
+        optimizer: Optimizer,
+        lr: _Array | None,
         validation: _Batch | None,
         threads: int,
         seconds: float,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deltarule._load import core
 from deltarule.errors import DivergenceError
 from deltarule.history import History
-from deltarule.optimizers import SGD
+from deltarule.optimizers import SGD, Optimizer
 
 Array = NDArray[Any]
 Core = core.NetworkF32 | core.NetworkF64
@@ -41,12 +41,12 @@ class EpochRecord(TypedDict):
 Callback = Callable[[EpochRecord], object]
 
 
-def check_optimizer(optimizer: object) -> SGD:
+def check_optimizer(optimizer: object) -> Optimizer:
     """Return the optimizer, SGD() by default."""
     if optimizer is None:
         return _DEFAULT
-    if not isinstance(optimizer, SGD):
-        raise TypeError(f"optimizer must be a deltarule.SGD, not {optimizer!r}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be a deltarule.SGD, Adam or AdamW, not {optimizer!r}")
     return optimizer
 
 
@@ -91,8 +91,8 @@ class Fit:
     validation: tuple[Array, Array, Array | None] | None
     epochs: int
     batch_size: int
-    optimizer: SGD
-    settings: core.Sgd  # the optimizer's, as the core takes them
+    optimizer: Optimizer
+    settings: core.Optimizer  # the optimizer's, as the core takes them
     callbacks: Sequence[Callback]
     max_seconds: float
     threads: int
@@ -142,7 +142,8 @@ class Fit:
                 order=self._orders(epochs),
                 epochs=epochs,
                 batch_size=self.batch_size,
-                sgd=self.settings,
+                optimizer=self.settings,
+                lr=None,
                 validation=self.validation,
                 threads=self.threads,
                 seconds=seconds,

@@ -27,7 +27,7 @@ from deltarule.fitting import (
 )
 from deltarule.history import History
 from deltarule.initializers import NAMES, initial_parameters
-from deltarule.optimizers import SGD, number
+from deltarule.optimizers import Optimizer, number
 from deltarule.parameters import Parameterized
 from deltarule.progress import progress_bar
 
@@ -315,7 +315,7 @@ class MLP(Parameterized):
         x: ArrayLike,
         y: ArrayLike,
         *,
-        optimizer: SGD | None = None,
+        optimizer: Optimizer | None = None,
         sample_weight: ArrayLike | None = None,
         threads: int | None = None,
     ) -> float:
@@ -325,8 +325,8 @@ class MLP(Parameterized):
         ----------
         x, y, sample_weight, threads
             As for `evaluate`.
-        optimizer : SGD, optional
-            By default ``SGD()``. Its velocity stays with the network.
+        optimizer : SGD, Adam or AdamW, optional
+            By default ``SGD()``. What it remembers stays with the network.
 
         Returns
         -------
@@ -377,7 +377,7 @@ class MLP(Parameterized):
         *,
         epochs: int = 10,
         batch_size: int | None = 32,
-        optimizer: SGD | None = None,
+        optimizer: Optimizer | None = None,
         validation_data: tuple[ArrayLike, ...] | None = None,
         sample_weight: ArrayLike | None = None,
         shuffle: bool = True,
@@ -398,8 +398,8 @@ class MLP(Parameterized):
         batch_size : int or None, default 32
             Samples a step; the last batch of an epoch may be smaller. None: all at once, plain
             gradient descent.
-        optimizer : SGD, optional
-            By default ``SGD()``. Its velocity stays with the network from call to call.
+        optimizer : SGD, Adam or AdamW, optional
+            By default ``SGD()``. What it remembers stays with the network from call to call.
         validation_data : (x, y) or (x, y, sample_weight), optional
             Evaluated after each epoch.
         shuffle : bool, default True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,18 +27,46 @@ def _check_number(name: str, value: object, low: float, high: float, rule: str) 
         raise ValueError(f"{name} must be {rule}, not {value!r}")
 
 
-class _CoreSettings:
-    """Where an optimizer keeps its settings as the core takes them: no field, not in `vars`."""
+class Optimizer:
+    """What `SGD`, `Adam` and `AdamW` have in common: settings, checked, as the core takes them."""
 
-    __slots__ = ("_settings",)
-    _settings: core.Sgd
+    __slots__ = ("_settings",)  # no field, not in `vars`
+    _settings: core.Optimizer
+    lr: float
+
+    def __reduce__(self) -> tuple[type[Optimizer], tuple[Any, ...]]:
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+
+    def _check_common(self, weight_decay: object, l1: object, max_norm: object) -> None:
+        _check_number("lr", self.lr, math.ulp(0.0), math.inf, "above 0 and finite")
+        _check_number("weight_decay", weight_decay, 0.0, math.inf, "0 or more and finite")
+        _check_number("l1", l1, 0.0, math.inf, "0 or more and finite")
+        if max_norm is not None:
+            _check_number("max_norm", max_norm, math.ulp(0.0), math.inf, "above 0 and finite")
+
+    def _keep(self, kind: core.OptimizerKind, max_norm: float | None, **settings: Any) -> None:
+        settings["max_norm"] = 0.0 if max_norm is None else float(max_norm)
+        object.__setattr__(self, "_settings", core.Optimizer(kind, float(self.lr), **settings))
+
+    def _settings_in(self, dtype: np.dtype[Any]) -> core.Optimizer:
+        limits = np.finfo(dtype)
+        for name in ("lr", "weight_decay", "l1"):
+            value = float(getattr(self, name))
+            if value > float(limits.max):
+                raise ValueError(f"{name} must be finite in {dtype.name}, not {value!r}")
+        if getattr(self, "epsilon", 1.0) < float(limits.tiny):
+            raise ValueError(
+                f"epsilon must be at least {limits.tiny} in {dtype.name}, not {self.epsilon!r}"  # type: ignore[attr-defined]
+            )
+        return self._settings
 
 
 @dataclass(frozen=True)
-class SGD(_CoreSettings):
+class SGD(Optimizer):
     """Stochastic gradient descent, with momentum, Nesterov's momentum and weight decay.
 
-    With g = dL/dtheta, and g = dL/dW + weight_decay * W for the weights (not the biases)::
+    With g = dL/dtheta, and g = dL/dW + weight_decay * W + l1 * sign(W) for the weights (not the
+    biases)::
 
         momentum = 0:  theta <- theta - lr g
         momentum > 0:  v <- momentum v - lr g;  theta <- theta + v
@@ -49,14 +77,19 @@ class SGD(_CoreSettings):
     Parameters
     ----------
     lr : float, default 0.01
-        Learning rate, above 0.
+        Learning rate, above 0. A schedule in `MLP.fit` stands in for it.
     momentum : float, default 0.0
         In [0, 1).
     nesterov : bool, default False
         Needs momentum above 0.
     weight_decay : float, default 0.0
         Factor of the weights in the gradient, 0 or more: the gradient of weight_decay / 2 * |W|^2.
-        The losses that are reported leave that term out.
+        The losses that are reported leave that term out, and that of l1.
+    l1 : float, default 0.0
+        Factor of the weights' signs in the gradient, 0 or more: the gradient of l1 * sum |W|.
+    max_norm : float, optional
+        Where the norm of dL/dtheta, all parameters together, is above it, dL/dtheta is scaled down
+        to it, before decay and l1 are added.
 
     Raises
     ------
@@ -66,41 +99,138 @@ class SGD(_CoreSettings):
     References
     ----------
     Sutskever, Martens, Dahl, Hinton, On the importance of initialization and momentum in deep
-    learning, ICML 2013.
+    learning, ICML 2013. Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural
+    networks, ICML 2013 (max_norm).
 
     Examples
     --------
     >>> import deltarule as dr
     >>> dr.SGD(lr=0.1, momentum=0.9)
-    SGD(lr=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)
+    SGD(lr=0.1, momentum=0.9, nesterov=False, weight_decay=0.0, l1=0.0, max_norm=None)
     """
 
     lr: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
+    l1: float = 0.0
+    max_norm: float | None = None
 
     def __post_init__(self) -> None:
-        infinite = math.inf
-        _check_number("lr", self.lr, math.ulp(0.0), infinite, "above 0 and finite")
+        self._check_common(self.weight_decay, self.l1, self.max_norm)
         _check_number("momentum", self.momentum, 0.0, 1.0, "in [0, 1)")
-        _check_number("weight_decay", self.weight_decay, 0.0, infinite, "0 or more and finite")
         if not isinstance(self.nesterov, bool):
             raise TypeError(f"nesterov must be True or False, not {self.nesterov!r}")
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov needs momentum above 0, not momentum=0.0")
-        settings = core.Sgd(
-            float(self.lr), float(self.momentum), float(self.weight_decay), self.nesterov
+        self._keep(
+            core.OptimizerKind.sgd,
+            self.max_norm,
+            momentum=float(self.momentum),
+            nesterov=self.nesterov,
+            weight_decay=float(self.weight_decay),
+            l1=float(self.l1),
         )
-        object.__setattr__(self, "_settings", settings)
 
-    def __reduce__(self) -> tuple[type[SGD], tuple[Any, ...]]:
-        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
-    def _settings_in(self, dtype: np.dtype[Any]) -> core.Sgd:
-        limit = float(np.finfo(dtype).max)
-        for name in ("lr", "weight_decay"):
-            value = float(getattr(self, name))
-            if value > limit:
-                raise ValueError(f"{name} must be finite in {dtype.name}, not {value!r}")
-        return self._settings
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam: steps by the mean of the gradient over the root of the mean of its square.
+
+    With g as for `SGD`, in step t = 1, 2, ... of the network::
+
+        m <- beta1 m + (1 - beta1) g;  m_hat = m / (1 - beta1^t)
+        v <- beta2 v + (1 - beta2) g^2;  v_hat = v / (1 - beta2^t)
+        theta <- theta - lr m_hat / (sqrt(v_hat) + epsilon)
+
+    m and v start at 0 and live with the network, as t does. An SGD with momentum makes them start
+    anew, and the other way round.
+
+    Parameters
+    ----------
+    lr : float, default 0.001
+        Learning rate, above 0. A schedule in `MLP.fit` stands in for it.
+    beta1, beta2 : float, default 0.9 and 0.999
+        In [0, 1).
+    epsilon : float, default 1e-8
+        Above 0.
+    weight_decay, l1, max_norm
+        As for `SGD`.
+    epsilon_hat : bool, default False
+        theta <- theta - lr' m / (sqrt(v) + epsilon), lr' = lr sqrt(1 - beta2^t) / (1 - beta1^t):
+        the form at the end of the paper's section 2, which Keras and scikit-learn have.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a setting of another type or out of its range.
+
+    References
+    ----------
+    Kingma, Ba, Adam: a method for stochastic optimization, ICLR 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> import deltarule as dr
+    >>> net = dr.MLP([1, 1], init=([[[1.0]]], [[0.0]]))
+    >>> loss = net.train_step([[2.0]], [[1.0]], optimizer=dr.Adam(lr=0.1))
+    >>> round(net.weights[0].item(), 6)  # the first step is lr, whatever the gradient
+    0.9
+    """
+
+    lr: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    l1: float = 0.0
+    max_norm: float | None = None
+    epsilon_hat: bool = False
+
+    _decoupled: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        self._check_common(self.weight_decay, self.l1, self.max_norm)
+        _check_number("beta1", self.beta1, 0.0, 1.0, "in [0, 1)")
+        _check_number("beta2", self.beta2, 0.0, 1.0, "in [0, 1)")
+        _check_number("epsilon", self.epsilon, math.ulp(0.0), math.inf, "above 0 and finite")
+        if not isinstance(self.epsilon_hat, bool):
+            raise TypeError(f"epsilon_hat must be True or False, not {self.epsilon_hat!r}")
+        self._keep(
+            core.OptimizerKind.adam,
+            self.max_norm,
+            beta1=float(self.beta1),
+            beta2=float(self.beta2),
+            epsilon=float(self.epsilon),
+            epsilon_hat=self.epsilon_hat,
+            weight_decay=float(self.weight_decay),
+            decoupled=self._decoupled,
+            l1=float(self.l1),
+        )
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decay apart from the gradient: W <- (1 - lr weight_decay) W - Adam's step.
+
+    Parameters
+    ----------
+    weight_decay : float, default 0.01
+        0 or more.
+    lr, beta1, beta2, epsilon, l1, max_norm, epsilon_hat
+        As for `Adam`.
+
+    References
+    ----------
+    Loshchilov, Hutter, Decoupled weight decay regularization, ICLR 2019.
+
+    Examples
+    --------
+    >>> import deltarule as dr
+    >>> dr.AdamW(lr=0.01).weight_decay
+    0.01
+    """
+
+    weight_decay: float = 0.01
+
+    _decoupled: ClassVar[bool] = True

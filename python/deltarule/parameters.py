@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule import checks
+from deltarule._load import core
 from deltarule.architecture import Architecture, Core
 
 Array = NDArray[Any]
@@ -173,7 +174,7 @@ class Parameterized:
         return {
             "architecture": self._architecture.to_dict(),
             "theta": self.theta,
-            "velocity": self._core.get_velocity() if self._core.has_velocity else None,
+            "memory": self._memory(),
             "rng": self._rng,
         }
 
@@ -183,5 +184,10 @@ class Parameterized:
         self._rng = copy.deepcopy(state["rng"])
         self._core = self._architecture.make_core()
         self.theta = state["theta"]
-        if state["velocity"] is not None:
-            self._core.set_velocity(state["velocity"])
+        kind, m, v, steps = state["memory"]
+        self._core.set_memory(core.OptimizerKind[kind], m, v, steps)
+
+    def _memory(self) -> tuple[str, Array | None, Array | None, int]:
+        """Return what the optimizer remembers: whose it is, its arrays as theta, Adam's steps."""
+        kind, m, v, steps = self._core.get_memory()
+        return kind.name, m, v, steps

@@ -106,23 +106,32 @@ void check_products(Random& random) {
       k.weight_gradient(rows, n_i, n_j, P.view(), Q.view(), add, S.get(), G.get(), ldg);
       bytes.put(G, n_j, padded<T>(n_j), ldg);
     });
-    // Plain, with decay, with momentum, with both, with Nesterov's momentum, with both.
-    const int64_t kind = random.below(6), ld = n_j + random.below(3);
-    const SgdStep<T> step{T(0.0625), T(kind < 2 ? 0 : 0.9), T(kind % 2 ? 0.01 : 0), kind >= 4};
-    const Array<T> w0 = random.values<T>(n_i * ld, special), v0 = random.values<T>(n_i * ld, false);
+    // Each rule, plain or with weight decay, or with that and L1.
+    const int64_t kind = random.below(12), ld = n_j + random.below(3);
+    const Rule rule = Rule(kind / 3);
+    const DescentStep<T> step{rule, T(0.0625), T(kind % 3 > 0 ? 0.01 : 0), T(kind % 3 > 1 ? 0.02 : 0),
+                              T(0.9), T(0.1), T(0.99), T(0.01), T(0.001), T(0.998)};
+    const Array<T> w0 = random.values<T>(n_i * ld, special), m0 = random.values<T>(n_i * ld, false);
+    Array<T> v0 = random.values<T>(n_i * ld, false);
+    for (int64_t i = 0; i < v0.size(); ++i) v0[i] *= v0[i];
+    const auto on = [=](Array<T>& w, Array<T>& m, Array<T>& v) {
+      T *first = rule == Rule::plain ? nullptr : m.get(), *second = rule == Rule::adam ? v.get() : nullptr;
+      return Descent<T>{step, w.get(), first, second, ld};
+    };
     const std::string call = text("weight_descent (rows, n_i, n_j, kind)", rows, n_i, n_j, kind);
     compare<T>(call, [&](const Kernels<T>& k, Bytes& bytes) {
-      Array<T> w = w0, v = v0, S(n_i * padded<T>(n_j));
-      const Descent<T> descent{step, w.get(), kind < 2 ? nullptr : v.get(), ld};
+      Array<T> w = w0, m = m0, v = v0, S(n_i * padded<T>(n_j));
       const T* G = add ? G0.get() : nullptr;
-      bytes.put(int(k.weight_descent(rows, n_i, n_j, P.view(), Q.view(), S.get(), G, ldg, descent)));
+      bytes.put(int(k.weight_descent(rows, n_i, n_j, P.view(), Q.view(), S.get(), G, ldg, on(w, m, v))));
       bytes.put(w);
+      bytes.put(m);
       bytes.put(v);
     });
     compare<T>(text("descend (rows, n, kind)", n_i, n_j, kind), [&](const Kernels<T>& k, Bytes& bytes) {
-      Array<T> w = w0, v = v0;
-      bytes.put(int(k.descend(n_i, n_j, G0.get(), ldg, {step, w.get(), kind < 2 ? nullptr : v.get(), ld})));
+      Array<T> w = w0, m = m0, v = v0;
+      bytes.put(int(k.descend(n_i, n_j, G0.get(), ldg, on(w, m, v))));
       bytes.put(w);
+      bytes.put(m);
       bytes.put(v);
     });
   });

@@ -66,7 +66,9 @@ from deltarule.reference.propagation import (
 )
 from deltarule.reference.training import (
     Descent,
+    Moments,
     Velocity,
+    adam_update,
     gradient_descent,
     sgd_update,
     shuffle,
@@ -90,10 +92,12 @@ __all__ = [
     "Forward",
     "Initializer",
     "Loss",
+    "Moments",
     "Network",
     "Output",
     "Pair",
     "Velocity",
+    "adam_update",
     "back_propagation",
     "forward_propagation",
     "gradient_descent",

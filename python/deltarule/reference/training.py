@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -15,6 +16,27 @@ from deltarule.reference.propagation import Backward, value_and_grad
 Velocity: TypeAlias = tuple[list[Array], list[Array]]
 
 
+class Moments(NamedTuple):
+    """What Adam remembers: m and v of every weight and bias, and the steps that were taken."""
+
+    m: list[Array]
+    v: list[Array]
+    steps: int
+
+
+def _descended(
+    weights: Arrays, grads: Backward, weight_decay: float, l1: float, max_norm: float | None
+) -> list[Array]:
+    """g of every weight and bias: clipped, then with decay and L1 of the weights."""
+    g: list[Array] = [*grads.weights, *grads.biases]
+    norm = math.sqrt(sum(float((g_k.astype(np.float64) ** 2).sum()) for g_k in g))
+    if max_norm is not None and norm > max_norm:
+        g = [max_norm / norm * g_k for g_k in g]
+    for k, W in enumerate(weights):
+        g[k] = g[k] + weight_decay * W + l1 * np.sign(W)
+    return g
+
+
 def sgd_update(
     weights: Arrays,
     biases: Arrays,
@@ -25,20 +47,67 @@ def sgd_update(
     momentum: float = 0.0,
     nesterov: bool = False,
     weight_decay: float = 0.0,
+    l1: float = 0.0,
+    max_norm: float | None = None,
 ) -> tuple[list[Array], list[Array], Velocity]:
     """v <- momentum v - lr g, then theta <- theta + v, or with Nesterov theta + momentum v - lr g.
 
-    g is dL/dtheta, for the weights plus weight_decay W; ``velocity`` None is 0. Momentum 0 is
-    theta <- theta - lr g (notes 003, 004). Returns new weights, biases and velocity.
+    g is dL/dtheta, scaled down where its norm is above max_norm, for the weights plus
+    weight_decay W + l1 sign(W); ``velocity`` None is 0. Momentum 0 is theta <- theta - lr g (notes
+    003, 004). Returns new weights, biases and velocity.
     """
     lr, momentum, weight_decay = float(lr), float(momentum), float(weight_decay)  # no numpy.float64
-    old, g, L = [*weights, *biases], [*grads.weights, *grads.biases], len(weights)
-    g[:L] = [g_k + weight_decay * W for g_k, W in zip(g, weights, strict=False)]
+    old, L = [*weights, *biases], len(weights)
+    g = _descended(weights, grads, weight_decay, float(l1), max_norm)
     v = [*velocity[0], *velocity[1]] if velocity else [np.zeros_like(p) for p in old]
     v = [momentum * v_k - lr * g_k for v_k, g_k in zip(v, g, strict=True)]
     step = [momentum * v_k - lr * g_k for v_k, g_k in zip(v, g, strict=True)] if nesterov else v
     new: list[Array] = [p + s for p, s in zip(old, step, strict=True)]
     return new[:L], new[L:], (v[:L], v[L:])
+
+
+def adam_update(
+    weights: Arrays,
+    biases: Arrays,
+    grads: Backward,
+    moments: Moments | None,
+    *,
+    lr: float = 0.001,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
+    l1: float = 0.0,
+    max_norm: float | None = None,
+    epsilon_hat: bool = False,
+    decoupled: bool = False,
+) -> tuple[list[Array], list[Array], Moments]:
+    """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, theta <- theta - lr m^ / root.
+
+    m^ = m / (1 - beta1^t), root = sqrt(v / (1 - beta2^t)) + epsilon (Kingma, Ba 2015, algorithm 1);
+    with epsilon_hat, root = (sqrt(v) + epsilon) / sqrt(1 - beta2^t). g is as for `sgd_update`, but
+    where the decay is decoupled, W <- (1 - lr weight_decay) W instead (Loshchilov, Hutter 2019).
+    Returns new weights, biases and moments.
+    """
+    old, L = [*weights, *biases], len(weights)
+    g = _descended(weights, grads, 0.0 if decoupled else float(weight_decay), float(l1), max_norm)
+    zeros = [np.zeros_like(p) for p in old]
+    m, v, t = moments or (zeros, zeros, 0)
+    t += 1
+    m = [beta1 * m_k + (1 - beta1) * g_k for m_k, g_k in zip(m, g, strict=True)]
+    v = [beta2 * v_k + (1 - beta2) * g_k**2 for v_k, g_k in zip(v, g, strict=True)]
+    root_t = math.sqrt(1 - beta2**t)
+    roots = [
+        (np.sqrt(v_k) + epsilon) / root_t if epsilon_hat else np.sqrt(v_k) / root_t + epsilon
+        for v_k in v
+    ]
+    if decoupled:
+        old[:L] = [float(1 - lr * weight_decay) * W for W in weights]
+    new: list[Array] = [
+        p - float(lr / (1 - beta1**t)) * m_k / root
+        for p, m_k, root in zip(old, m, roots, strict=True)
+    ]
+    return new[:L], new[L:], Moments(m, v, t)
 
 
 class Descent(NamedTuple):

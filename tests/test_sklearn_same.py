@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from sklearn_support import (
     CLASSIFIER,
     HAS_LOSS,

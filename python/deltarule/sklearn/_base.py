@@ -217,7 +217,7 @@ class BaseMLP(BaseEstimator, ABC):
             )
         network.set_parameters(self.coefs_, self.intercepts_)
         if incremental and self._rate_of is not None and self._rate_of[0] == self.solver:
-            network.take_memory(self._network)
+            network.memory = self._network.memory
         self.out_activation_ = output_name(network.architecture.output)
         if self.early_stopping and self.validation_scores_ is None:
             self.validation_scores_, self.best_validation_score_ = [], -np.inf
@@ -308,7 +308,7 @@ class BaseMLP(BaseEstimator, ABC):
         if not self._network.has_parameters(self.coefs_, self.intercepts_):  # the user's own
             network = Network(self._network.architecture, self._network.loss_scale)
             network.set_parameters(self.coefs_, self.intercepts_)
-            network.take_memory(self._network)
+            network.memory = self._network.memory
             self._network = network
         return self._network, as_rows(X, dtype)
 

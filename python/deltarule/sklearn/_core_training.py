@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.errors import DivergenceError
 from deltarule.sklearn._data import Samples, blocks
@@ -37,6 +38,21 @@ class Update:
     epsilon: float = 1e-8
     dropout: float = 0.0
 
+    def settings(self, rate: float, dtype: np.dtype[Any]) -> core.Optimizer:
+        """Return the core's settings for one learning rate."""
+        return core.Optimizer(
+            core.OptimizerKind.sgd if self.solver == "sgd" else core.OptimizerKind.adam,
+            lr=rate,
+            momentum=self.momentum if self.solver == "sgd" else 0.0,
+            nesterov=self.nesterov,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=max(self.epsilon, float(np.finfo(dtype).tiny)),
+            epsilon_hat=True,
+            weight_decay=self.alpha,
+            penalizes_sum=True,
+        )
+
 
 class Network:
     """A core network, its parameters in scikit-learn's shapes, and what its optimizer remembers.
@@ -52,7 +68,6 @@ class Network:
         self.architecture = architecture
         self.loss_scale = loss_scale
         self._core = architecture.make_core()
-        self._memory: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle needs: the copy trains on as this one would."""
@@ -60,7 +75,7 @@ class Network:
             "architecture": self.architecture.to_dict(),
             "loss_scale": self.loss_scale,
             "theta": self.theta,
-            "memory": self._memory,
+            "memory": self.memory,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -69,7 +84,7 @@ class Network:
             Architecture.checked(**state["architecture"]), state["loss_scale"]
         )
         self.theta = state["theta"]
-        self._memory = dict(state["memory"])
+        self.memory = state["memory"]
 
     # Parameters
 
@@ -168,25 +183,30 @@ class Network:
             gradient += part * share if share != 1.0 else part
         reported = self.loss_scale * value + samples.mean_constant()
         if alpha and n:
-            weights = self.theta[: self._n_weights]
-            penalty = 0.5 * alpha * float(weights @ weights) / n
-            gradient[: self._n_weights] += (alpha / n) * weights
+            n_weights = sum(n_out * n_in for n_out, n_in in self.architecture.shapes)
+            gradient[:n_weights] += (alpha / n) * self.theta[:n_weights]
+            penalty = self._penalty(alpha, n)
             value, reported = value + penalty, reported + penalty
         return value, gradient, reported
 
-    @property
-    def _n_weights(self) -> int:
-        return sum(n_out * n_in for n_out, n_in in self.architecture.shapes)
+    def _penalty(self, alpha: float, n: float) -> float:
+        if not (alpha and n):
+            return 0.0
+        views = map(self._core.weight_view, range(1, len(self.architecture.sizes)))
+        return 0.5 * alpha * sum(float(np.vdot(W, W)) for W in views) / n
 
     # Training
 
-    def forget(self) -> None:
-        """Start the optimizer anew."""
-        self._memory = {}
+    @property
+    def memory(self) -> tuple[str, Array | None, Array | None, int]:
+        """What the optimizer remembers: its kind, two arrays as theta, and the steps of Adam."""
+        kind, m, v, steps = self._core.get_memory()
+        return kind.name, m, v, steps
 
-    def take_memory(self, other: Network) -> None:
-        """Go on with what another network's optimizer remembers."""
-        self._memory = dict(other._memory)
+    @memory.setter
+    def memory(self, memory: tuple[str, Array | None, Array | None, int]) -> None:
+        kind, m, v, steps = memory
+        self._core.set_memory(getattr(core.OptimizerKind, kind), m, v, steps)
 
     def train_epoch(
         self,
@@ -221,44 +241,65 @@ class Network:
         FitDivergedError
             If the loss or a parameter is not finite; the parameters are as before the epoch.
         """
-        before, remembered = self.theta, dict(self._memory)
+        optimizer = update.settings(rate, self.architecture.dtype)
+        is_sum_of_rows = samples.weight is None and (self.loss_scale == 1.0 or not update.alpha)
+        if samples.is_sparse or not is_sum_of_rows:
+            return self._train_by_batches(samples, order, batch_size, optimizer, update, threads)
+        result = core.TrainingResult()
+        self._core.train(
+            samples.x,
+            samples.y,
+            None,
+            order=None if order is None else order.reshape(1, -1),
+            epochs=1,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            lr=None,
+            validation=None,
+            threads=threads,
+            seconds=math.inf,
+            result=result,
+        )
+        if result.diverged:
+            raise _diverged(result.step + 1)
+        return self.loss_scale * result.loss[0] + samples.mean_constant()
+
+    def _train_by_batches(
+        self,
+        samples: Samples,
+        order: Array | None,
+        batch_size: int,
+        optimizer: core.Optimizer,
+        update: Update,
+        threads: int,
+    ) -> float:
+        """Do what the core does in one call where it cannot: it takes no sparse rows.
+
+        Nor does it weigh the batches' losses by their rows, as scikit-learn's `loss_curve_` does,
+        or tell loss and penalty apart.
+        """
+        before, remembered = self.theta, self.memory
         total = 0.0
         for step, first in enumerate(range(0, len(samples), batch_size)):
             rows = slice(first, min(first + batch_size, len(samples)))
             batch = samples.take(rows if order is None else order[rows])
-            loss = self._step(batch, update, rate, threads)
-            if loss is None:
-                self.theta, self._memory = before, remembered
-                raise FitDivergedError(
-                    f"the loss or a parameter is not finite any more in step {step + 1}; the "
-                    "parameters are those after the last finite epoch. Try a learning_rate_init "
-                    f"below {rate:g}, or scale X",
-                    epoch=1,
-                    step=step + 1,
-                )
-            total += len(batch) * loss
+            n = batch.total_weight
+            penalty = self._penalty(update.alpha, n) if self.loss_scale != 1.0 else 0.0
+            try:
+                loss = self._core.train_step(batch.x, batch.y, batch.weight, optimizer, threads)
+            except (OverflowError, ValueError):  # the update overflows, or did
+                loss = math.nan
+            if not math.isfinite(loss):
+                self.theta, self.memory = before, remembered
+                raise _diverged(step + 1)
+            loss = self.loss_scale * (loss - penalty) + penalty
+            total += len(batch) * (loss + batch.mean_constant())
         return total / len(samples)
 
-    def _step(self, batch: Samples, update: Update, rate: float, threads: int) -> float | None:
-        _, gradient, loss = self.value_and_gradient(batch, update.alpha, threads)
-        with np.errstate(over="ignore", invalid="ignore"):
-            theta = self.theta + self._change(gradient, update, rate)
-        if not (math.isfinite(loss) and np.isfinite(theta).all()):
-            return None
-        self.theta = theta
-        return loss
 
-    def _change(self, g: Array, update: Update, rate: float) -> Array:
-        memory = self._memory
-        if update.solver == "sgd":
-            velocity = update.momentum * memory.get("velocity", 0.0) - rate * g
-            memory["velocity"] = velocity
-            step: Array = update.momentum * velocity - rate * g if update.nesterov else velocity
-            return step
-        memory["t"] = t = memory.get("t", 0) + 1
-        m = update.beta_1 * memory.get("m", 0.0) + (1.0 - update.beta_1) * g
-        v = update.beta_2 * memory.get("v", 0.0) + (1.0 - update.beta_2) * g**2
-        memory["m"], memory["v"] = m, v
-        corrected = rate * math.sqrt(1.0 - update.beta_2**t) / (1.0 - update.beta_1**t)
-        change: Array = -corrected * m / (np.sqrt(v) + update.epsilon)
-        return change
+def _diverged(step: int) -> FitDivergedError:
+    return FitDivergedError(
+        "the loss or a parameter is not finite any more; the parameters are those before the epoch",
+        epoch=1,
+        step=step,
+    )

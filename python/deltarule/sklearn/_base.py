@@ -196,9 +196,14 @@ class BaseMLP(BaseEstimator, ABC):
         self.loss_curve_: list[float] = []
         self.validation_loss_curve_: list[float] = []
         self._no_improvement_count = 0
+        self._rate_of: Any = None
+        self._start_criterion(network)
+
+    def _start_criterion(self, network: Network) -> None:
+        """Set what `early_stopping` compares with, as before any epoch."""
+        self._criterion = self.early_stopping
         self._best_theta = network.theta
         self._best_merit = -np.inf
-        self._rate_of: Any = None
         if self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
             self.validation_scores_: list[float] | None = []
             self.best_validation_score_: float | None = -np.inf
@@ -219,10 +224,8 @@ class BaseMLP(BaseEstimator, ABC):
         if incremental and self._rate_of is not None and self._rate_of[0] == self.solver:
             network.memory = self._network.memory
         self.out_activation_ = output_name(network.architecture.output)
-        if self.early_stopping and self.validation_scores_ is None:
-            self.validation_scores_, self.best_validation_score_ = [], -np.inf
-        elif not self.early_stopping and self.best_loss_ is None:
-            self.best_loss_ = np.inf
+        if self._criterion != self.early_stopping:
+            self._start_criterion(network)
 
     def _train(
         self,
@@ -302,7 +305,8 @@ class BaseMLP(BaseEstimator, ABC):
     # Prediction
 
     def _rows_to_predict(self, X: Any) -> tuple[Network, Any]:
-        check_is_fitted(self)
+        if not hasattr(self, "_network"):
+            check_is_fitted(self)
         dtype = self._network.architecture.dtype
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
         if not self._network.has_parameters(self.coefs_, self.intercepts_):  # the user's own

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
@@ -226,9 +226,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         ndarray
         """
         y_hat = self._forward(X)
-        labels: Array = self._label_binarizer.inverse_transform(
-            y_hat.ravel() if self.n_outputs_ == 1 else y_hat
-        )
+        labels: Array
+        if self._is_multiclass:
+            labels = self.classes_[y_hat.argmax(axis=1)]
+        elif self.n_outputs_ == 1 and len(self.classes_) == 2:
+            labels = self.classes_[(y_hat[:, 0] > 0.5).astype(np.intp)]
+        else:
+            labels = self._label_binarizer.inverse_transform(
+                y_hat.ravel() if self.n_outputs_ == 1 else y_hat
+            )
         return labels
 
     def predict_proba(self, X: Any) -> Array:
@@ -243,9 +249,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         ndarray of shape (n_samples, n_classes)
             Columns as `classes_`.
         """
-        y_hat = self._forward(X)
         if self.n_outputs_ == 1:
-            return np.hstack([1 - y_hat, y_hat])
+            z = self._scores(X)
+            probabilities: Array = expit(np.hstack([-z, z]))  # either has all its digits
+            return probabilities
+        y_hat = self._forward(X)
         if self._is_multiclass and self.out_activation_ == "logistic":
             y_hat /= np.maximum(y_hat.sum(axis=1, keepdims=True), np.finfo(y_hat.dtype).tiny)
         return y_hat
@@ -261,8 +269,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        network, rows = self._rows_to_predict(X)
-        z: Array = network.scores(rows, resolve_threads(self.n_threads))
+        z = self._scores(X)
         if self.out_activation_ == "logistic":
             if self.n_outputs_ == 1:
                 z = np.hstack([-z, z])
@@ -271,6 +278,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
                 return z
         log_probabilities: Array = z - logsumexp(z, axis=1, keepdims=True)
         return log_probabilities
+
+    def _scores(self, X: Any) -> Array:
+        """Return z of the output layer (n, n_outputs)."""
+        network, rows = self._rows_to_predict(X)
+        return network.scores(rows, resolve_threads(self.n_threads))
 
     # What y is
 

@@ -68,6 +68,10 @@ class Network:
         self.architecture = architecture
         self.loss_scale = loss_scale
         self._core = architecture.make_core()
+        self._linear: Network | None = None  # the same parameters without output activation
+        layers = range(1, len(architecture.sizes))
+        self._W = [self._core.weight_view(layer).T for layer in layers]  # live, (fan_in, fan_out)
+        self._b = [self._core.bias_view(layer) for layer in layers]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle needs: the copy trains on as this one would."""
@@ -95,17 +99,16 @@ class Network:
 
     @theta.setter
     def theta(self, theta: Array) -> None:
+        self._linear = None
         self._core.set_theta(np.require(theta, self.architecture.dtype, ["C", "A"]))
 
     def coefs(self) -> list[Array]:
         """Return copies of the weights, each (fan_in, fan_out)."""
-        layers = range(1, len(self.architecture.sizes))
-        return [np.array(self._core.weight_view(layer).T, order="C") for layer in layers]
+        return [np.array(W, order="C") for W in self._W]
 
     def intercepts(self) -> list[Array]:
         """Return copies of the biases, each (fan_out,)."""
-        layers = range(1, len(self.architecture.sizes))
-        return [np.array(self._core.bias_view(layer)) for layer in layers]
+        return [np.array(b) for b in self._b]
 
     def set_parameters(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> None:
         """Replace all parameters; ValueError names one that does not fit."""
@@ -124,17 +127,8 @@ class Network:
 
     def has_parameters(self, coefs: Sequence[Array], intercepts: Sequence[Array]) -> bool:
         """Return whether these are the parameters: a user may have changed them in place."""
-        layers = range(1, len(self.architecture.sizes))
-        return (
-            len(coefs) == len(intercepts) == len(layers)
-            and all(
-                np.array_equal(b, self._core.bias_view(layer))
-                for b, layer in zip(intercepts, layers, strict=True)
-            )
-            and all(
-                np.array_equal(W, self._core.weight_view(layer).T)
-                for W, layer in zip(coefs, layers, strict=True)
-            )
+        return len(coefs) == len(self._W) and all(
+            map(np.array_equal, [*intercepts, *coefs], [*self._b, *self._W])
         )
 
     # Passes
@@ -148,10 +142,12 @@ class Network:
 
     def scores(self, X: Any, threads: int) -> Array:
         """Return z of the output layer, before its activation, (n, n_outputs)."""
-        linear = replace(self.architecture, output="identity", loss="squared_error")
-        network = Network(linear)
-        network.theta = self.theta
-        return network.predict(X, threads)
+        if self._linear is None:
+            linear = replace(self.architecture, output="identity", loss="squared_error")
+            network = Network(linear)
+            network.theta = self.theta
+            self._linear = network
+        return self._linear.predict(X, threads)
 
     def loss(self, samples: Samples, threads: int) -> float:
         """Return the reported loss, without penalty."""
@@ -192,8 +188,7 @@ class Network:
     def _penalty(self, alpha: float, n: float) -> float:
         if not (alpha and n):
             return 0.0
-        views = map(self._core.weight_view, range(1, len(self.architecture.sizes)))
-        return 0.5 * alpha * sum(float(np.vdot(W, W)) for W in views) / n
+        return 0.5 * alpha * sum(float(np.vdot(W, W)) for W in self._W) / n
 
     # Training
 
@@ -241,6 +236,7 @@ class Network:
         FitDivergedError
             If the loss or a parameter is not finite; the parameters are as before the epoch.
         """
+        self._linear = None
         optimizer = update.settings(rate, self.architecture.dtype)
         is_sum_of_rows = samples.weight is None and (self.loss_scale == 1.0 or not update.alpha)
         if samples.is_sparse or not is_sum_of_rows:

@@ -16,7 +16,7 @@ int64_t Activations<T>::row_elements(const Architecture& architecture) {
 }
 
 template <class T>
-Activations<T>::Activations(const Architecture& architecture, int64_t rows) : rows_(rows) {
+Activations<T>::Activations(const Architecture& architecture, int64_t rows, bool drops) : rows_(rows), drops_(drops) {
   int64_t end = 0;
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
     Layer layer{};
@@ -27,6 +27,11 @@ Activations<T>::Activations(const Architecture& architecture, int64_t rows) : ro
     layer.z = layer.a;
     if (keeps_z(architecture, l)) {
       layer.z = end;
+      end += rows * layer.ld;
+    }
+    layer.fed = layer.a;
+    if (drops && l < architecture.layers()) {
+      layer.fed = end;
       end += rows * layer.ld;
     }
     layers_.push_back(layer);

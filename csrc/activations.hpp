@@ -11,14 +11,18 @@ namespace deltarule {
 template <class T>
 class Activations {
  public:
-  // Room for `rows` rows of every layer's a and delta, and of z where a derivative needs it.
-  Activations(const Architecture& architecture, int64_t rows);
+  // Room for `rows` rows of every layer's a and delta, of z where a derivative needs it, and of what dropout leaves of
+  // a where it `drops`.
+  Activations(const Architecture& architecture, int64_t rows, bool drops);
 
   int64_t rows() const { return rows_; }
+  bool drops() const { return drops_; }
   int64_t ld(int64_t l) const { return layers_[l - 1].ld; }
   // Row r of layer l = 1..L. z is a where the derivative does not need it.
   T* z(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].z + r * ld(l); }
   T* a(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].a + r * ld(l); }
+  // What layer l + 1 is fed: a, or what dropout leaves of it.
+  T* fed(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].fed + r * ld(l); }
   T* delta(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].delta + r * ld(l); }
 
   // Elements of T that one row takes.
@@ -26,9 +30,10 @@ class Activations {
 
  private:
   struct Layer {
-    int64_t ld, z, a, delta;
+    int64_t ld, z, a, fed, delta;
   };
   int64_t rows_;
+  bool drops_;
   std::vector<Layer> layers_;
   Buffer<T> arena_;
 };

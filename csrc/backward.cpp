@@ -3,29 +3,30 @@
 namespace deltarule {
 
 template <class T>
-void backward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, int64_t first,
-                    int64_t last, int64_t left, int64_t right, Activations<T>& state) {
+void backward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, const Batch<T>& chunk,
+                    int64_t first, int64_t last, int64_t left, int64_t right, Activations<T>& state) {
   if (left == right) return;
   const int64_t rows = last - first, ld = state.ld(l);
   T* delta = state.delta(l, first) + left;
   kernels<T>().affine(rows, theta.layer(l + 1).n_out, right - left,
                       {state.delta(l + 1, first), state.ld(l + 1), nullptr}, theta.W_by_output(l + 1) + left,
                       theta.stride_by_output(l + 1), nullptr, delta, ld);
+  if (chunk.dropout) chunk.dropout.apply(l, first, rows, left, right, delta - left, delta - left, ld);
   kernels<T>().activate_backward(architecture.hidden[l - 1], static_cast<T>(architecture.leaky_slope), rows,
                                  right - left, state.z(l, first) + left, state.a(l, first) + left, delta, ld);
 }
 
 template <class T>
-void backward(const Architecture& architecture, const Parameters<T>& theta, int64_t first, int64_t last,
-              Activations<T>& state) {
+void backward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
+              int64_t last, Activations<T>& state) {
   for (int64_t l = architecture.layers() - 1; l >= 1; --l)
-    backward_layer(architecture, theta, l, first, last, 0, padded<T>(architecture.sizes[l]), state);
+    backward_layer(architecture, theta, l, chunk, first, last, 0, padded<T>(architecture.sizes[l]), state);
 }
 
-#define DELTARULE_INSTANTIATE(T)                                                                            \
-  template void backward_layer(const Architecture&, const Parameters<T>&, int64_t, int64_t, int64_t,        \
-                               int64_t, int64_t, Activations<T>&);                                          \
-  template void backward(const Architecture&, const Parameters<T>&, int64_t, int64_t, Activations<T>&);
+#define DELTARULE_INSTANTIATE(T)                                                                                      \
+  template void backward_layer(const Architecture&, const Parameters<T>&, int64_t, const Batch<T>&, int64_t, int64_t, \
+                               int64_t, int64_t, Activations<T>&);                                                    \
+  template void backward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t, Activations<T>&);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

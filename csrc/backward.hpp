@@ -2,19 +2,20 @@
 #pragma once
 
 #include "activations.hpp"
+#include "batch.hpp"
 #include "parameters.hpp"
 
 namespace deltarule {
 
 // delta[l] = (W[l+1]^T delta[l+1]) * g'(z[l]), rows [first, last) of the chunk, columns [left, right), cut at
-// whole lanes.
+// whole lanes; what dropout left out of a[l] is left out of W[l+1]^T delta[l+1].
 template <class T>
-void backward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, int64_t first,
-                    int64_t last, int64_t left, int64_t right, Activations<T>& state);
+void backward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, const Batch<T>& chunk,
+                    int64_t first, int64_t last, int64_t left, int64_t right, Activations<T>& state);
 
 // The recursion for l = L-1 .. 1, all columns.
 template <class T>
-void backward(const Architecture& architecture, const Parameters<T>& theta, int64_t first, int64_t last,
-              Activations<T>& state);
+void backward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
+              int64_t last, Activations<T>& state);
 
 }  // namespace deltarule

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "dropout.hpp"
 #include "kernels/dispatch.hpp"
 
 namespace deltarule {
@@ -14,10 +15,12 @@ struct Batch {
   InputRows<T> x;
   Targets<T> y;
   const double* weight;  // by row of the user's array, or null
+  Dropout dropout{};
 
   Batch slice(int64_t first, int64_t last) const {
     Batch part = *this;
     part.rows = last - first;
+    part.dropout.row += first;
     if (x.index) {
       part.x.index = part.y.index = x.index + first;
     } else {

@@ -116,11 +116,12 @@ template <class T>
 void train(Network<T>& network, const py::array& x, const py::array& y,
            const std::optional<py::array>& weight, const std::optional<py::array>& order, int64_t epochs,
            int64_t batch_size, const Optimizer& optimizer, const std::optional<py::array>& lr,
-           const std::optional<py::tuple>& validation, int threads, double seconds, TrainingResult& result) {
+           const std::optional<std::pair<py::array, py::array>>& dropout, const std::optional<py::tuple>& validation,
+           int threads, double seconds, TrainingResult& result) {
   require(batch_size > 0, "batch_size", "below 1");
   require(epochs >= 0, "epochs", "below 0");
   TrainingRun<T> settings{batch_of(network, x, y, weight), nullptr, epochs, batch_size, optimizer, nullptr, 1,
-                          nullptr, threads, seconds, nullptr};
+                          nullptr, nullptr, nullptr, threads, seconds, nullptr};
   if (lr) {
     const int64_t steps = (settings.data.rows + batch_size - 1) / batch_size;
     require_shape<double>(*lr, "lr", {epochs, -1});
@@ -131,6 +132,15 @@ void train(Network<T>& network, const py::array& x, const py::array& y,
   if (order) {
     require_shape<int64_t>(*order, "order", {epochs, settings.data.rows});
     settings.order = readable<int64_t>(*order);
+  }
+  if (dropout) {
+    const auto hidden = static_cast<int64_t>(network.architecture().hidden.size());
+    require_shape<double>(dropout->first, "dropout", {hidden});
+    require_shape<uint64_t>(dropout->second, "dropout", {epochs});
+    settings.dropout = readable<double>(dropout->first);
+    settings.dropout_keys = readable<uint64_t>(dropout->second);
+    for (int64_t i = 0; i < hidden; ++i)
+      require(settings.dropout[i] >= 0.0 && settings.dropout[i] < 1.0, "dropout", "out of range");
   }
   std::optional<Batch<T>> validation_batch;
   if (validation) {
@@ -238,8 +248,8 @@ void bind_network(py::module_& module, const char* name) {
            },
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("optimizer"), py::arg("threads"))
       .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
-           py::arg("epochs"), py::arg("batch_size"), py::arg("optimizer"), py::arg("lr"), py::arg("validation"),
-           py::arg("threads"), py::arg("seconds"), py::arg("result"))
+           py::arg("epochs"), py::arg("batch_size"), py::arg("optimizer"), py::arg("lr"), py::arg("dropout"),
+           py::arg("validation"), py::arg("threads"), py::arg("seconds"), py::arg("result"))
       .def("begin_training", &N::begin_training, py::call_guard<py::gil_scoped_release>())
       .def("end_training", &N::end_training);
 }

@@ -29,7 +29,10 @@ void forward(const Architecture& architecture, const Parameters<T>& theta, const
     T* a = state.a(l, first);
     forward_layer(architecture, theta, l, last - first, below, 0, padded<T>(architecture.sizes[l]), state.z(l, first),
                   a, state.ld(l));
-    below = {a, state.ld(l), nullptr};
+    if (chunk.dropout && l < architecture.layers())
+      chunk.dropout.apply(l, first, last - first, 0, padded<T>(architecture.sizes[l]), a, state.fed(l, first),
+                          state.ld(l));
+    below = {state.fed(l, first), state.ld(l), nullptr};
   }
 }
 

@@ -13,7 +13,8 @@ template <class T>
 void forward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, int64_t rows,
                    InputRows<T> below, int64_t left, int64_t right, T* z, T* a, int64_t ld);
 
-// Rows [first, last) of the chunk, x being the chunk's: fills a[1..L-1] and z[L] (kept in a[L]'s place).
+// Rows [first, last) of the chunk, x being the chunk's: fills a[1..L-1], what is left of them after dropout, and z[L]
+// (kept in a[L]'s place).
 template <class T>
 void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
              int64_t first, int64_t last, Activations<T>& state);

@@ -34,7 +34,9 @@ struct TrainingRun {
   Optimizer optimizer;
   const double* lr;       // lr_per_epoch of them an epoch, one or as many as steps; or null: the optimizer's
   int64_t lr_per_epoch;
-  const Batch<T>* validation;  // or null
+  const double* dropout;         // rates of the hidden layers, or null
+  const uint64_t* dropout_keys;  // one an epoch
+  const Batch<T>* validation;    // or null
   int threads;
   double seconds;  // no epoch begins after that time
   Interrupt interrupt;
@@ -104,8 +106,8 @@ class Network {
     return trainer != std::thread::id{} && trainer != std::this_thread::get_id();
   }
 
-  void reserve(int64_t rows, int threads);
-  void reserve_super_blocks(int64_t rows, int threads);
+  void reserve(int64_t rows, int threads, bool drops = false);
+  void reserve_super_blocks(int64_t rows, int threads, bool drops);
   void reserve_for(const Optimizer& optimizer);
 
   StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, const Optimizer* optimizer);

@@ -12,13 +12,13 @@
 namespace deltarule {
 
 template <class T>
-void Network<T>::reserve(int64_t rows, int threads) {
+void Network<T>::reserve(int64_t rows, int threads, bool drops) {
   by_super_blocks_ = goes_by_super_blocks(plan_, rows, threads);
   if (by_super_blocks_)
-    reserve_super_blocks(rows, threads);
-  else if (const int64_t chunk = std::min(rows, plan_.chunk_rows); !state_ || state_->rows() < chunk) {
+    reserve_super_blocks(rows, threads, drops);
+  else if (const int64_t chunk = std::min(rows, plan_.chunk_rows); !state_ || state_->rows() < chunk || (drops && !state_->drops())) {
     state_.reset();  // before the larger one: the two need not live together
-    state_ = std::make_unique<Activations<T>>(architecture_, chunk);
+    state_ = std::make_unique<Activations<T>>(architecture_, chunk, drops);
   }
   if (row_loss_size_ < rows) {
     row_loss_ = make_buffer<double>(rows);
@@ -32,8 +32,10 @@ void Network<T>::reserve(int64_t rows, int threads) {
 }
 
 template <class T>
-void Network<T>::reserve_super_blocks(int64_t rows, int threads) {
-  while (member_states_.size() < static_cast<size_t>(threads)) member_states_.emplace_back(architecture_, kSuperBlock);
+void Network<T>::reserve_super_blocks(int64_t rows, int threads, bool drops) {
+  if (drops && !member_states_.empty() && !member_states_[0].drops()) member_states_.clear();
+  while (member_states_.size() < static_cast<size_t>(threads))
+    member_states_.emplace_back(architecture_, kSuperBlock, drops);
   const int64_t blocks = std::min(plan_.partial_gradients, (rows + kSuperBlock - 1) / kSuperBlock);
   if (partial_gradients_room_ >= blocks) return;
   partial_gradients_ = make_buffer<T>(blocks * theta_.storage());
@@ -70,7 +72,7 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
     forward(architecture_, theta_, chunk, r, end, *state_);
     largest = std::max(largest,
                        loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
-    backward(architecture_, theta_, r, end, *state_);
+    backward(architecture_, theta_, chunk, r, end, *state_);
   }
   return largest;
 }
@@ -86,8 +88,9 @@ double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chun
     const auto [left, right] = columns(l);
     T* a = state_->a(l, 0);
     forward_layer(architecture_, theta_, l, chunk.rows, below, left, right, state_->z(l, 0), a, state_->ld(l));
+    if (chunk.dropout && l < L) chunk.dropout.apply(l, 0, chunk.rows, left, right, a, state_->fed(l, 0), state_->ld(l));
     team.wait();
-    below = {a, state_->ld(l), nullptr};
+    below = {state_->fed(l, 0), state_->ld(l), nullptr};
   }
   const auto [first, last] = team.share(chunk.rows, 1);
   double largest = loss_and_delta(architecture_, chunk, first, last, scale, *state_, row_loss);
@@ -95,7 +98,7 @@ double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chun
   for (int64_t l = L - 1; l >= 1; --l) {
     team.wait();
     const auto [left, right] = columns(l);
-    backward_layer(architecture_, theta_, l, 0, chunk.rows, left, right, *state_);
+    backward_layer(architecture_, theta_, l, chunk, 0, chunk.rows, left, right, *state_);
   }
   return largest;
 }
@@ -213,7 +216,7 @@ double Network<T>::super_block(const Member& team, const Batch<T>& block, double
     if (looks && !is_finite(block, r, end)) return INFINITY;
     forward(architecture_, theta_, block, r, end, state);
     largest = std::max(largest, loss_and_delta(architecture_, block, r, end, scale, state, row_loss));
-    backward(architecture_, theta_, r, end, state);
+    backward(architecture_, theta_, block, r, end, state);
   }
   for (const ParameterTile& tile : plan_.tiles)
     tile_gradient(theta_, tile, block, 0, block.rows, state, false, scratch, gradient);

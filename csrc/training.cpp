@@ -138,7 +138,11 @@ struct Network<T>::Run {
   Batch<T> mini_batch(int64_t number, int64_t first) const {
     Batch<T> data = settings.data;
     if (settings.order) data.x.index = data.y.index = settings.order + number * data.rows;
-    return data.slice(first, std::min(first + settings.batch_size, data.rows));
+    Batch<T> batch = data.slice(first, std::min(first + settings.batch_size, data.rows));
+    if (settings.dropout)
+      batch.dropout = {settings.dropout,
+                       mix(settings.dropout_keys[number] + static_cast<uint64_t>(first / settings.batch_size))};
+    return batch;
   }
 };
 
@@ -194,7 +198,7 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   const int64_t batch = std::min(settings.batch_size, settings.data.rows);
   const int planned =
       standing_team_size(training_work(architecture_) * static_cast<double>(batch), settings.threads);
-  reserve(batch, planned);
+  reserve(batch, planned, settings.dropout != nullptr);
   reserve_for(settings.optimizer);
   const int64_t validation_rows = settings.validation ? settings.validation->rows : 0;
   const int64_t scratch = settings.validation ? evaluation_elements() * planned : 0;

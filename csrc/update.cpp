@@ -17,7 +17,7 @@ static Operands<T> operands(const Parameters<T>& theta, const ParameterTile& til
   const InputRows<T> delta{state.delta(tile.l, first), state.ld(tile.l), nullptr};
   const InputRows<T> below = tile.l == 1
                                  ? chunk.slice(first, last).x
-                                 : InputRows<T>{state.a(tile.l - 1, first), state.ld(tile.l - 1), nullptr};
+                                 : InputRows<T>{state.fed(tile.l - 1, first), state.ld(tile.l - 1), nullptr};
   Operands<T> tile_of{tile.last - tile.first, padded<T>(tile.columns()), below, delta};
   if (tile.is_bias)
     tile_of.P = {&one, 0, nullptr};

@@ -91,4 +91,4 @@ def at_output(z: ArrayLike, network: Network) -> Forward:
     """A forward pass whose last pre-activation is z."""
     last = np.asarray(z)
     y_hat = OUTPUTS[network.output].value(last)
-    return Forward([last], [last, y_hat], y_hat)
+    return Forward([last], [last, y_hat], y_hat, [])

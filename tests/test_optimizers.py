@@ -148,7 +148,7 @@ def test_a_rate_an_epoch_or_a_step() -> None:
         fitted._core.train(
             x, y, None, order=None, epochs=2, batch_size=4, lr=np.ascontiguousarray(lr),
             optimizer=core.Optimizer(core.OptimizerKind.sgd, lr=1.0, momentum=0.9),
-            validation=None, threads=2, seconds=np.inf, result=core.TrainingResult(),
+            dropout=None, validation=None, threads=2, seconds=np.inf, result=core.TrainingResult(),
         )  # fmt: skip
         assert stepped.theta.tobytes() == fitted.theta.tobytes()
 

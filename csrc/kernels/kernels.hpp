@@ -113,6 +113,11 @@ struct Kernels {
   // The step of descent alone, along G.
   bool (*descend)(int64_t rows, int64_t n, const T* G, int64_t ldg, const Descent<T>& descent);
 
+  // out[r][j] = 0 where the number of row first_row + r and unit first_unit + j is below the threshold, else
+  // a[r][j] * scale; out may be a. The number is scramble(low 32 bits of scramble(key + row) + unit * 0x9e3779b9).
+  void (*drop)(int64_t rows, int64_t n, uint64_t key, int64_t first_row, int64_t first_unit, uint32_t threshold,
+               T scale, const T* a, T* out, int64_t ld);
+
   // to[j][i] = from[i][j]
   void (*transpose)(int64_t rows, int64_t columns, const T* from, int64_t ld_from, T* to, int64_t ld_to);
 

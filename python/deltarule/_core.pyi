@@ -115,6 +115,7 @@ class _Network:
         batch_size: int,
         optimizer: Optimizer,
         lr: _Array | None,
+        dropout: tuple[_Array, _Array] | None,
         validation: _Batch | None,
         threads: int,
         seconds: float,

@@ -144,6 +144,7 @@ class Fit:
                 batch_size=self.batch_size,
                 optimizer=self.settings,
                 lr=None,
+                dropout=None,
                 validation=self.validation,
                 threads=self.threads,
                 seconds=seconds,

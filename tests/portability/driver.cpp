@@ -138,6 +138,21 @@ void check_products(Random& random) {
 }
 
 template <class T>
+void check_dropout(Random& random) {
+  for (int64_t rows = 1; rows <= 40; ++rows) {
+    const int64_t n = 1 + random.below(70), ld = n + random.below(3), first = random.below(1 << 20);
+    const uint64_t key = random.bits();
+    const auto threshold = static_cast<uint32_t>(random.bits());
+    const Array<T> a = random.values<T>(rows * ld, rows % 4 == 0);
+    compare<T>(text("drop", rows, n), [&](const Kernels<T>& k, Bytes& bytes) {
+      Array<T> out = a;
+      k.drop(rows, n, key, first, first % 64, threshold, T(1.25), out.get(), out.get(), ld);
+      bytes.put(out);
+    });
+  }
+}
+
+template <class T>
 void check_activations(Random& random) {
   for (int32_t g = 0; g <= int32_t(Activation::silu); ++g)
     for (int64_t rows = 1; rows <= 40; rows += 3) {
@@ -238,6 +253,7 @@ template <class T>
 void check() {
   Random random(sizeof(T));
   check_products<T>(random);
+  check_dropout<T>(random);
   check_activations<T>(random);
   check_outputs_and_losses<T>(random);
   check_copies_and_scans<T>(random);

@@ -19,8 +19,8 @@ with 1(h > 0), p - 1(y = k)), 003 (feedforward neural networks: the three algori
 here z and a) and 004 (slides on the backward pass: the recursion; its cross entropy lacks a minus).
 
 The modules, each on those before it: `functions` (types, stable forms), `activations` and `losses`
-(the tables), `network` (the words), `propagation` (loss and gradient), `training` (update,
-descents), `parameters` (first values, theta).
+(the tables), `network` (the words), `propagation` (loss and gradient), `dropout` (its masks),
+`training` (update, descents), `parameters` (first values, theta).
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ from deltarule.reference.activations import (
     OUTPUTS,
     Activation,
     Output,
+)
+from deltarule.reference.dropout import (
+    dropout_masks,
+    mix,
 )
 from deltarule.reference.functions import (
     F1,
@@ -99,10 +103,12 @@ __all__ = [
     "Velocity",
     "adam_update",
     "back_propagation",
+    "dropout_masks",
     "forward_propagation",
     "gradient_descent",
     "initialize",
     "loss_value",
+    "mix",
     "output_delta",
     "sample_losses",
     "sgd_update",

@@ -14,14 +14,24 @@ from deltarule.reference.network import Network, activations_of, loss_of
 
 
 class Forward(NamedTuple):
-    """z = [z[1], .., z[L]] (z[0] is layer 1's), a = [a[0] = x, a[1], .., a[L]], y_hat = a[L]."""
+    """z = [z[1], .., z[L]] (z[0] is layer 1's), a = [a[0] = x, a[1], .., a[L]], y_hat = a[L].
+
+    fed = [x, .., ]: what each layer was fed, a[l] times its dropout mask where there are masks.
+    """
 
     z: list[Array]
     a: list[Array]
     y_hat: Array
+    fed: list[Array]
 
 
-def forward_propagation(weights: Arrays, biases: Arrays, x: ArrayLike, network: Network) -> Forward:
+def forward_propagation(
+    weights: Arrays,
+    biases: Arrays,
+    x: ArrayLike,
+    network: Network,
+    masks: Arrays | None = None,
+) -> Forward:
     """a[0] = x; z[l] = W[l] a[l-1] + b[l], a[l] = g(z[l]); y_hat = O(z[L]) (notes 000, 003, 004).
 
     Parameters
@@ -29,6 +39,8 @@ def forward_propagation(weights: Arrays, biases: Arrays, x: ArrayLike, network: 
     weights, biases : sequences of arrays, (n_l, n_{l-1}) and (n_l,)
     x : array_like, (n, n_0)
     network : Network
+    masks : sequence of arrays (n, n_l), one a hidden layer, optional
+        By which a[l] is multiplied before layer l + 1 is fed: `dropout_masks`.
 
     Raises
     ------
@@ -44,6 +56,7 @@ def forward_propagation(weights: Arrays, biases: Arrays, x: ArrayLike, network: 
     """
     a: list[Array] = [np.asarray(x, dtype=np.result_type(np.float32, *weights, *biases))]
     z: list[Array] = []
+    fed: list[Array] = [a[0]]
     functions = [g.value for g in activations_of(network, len(weights) - 1)]
     functions.append(OUTPUTS[network.output].value)
     for k, (W, b, g) in enumerate(zip(weights, biases, functions, strict=True)):
@@ -52,9 +65,11 @@ def forward_propagation(weights: Arrays, biases: Arrays, x: ArrayLike, network: 
                 f"{f'a[{k}]' if k else 'x'} has shape {a[k].shape}, which does not chain with "
                 f"W[{k + 1}] {W.shape} and b[{k + 1}] {b.shape}"
             )
-        z.append(a[k] @ W.T + b)
+        z.append(fed[k] @ W.T + b)
         a.append(g(z[k]))
-    return Forward(z, a, a[-1])
+        if k < len(weights) - 1:
+            fed.append(a[-1] if masks is None else a[-1] * masks[k].astype(a[-1].dtype))
+    return Forward(z, a, a[-1], fed)
 
 
 def _targets(y: ArrayLike, y_hat: Array, network: Network) -> Array:
@@ -130,6 +145,7 @@ def back_propagation(
     y: ArrayLike,
     network: Network,
     sample_weight: ArrayLike | None = None,
+    masks: Arrays | None = None,
 ) -> Backward:
     """delta[l] = W[l+1]^T delta[l+1] * g'(z[l]); dL/dW[l] = delta[l] a[l-1]^T; dL/db[l] = delta[l].
 
@@ -138,7 +154,7 @@ def back_propagation(
 
     Parameters
     ----------
-    weights, biases, forward, network
+    weights, biases, forward, network, masks
         What `forward_propagation` took and returned.
     y, sample_weight : array_like, (n, K) or (n,), and (n,)
 
@@ -149,12 +165,15 @@ def back_propagation(
     >>> back_propagation(W, b, forward, [3.0], network).weights
     [array([[0.5, 0.5]])]
     """
-    z, a, g = forward.z, forward.a, activations_of(network, len(weights) - 1)
+    z, a, fed, g = forward.z, forward.a, forward.fed, activations_of(network, len(weights) - 1)
     scale = _scale(forward.y_hat, network, sample_weight)
     delta: list[Array] = [output_delta(forward, y, network) * scale[:, np.newaxis]]
     for k in reversed(range(len(weights) - 1)):
-        delta.insert(0, (delta[0] @ weights[k + 1]) * g[k].derivative(z[k], a[k + 1]))
-    dW: list[Array] = [d.T @ a[k] for k, d in enumerate(delta)]
+        from_above = delta[0] @ weights[k + 1]
+        if masks is not None:
+            from_above = from_above * masks[k].astype(from_above.dtype)
+        delta.insert(0, from_above * g[k].derivative(z[k], a[k + 1]))
+    dW: list[Array] = [d.T @ fed[k] for k, d in enumerate(delta)]
     db: list[Array] = [d.sum(axis=0) for d in delta]
     return Backward(delta, dW, db)
 
@@ -166,8 +185,9 @@ def value_and_grad(
     y: ArrayLike,
     network: Network,
     sample_weight: ArrayLike | None = None,
+    masks: Arrays | None = None,
 ) -> tuple[float, Backward]:
     """L and its derivatives: `forward_propagation`, `loss_value` and `back_propagation`."""
-    forward = forward_propagation(weights, biases, x, network)
+    forward = forward_propagation(weights, biases, x, network, masks)
     value = loss_value(forward, y, network, sample_weight)
-    return value, back_propagation(weights, biases, forward, y, network, sample_weight)
+    return value, back_propagation(weights, biases, forward, y, network, sample_weight, masks)

@@ -39,7 +39,7 @@ CHECKED = [
     ours.MLPClassifier(),
     ours.MLPRegressor(),
     ours.MLPClassifier(solver="sgd", learning_rate_init=0.05),
-    ours.MLPRegressor(solver="lbfgs"),
+    ours.MLPRegressor(solver="lbfgs", n_threads=1, max_iter=50),
     ours.MLPRegressor(loss="huber", activation="gelu", dtype="float64"),
 ]
 
@@ -84,7 +84,7 @@ def test_cross_validation() -> None:
     scores = cross_val_score(model, X, y, cv=3, n_jobs=2)
     assert scores.shape == (3,) and scores.mean() > 0.5
     assert cross_val_predict(model, X, y, cv=3, method="predict_proba").shape == (len(X), 2)
-    model = ours.MLPRegressor((4,), random_state=0)
+    model = ours.MLPRegressor(hidden_layer_sizes=(4,), random_state=0)
     sizes, _, _ = learning_curve(model, X, X[:, 0], exploit_incremental_learning=True, cv=2)
     assert len(sizes) == 5
 

@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from deltarule import words
 from deltarule.architecture import Architecture
@@ -249,6 +249,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         ndarray of shape (n_samples, n_classes)
             Columns as `classes_`.
         """
+        check_is_fitted(self)
         if self.n_outputs_ == 1:
             z = self._scores(X)
             probabilities: Array = expit(np.hstack([-z, z]))  # either has all its digits
@@ -259,7 +260,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         return y_hat
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithms of `predict_proba`, finite where that is 0 after rounding.
+        """Return the logarithms of `predict_proba`, -inf where that is 0.
 
         Parameters
         ----------
@@ -274,15 +275,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
             if self.n_outputs_ == 1:
                 z = np.hstack([-z, z])
             z = -np.logaddexp(z.dtype.type(0), -z)
-            if not self._is_multiclass:
-                return z
-        log_probabilities: Array = z - logsumexp(z, axis=1, keepdims=True)
-        return log_probabilities
+        if self._is_multiclass:
+            z = z - logsumexp(z, axis=1, keepdims=True)
+        z[z < np.log(np.finfo(z.dtype).tiny)] = -np.inf
+        return z
 
     def _scores(self, X: Any) -> Array:
         """Return z of the output layer (n, n_outputs)."""
         network, rows = self._rows_to_predict(X)
-        return network.scores(rows, resolve_threads(self.n_threads))
+        z: Array = network.scores(rows, resolve_threads(self.n_threads))
+        return z
 
     # What y is
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -210,6 +210,7 @@ class Network:
         batch_size: int,
         update: Update,
         rate: float,
+        random_state: np.random.RandomState,
         threads: int,
     ) -> float:
         """Do one epoch of mini-batches and return its reported loss.
@@ -224,6 +225,8 @@ class Network:
         update : Update
         rate : float
             The learning rate.
+        random_state : RandomState
+            Of the dropout.
         threads : int
 
         Returns
@@ -238,24 +241,30 @@ class Network:
         """
         self._linear = None
         optimizer = update.settings(rate, self.architecture.dtype)
+
+        def train(part: Samples, order: Array | None, rows: int) -> core.TrainingResult:
+            result = core.TrainingResult()
+            self._core.train(
+                part.x,
+                part.y,
+                part.weight,
+                order=None if order is None else order.reshape(1, -1),
+                epochs=1,
+                batch_size=rows,
+                optimizer=optimizer,
+                lr=None,
+                dropout=self._dropout(update.dropout, random_state),
+                validation=None,
+                threads=threads,
+                seconds=math.inf,
+                result=result,
+            )
+            return result
+
         is_sum_of_rows = samples.weight is None and (self.loss_scale == 1.0 or not update.alpha)
         if samples.is_sparse or not is_sum_of_rows:
-            return self._train_by_batches(samples, order, batch_size, optimizer, update, threads)
-        result = core.TrainingResult()
-        self._core.train(
-            samples.x,
-            samples.y,
-            None,
-            order=None if order is None else order.reshape(1, -1),
-            epochs=1,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            lr=None,
-            validation=None,
-            threads=threads,
-            seconds=math.inf,
-            result=result,
-        )
+            return self._train_by_batches(samples, order, batch_size, update.alpha, train)
+        result = train(samples, order, batch_size)
         if result.diverged:
             raise _diverged(result.step + 1)
         return self.loss_scale * result.loss[0] + samples.mean_constant()
@@ -265,9 +274,8 @@ class Network:
         samples: Samples,
         order: Array | None,
         batch_size: int,
-        optimizer: core.Optimizer,
-        update: Update,
-        threads: int,
+        alpha: float,
+        train: Callable[[Samples, Array | None, int], core.TrainingResult],
     ) -> float:
         """Do what the core does in one call where it cannot: it takes no sparse rows.
 
@@ -280,17 +288,24 @@ class Network:
             rows = slice(first, min(first + batch_size, len(samples)))
             batch = samples.take(rows if order is None else order[rows])
             n = batch.total_weight
-            penalty = self._penalty(update.alpha, n) if self.loss_scale != 1.0 else 0.0
-            try:
-                loss = self._core.train_step(batch.x, batch.y, batch.weight, optimizer, threads)
-            except (OverflowError, ValueError):  # the update overflows, or did
-                loss = math.nan
-            if not math.isfinite(loss):
+            penalty = self._penalty(alpha, n) if self.loss_scale != 1.0 else 0.0
+            result = train(batch, None, len(batch))
+            if result.diverged:
                 self.theta, self.memory = before, remembered
                 raise _diverged(step + 1)
-            loss = self.loss_scale * (loss - penalty) + penalty
+            loss = self.loss_scale * (result.loss[0] - penalty) + penalty
             total += len(batch) * (loss + batch.mean_constant())
         return total / len(samples)
+
+    def _dropout(
+        self, probability: float, random_state: np.random.RandomState
+    ) -> tuple[Array, Array] | None:
+        """Return the probability of each hidden layer, and the key of one epoch's masks."""
+        n_hidden = len(self.architecture.hidden)
+        if not (probability and n_hidden):
+            return None
+        key = random_state.randint(0, 2**63 - 1, size=1, dtype=np.int64).astype(np.uint64)
+        return np.full(n_hidden, probability), key
 
 
 def _diverged(step: int) -> FitDivergedError:

@@ -137,6 +137,7 @@ class StochasticFit:
                 self.batch_size,
                 self.update,
                 of._rate,
+                of._random_state,
                 self.threads,
             )
         except FitDivergedError as error:

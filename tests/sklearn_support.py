@@ -42,9 +42,10 @@ def samples(n: int = 150) -> Array:
 
 
 def targets(kind: str, X: Array) -> Array:
-    """Return y: "binary", "multiclass", "multilabel", "one" or "several" outputs, "counts"."""
+    """Return y: two classes or more, "multilabel", "one" or "several" outputs, "counts"."""
     return {
-        "binary": lambda: np.where(X[:, 0] > 0.2, "yes", "no"),
+        "binary": lambda: np.where(X[:, 0] > 0.2, 7, 3),
+        "named": lambda: np.where(X[:, 0] > 0.2, "yes", "no"),
         "multiclass": lambda: np.digitize(X[:, 0] + X[:, 1], [-0.5, 0.5]) + 10,
         "multilabel": lambda: (X[:, :3] > 0).astype(int),
         "one": lambda: X[:, 0] ** 2 + X[:, 1],

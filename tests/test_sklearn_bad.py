@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn_support import CLASSIFIER, QUICK, REGRESSOR, ours, samples, targets
 
 import deltarule as dr
+from sklearn_support import CLASSIFIER, QUICK, REGRESSOR, ours, samples, targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -114,7 +114,9 @@ def test_outputs_and_losses_that_do_not_go_together() -> None:
     X, _ = data(REGRESSOR)
     for kind, output in [("binary", "softmax"), ("multilabel", "softmax"), ("multiclass", "tanh")]:
         _, y = data(CLASSIFIER, kind)
-        with pytest.raises(ValueError, match=f"out_activation must be .*logistic.*, not '{output}'"):
+        with pytest.raises(
+            ValueError, match=f"out_activation must be .*logistic.*, not '{output}'"
+        ):
             unfitted(CLASSIFIER, out_activation=output).fit(X, y)
     with pytest.raises(ValueError, match=r"loss 'poisson' needs an output .* not 'identity'"):
         unfitted(REGRESSOR, loss="poisson", out_activation="identity").fit(X, np.abs(X[:, 0]))
@@ -147,7 +149,7 @@ def test_values_that_are_not_finite(name: str) -> None:
         bad = X.copy()
         bad[3, 2] = value
         for call in (lambda bad=bad: model.predict(bad), lambda bad=bad: model.fit(bad, y)):
-            with pytest.raises(ValueError, match="(?i)input X contains (nan|infinity)"):
+            with pytest.raises(ValueError, match=r"(?i)input X contains (nan|infinity)"):
                 call()
     with pytest.raises(ValueError, match=r"too large for dtype\('float32'\)"):
         unfitted(name, dtype="float32").fit(X * 1e300, y)
@@ -155,7 +157,7 @@ def test_values_that_are_not_finite(name: str) -> None:
 
 def test_targets() -> None:
     X, y = data(REGRESSOR)
-    with pytest.raises(ValueError, match="(?i)y contains NaN"):
+    with pytest.raises(ValueError, match=r"(?i)y contains NaN"):
         unfitted(REGRESSOR).fit(X, np.where(y > 0, np.nan, y))
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         unfitted(CLASSIFIER).fit(X, y)
@@ -245,7 +247,9 @@ def test_divergence_is_a_value_error_that_names_the_epoch(name: str, weighted: b
     )
     if name == CLASSIFIER:
         model.set_params(loss=None, learning_rate_init=1e308)
-    with pytest.raises(ours.FitDivergedError, match=r"epoch \d+, step \d+; the parameters are those"):
+    with pytest.raises(
+        ours.FitDivergedError, match=r"epoch \d+, step \d+; the parameters are those"
+    ):
         model.fit(X * 1e3, y, w)
     assert issubclass(ours.FitDivergedError, ValueError)
     assert issubclass(ours.FitDivergedError, dr.DivergenceError)

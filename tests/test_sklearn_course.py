@@ -100,7 +100,7 @@ def test_warm_starts_with_early_stopping_keep_the_best(name: str, kind: str) -> 
 
 
 def test_early_stopping_takes_names_as_labels() -> None:
-    X, y = labelled("binary")
+    X, y = labelled("named")
     model = classifier(early_stopping=True).fit(X, y)
     assert len(model.validation_scores_) == model.n_iter_
 
@@ -235,7 +235,7 @@ def test_a_fit_after_partial_fit_starts_anew() -> None:
 @pytest.mark.parametrize("name", [CLASSIFIER, REGRESSOR])
 def test_partial_fit_with_weights(name: str) -> None:
     X, y = labelled("binary" if name == CLASSIFIER else "one")
-    first = {"classes": ["no", "yes"]} if name == CLASSIFIER else {}
+    first = {"classes": [3, 7]} if name == CLASSIFIER else {}
     w = np.random.RandomState(0).uniform(0.1, 2.0, len(X))
     a, b = (getattr(module, name)(**QUICK) for module in (theirs, ours))
     for model in (a, b):

@@ -38,12 +38,12 @@ def network_of(model: Any) -> dr.MLP:
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
-@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("kind", ["named", "multiclass", "multilabel"])
 def test_class_weight_multiplies_sample_weight(kind: str, solver: str) -> None:
     X = samples()
     y = targets(kind, X)
     w = np.linspace(0.5, 1.5, 150)
-    weights: Any = {"binary": {"yes": 3.0, "no": 0.5}, "multiclass": {10: 1.0, 11: 2.0, 12: 4.0}}
+    weights: Any = {"named": {"yes": 3.0, "no": 0.5}, "multiclass": {10: 1.0, 11: 2.0, 12: 4.0}}
     if kind == "multilabel":
         of_class: Any = [{0: 1.0, 1: 2.0 + i} for i in range(3)]
         by_hand = np.prod([np.where(y[:, i] == 1, 2.0 + i, 1.0) for i in range(3)], axis=0)
@@ -181,7 +181,7 @@ def test_smoothed_targets_are_what_the_core_sees() -> None:
     settings = {"max_iter": 1, "learning_rate_init": 1e-300, "batch_size": 150, "alpha": 0.0}
     for kind, shares in [("binary", 2), ("multiclass", 3), ("multilabel", 2)]:
         model, X, y = fit(CLASSIFIER, kind, label_smoothing=0.3, **settings)
-        hot = {"binary": (y == "yes").reshape(-1, 1), "multilabel": y}.get(kind)
+        hot = {"binary": (y == 7).reshape(-1, 1), "multilabel": y}.get(kind)
         if hot is None:
             hot = y[:, None] == [10, 11, 12]
         soft = hot * 0.7 + 0.3 / shares

@@ -35,13 +35,22 @@ def checked_weight(sample_weight: Any, X: Any) -> Array | None:
     """Return weights as float64 (n,), 0 or more and not all 0; None stays None."""
     if sample_weight is None:
         return None
+    given = np.asarray(sample_weight)
+    if given.ndim == 1 and given.size and given.dtype.kind in "biuf" and not given.any():
+        raise ValueError("sample_weight must be above zero for some sample, but all are zero")
     weight: Array = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weight < 0).any():
         at = int(np.argmax(weight < 0))
         raise ValueError(f"sample_weight must be 0 or more, but [{at}] is {weight[at]}")
-    if not weight.any():
-        raise ValueError("sample_weight must be above zero for some sample, but all are zero")
     return weight
+
+
+def validated(estimator: Any, *data: Any, **options: Any) -> Any:
+    """Return X, or X and y, as scikit-learn's `validate_data` checks and converts them."""
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what overflows is found, and named, as an infinity
+        return validate_data(estimator, *data, accept_sparse=["csr", "csc"], **options)
 
 
 def has_partial_fit(estimator: Any) -> bool:
@@ -308,7 +317,7 @@ class BaseMLP(BaseEstimator, ABC):
         if not hasattr(self, "_network"):
             check_is_fitted(self)
         dtype = self._network.architecture.dtype
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
+        X = validated(self, X, dtype=dtype, reset=False)
         if not self._network.has_parameters(self.coefs_, self.intercepts_):  # the user's own
             network = Network(self._network.architecture, self._network.loss_scale)
             network.set_parameters(self.coefs_, self.intercepts_)

@@ -19,12 +19,12 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from deltarule import words
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
-from deltarule.sklearn._base import BaseMLP, has_partial_fit
+from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
 from deltarule.sklearn._data import Samples
 
 Array = NDArray[Any]
@@ -295,8 +295,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
     def _validate(
         self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str
     ) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtypes,
+        X, y = validated(
+            self, X, y, multi_output=True, dtype=dtypes,
             order="C", reset=reset,
         )  # fmt: skip
         if y.ndim == 2 and y.shape[1] == 1:

@@ -11,11 +11,10 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from deltarule import checks, words
 from deltarule.architecture import Architecture
-from deltarule.sklearn._base import BaseMLP, has_partial_fit
+from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
 from deltarule.sklearn._data import Samples, poisson_constant
 
 Array = NDArray[Any]
@@ -156,8 +155,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
     def _validate(
         self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str
     ) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
+        X, y = validated(
+            self, X, y, multi_output=True, y_numeric=True,
             dtype=dtypes, order="C", reset=reset,
         )  # fmt: skip
         if y.ndim == 2 and y.shape[1] == 1:

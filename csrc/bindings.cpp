@@ -10,7 +10,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "bindings_arrays.hpp"
 #include "bindings_method.hpp"
+#include "bindings_training.hpp"
 #include "network.hpp"
 #include "peak.hpp"
 
@@ -18,62 +20,6 @@ namespace py = pybind11;
 using namespace deltarule;
 
 namespace {
-
-void require(bool condition, const char* name, const char* rule) {
-  if (!condition) throw std::invalid_argument(std::string(name) + ": " + rule);
-}
-
-// A C-ordered array of exactly T, of the shape given (-1: any).
-template <class T>
-void require_shape(const py::array& array, const char* name, std::initializer_list<int64_t> shape) {
-  require(py::isinstance<py::array_t<T>>(array), name, "wrong dtype");
-  require(array.flags() & py::array::c_style, name, "not C-contiguous");
-  require(array.ndim() == static_cast<py::ssize_t>(shape.size()), name, "wrong number of dimensions");
-  py::ssize_t axis = 0;
-  for (const int64_t n : shape) {
-    require(n < 0 || n == array.shape(axis), name, "wrong shape");
-    ++axis;
-  }
-}
-
-template <class T>
-const T* readable(const py::array& array) {
-  return static_cast<const T*>(array.data());
-}
-
-template <class T>
-T* writable(py::array& array, const char* name) {
-  require(array.writeable(), name, "read-only");
-  return static_cast<T*>(array.mutable_data());
-}
-
-template <class T>
-InputRows<T> input_rows(const Network<T>& network, const py::array& x) {
-  const int64_t n = network.architecture().n_inputs();
-  require_shape<T>(x, "x", {-1, n});
-  return {readable<T>(x), n, nullptr};
-}
-
-// y is an array of class indices (int64), or of T with one row a sample.
-template <class T>
-Batch<T> batch_of(const Network<T>& network, const py::array& x, const py::array& y,
-                  const std::optional<py::array>& weight) {
-  const int64_t n = network.architecture().n_outputs(), rows = x.shape(0);
-  Batch<T> batch{rows, input_rows(network, x), {nullptr, nullptr, n, nullptr}, nullptr};
-  require(rows > 0, "x", "no rows");
-  if (y.ndim() == 1) {
-    require_shape<int64_t>(y, "y", {rows});
-    batch.y.classes = readable<int64_t>(y);
-  } else {
-    require_shape<T>(y, "y", {rows, n});
-    batch.y.values = readable<T>(y);
-  }
-  if (weight) {
-    require_shape<double>(*weight, "sample_weight", {rows});
-    batch.weight = readable<double>(*weight);
-  }
-  return batch;
-}
 
 // Runs f without the GIL where the work is worth it, or where it may have to wait.
 template <class F>
@@ -109,58 +55,6 @@ py::object bias_view(py::object self, int64_t l) {
                       network.parameters().b(l), self);
   view.attr("setflags")(py::arg("write") = false);
   return view;
-}
-
-// Fills `result`, then raises what a signal's handler raised.
-template <class T>
-void train(Network<T>& network, const py::array& x, const py::array& y,
-           const std::optional<py::array>& weight, const std::optional<py::array>& order, int64_t epochs,
-           int64_t batch_size, const Optimizer& optimizer, const std::optional<py::array>& lr,
-           const std::optional<std::pair<py::array, py::array>>& dropout, const std::optional<py::tuple>& validation,
-           int threads, double seconds, TrainingResult& result) {
-  require(batch_size > 0, "batch_size", "below 1");
-  require(epochs >= 0, "epochs", "below 0");
-  TrainingRun<T> settings{batch_of(network, x, y, weight), nullptr, epochs, batch_size, optimizer, nullptr, 1,
-                          nullptr, nullptr, nullptr, threads, seconds, nullptr};
-  if (lr) {
-    const int64_t steps = (settings.data.rows + batch_size - 1) / batch_size;
-    require_shape<double>(*lr, "lr", {epochs, -1});
-    settings.lr_per_epoch = lr->shape(1);
-    require(settings.lr_per_epoch == 1 || settings.lr_per_epoch == steps, "lr", "wrong shape");
-    settings.lr = readable<double>(*lr);
-  }
-  if (order) {
-    require_shape<int64_t>(*order, "order", {epochs, settings.data.rows});
-    settings.order = readable<int64_t>(*order);
-  }
-  if (dropout) {
-    const auto hidden = static_cast<int64_t>(network.architecture().hidden.size());
-    require_shape<double>(dropout->first, "dropout", {hidden});
-    require_shape<uint64_t>(dropout->second, "dropout", {epochs});
-    settings.dropout = readable<double>(dropout->first);
-    settings.dropout_keys = readable<uint64_t>(dropout->second);
-    for (int64_t i = 0; i < hidden; ++i)
-      require(settings.dropout[i] >= 0.0 && settings.dropout[i] < 1.0, "dropout", "out of range");
-  }
-  std::optional<Batch<T>> validation_batch;
-  if (validation) {
-    std::optional<py::array> validation_weight;
-    if (!(*validation)[2].is_none()) validation_weight = (*validation)[2].cast<py::array>();
-    validation_batch = batch_of(network, (*validation)[0].cast<py::array>(),
-                                (*validation)[1].cast<py::array>(), validation_weight);
-    settings.validation = &*validation_batch;
-  }
-  bool raised = false;
-  settings.interrupt = [&raised] {
-    const py::gil_scoped_acquire gil;
-    raised = PyErr_CheckSignals() != 0;
-    return raised;
-  };
-  {
-    const py::gil_scoped_release released;
-    result = network.train(settings);
-  }
-  if (raised) throw py::error_already_set();
 }
 
 template <class T>
@@ -322,6 +216,8 @@ PYBIND11_MODULE(_core, module) {
 
   bind_network<float>(module, "NetworkF32");
   bind_network<double>(module, "NetworkF64");
+
+  module.def("train_many", &train_many, py::arg("runs"), py::arg("threads"));
 
   module.def("first_outside",
              [](const py::array& x, double low, double high) {

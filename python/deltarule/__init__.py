@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from deltarule import schedules
 from deltarule._version import __version__
 from deltarule.config import (
     get_isa,
@@ -27,6 +28,7 @@ from deltarule.datasets import load_digits
 from deltarule.errors import DivergenceError, ModelFileError
 from deltarule.files import load
 from deltarule.history import History
+from deltarule.many import ManyFits, MLPEnsemble, fit_many
 from deltarule.network import MLP, Gradients
 from deltarule.optimizers import SGD, Adam, AdamW
 
@@ -50,13 +52,17 @@ __all__ = [
     "DivergenceError",
     "Gradients",
     "History",
+    "MLPEnsemble",
+    "ManyFits",
     "ModelFileError",
     "__version__",
+    "fit_many",
     "get_isa",
     "get_num_threads",
     "load",
     "load_digits",
     "reference",
+    "schedules",
     "set_isa",
     "set_num_threads",
     "show_config",

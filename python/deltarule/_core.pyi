@@ -127,6 +127,21 @@ class _Network:
 class NetworkF32(_Network): ...
 class NetworkF64(_Network): ...
 
+_ManyRun = tuple[
+    _Network,
+    _Array,
+    _Array,
+    _Array | None,
+    _Array | None,
+    int,
+    int,
+    Optimizer,
+    _Array | None,
+    tuple[_Array, _Array] | None,
+    TrainingResult,
+]
+
+def train_many(runs: Sequence[_ManyRun], threads: int) -> None: ...
 def first_outside(x: _Array, low: float, high: float) -> int: ...
 def straight_predict(function: _Function) -> _Function: ...
 def straight_train_step(function: _Function) -> _Function: ...

@@ -20,7 +20,8 @@ def number(value: Real) -> float:
         return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
-def _check_number(name: str, value: object, low: float, high: float, rule: str) -> None:
+def check_number(name: str, value: object, low: float, high: float, rule: str) -> None:
+    """Raise naming the argument unless the value is a number in [low, high)."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, not {value!r}")
     if not (math.isfinite(number(value)) and low <= number(value) < high):
@@ -38,11 +39,11 @@ class Optimizer:
         return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
 
     def _check_common(self, weight_decay: object, l1: object, max_norm: object) -> None:
-        _check_number("lr", self.lr, math.ulp(0.0), math.inf, "above 0 and finite")
-        _check_number("weight_decay", weight_decay, 0.0, math.inf, "0 or more and finite")
-        _check_number("l1", l1, 0.0, math.inf, "0 or more and finite")
+        check_number("lr", self.lr, math.ulp(0.0), math.inf, "above 0 and finite")
+        check_number("weight_decay", weight_decay, 0.0, math.inf, "0 or more and finite")
+        check_number("l1", l1, 0.0, math.inf, "0 or more and finite")
         if max_norm is not None:
-            _check_number("max_norm", max_norm, math.ulp(0.0), math.inf, "above 0 and finite")
+            check_number("max_norm", max_norm, math.ulp(0.0), math.inf, "above 0 and finite")
 
     def _keep(self, kind: core.OptimizerKind, max_norm: float | None, **settings: Any) -> None:
         settings["max_norm"] = 0.0 if max_norm is None else float(max_norm)
@@ -118,7 +119,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         self._check_common(self.weight_decay, self.l1, self.max_norm)
-        _check_number("momentum", self.momentum, 0.0, 1.0, "in [0, 1)")
+        check_number("momentum", self.momentum, 0.0, 1.0, "in [0, 1)")
         if not isinstance(self.nesterov, bool):
             raise TypeError(f"nesterov must be True or False, not {self.nesterov!r}")
         if self.nesterov and self.momentum == 0.0:
@@ -191,9 +192,9 @@ class Adam(Optimizer):
 
     def __post_init__(self) -> None:
         self._check_common(self.weight_decay, self.l1, self.max_norm)
-        _check_number("beta1", self.beta1, 0.0, 1.0, "in [0, 1)")
-        _check_number("beta2", self.beta2, 0.0, 1.0, "in [0, 1)")
-        _check_number("epsilon", self.epsilon, math.ulp(0.0), math.inf, "above 0 and finite")
+        check_number("beta1", self.beta1, 0.0, 1.0, "in [0, 1)")
+        check_number("beta2", self.beta2, 0.0, 1.0, "in [0, 1)")
+        check_number("epsilon", self.epsilon, math.ulp(0.0), math.inf, "above 0 and finite")
         if not isinstance(self.epsilon_hat, bool):
             raise TypeError(f"epsilon_hat must be True or False, not {self.epsilon_hat!r}")
         self._keep(

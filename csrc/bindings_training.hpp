@@ -1,0 +1,144 @@
+// Part of the bindings: whole epochs, of one network or of many.
+#pragma once
+
+#include <pybind11/stl.h>
+
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "bindings_arrays.hpp"
+
+namespace deltarule {
+
+// The training that the arguments describe, without interrupt or validation. Rows are those of order where there is
+// one: it may leave some of x out, or take them twice.
+template <class T>
+TrainingRun<T> training_run(const Network<T>& network, const py::array& x, const py::array& y,
+                            const std::optional<py::array>& weight, const std::optional<py::array>& order,
+                            int64_t epochs, int64_t batch_size, const Optimizer& optimizer,
+                            const std::optional<py::array>& lr,
+                            const std::optional<std::pair<py::array, py::array>>& dropout) {
+  require(batch_size > 0, "batch_size", "below 1");
+  require(epochs >= 0, "epochs", "below 0");
+  TrainingRun<T> run{batch_of(network, x, y, weight), nullptr, epochs, batch_size, optimizer, nullptr, 1,
+                     nullptr, nullptr, nullptr, 1, INFINITY, nullptr};
+  if (order) {
+    require_shape<int64_t>(*order, "order", {epochs, -1});
+    run.order = readable<int64_t>(*order);
+    run.data.rows = order->shape(1);
+    require(run.data.rows > 0, "order", "no rows");
+  }
+  if (lr) {
+    const int64_t steps = (run.data.rows + batch_size - 1) / batch_size;
+    require_shape<double>(*lr, "lr", {epochs, -1});
+    run.lr_per_epoch = lr->shape(1);
+    require(run.lr_per_epoch == 1 || run.lr_per_epoch == steps, "lr", "wrong shape");
+    run.lr = readable<double>(*lr);
+  }
+  if (dropout) {
+    const auto hidden = static_cast<int64_t>(network.architecture().hidden.size());
+    require_shape<double>(dropout->first, "dropout", {hidden});
+    require_shape<uint64_t>(dropout->second, "dropout", {epochs});
+    run.dropout = readable<double>(dropout->first);
+    run.dropout_keys = readable<uint64_t>(dropout->second);
+    for (int64_t i = 0; i < hidden; ++i)
+      require(run.dropout[i] >= 0.0 && run.dropout[i] < 1.0, "dropout", "out of range");
+  }
+  return run;
+}
+
+// Whether a signal's handler raised; asked on the calling thread.
+class Signals {
+ public:
+  bool ask() {
+    const py::gil_scoped_acquire gil;
+    raised_ = PyErr_CheckSignals() != 0;
+    return raised_;
+  }
+  void raise() const {
+    if (raised_) throw py::error_already_set();
+  }
+
+ private:
+  bool raised_ = false;
+};
+
+// Fills `result`, then raises what a signal's handler raised.
+template <class T>
+void train(Network<T>& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight,
+           const std::optional<py::array>& order, int64_t epochs, int64_t batch_size, const Optimizer& optimizer,
+           const std::optional<py::array>& lr, const std::optional<std::pair<py::array, py::array>>& dropout,
+           const std::optional<py::tuple>& validation, int threads, double seconds, TrainingResult& result) {
+  TrainingRun<T> run = training_run(network, x, y, weight, order, epochs, batch_size, optimizer, lr, dropout);
+  run.threads = threads;
+  run.seconds = seconds;
+  std::optional<Batch<T>> validation_batch;
+  if (validation) {
+    std::optional<py::array> validation_weight;
+    if (!(*validation)[2].is_none()) validation_weight = (*validation)[2].cast<py::array>();
+    validation_batch = batch_of(network, (*validation)[0].cast<py::array>(),
+                                (*validation)[1].cast<py::array>(), validation_weight);
+    run.validation = &*validation_batch;
+  }
+  Signals signals;
+  run.interrupt = [&signals] { return signals.ask(); };
+  {
+    const py::gil_scoped_release released;
+    result = network.train(run);
+  }
+  signals.raise();
+}
+
+// (network, x, y, sample_weight, order, epochs, batch_size, optimizer, lr, dropout, result), as for train.
+using ManyRun = std::tuple<py::object, py::array, py::array, std::optional<py::array>, std::optional<py::array>,
+                           int64_t, int64_t, Optimizer, std::optional<py::array>,
+                           std::optional<std::pair<py::array, py::array>>, py::object>;
+// One network's training, on one thread; it must not throw.
+using Training = std::function<void(const Interrupt&)>;
+
+template <class T>
+Training training_of(const ManyRun& many, std::exception_ptr& error) {
+  const auto& [network, x, y, weight, order, epochs, batch_size, optimizer, lr, dropout, result] = many;
+  auto& trained = network.cast<Network<T>&>();
+  const TrainingRun<T> run = training_run(trained, x, y, weight, order, epochs, batch_size, optimizer, lr, dropout);
+  auto& filled = result.cast<TrainingResult&>();
+  return [=, &trained, &filled, &error](const Interrupt& interrupt) {
+    TrainingRun<T> interrupted = run;
+    interrupted.interrupt = interrupt;
+    try {
+      filled = trained.train(interrupted);
+    } catch (...) {
+      error = std::current_exception();
+    }
+  };
+}
+
+// Trains each network, as it would alone, on whichever member of a team is free; fills the results, then raises
+// what a signal's handler or a training raised.
+inline void train_many(const std::vector<ManyRun>& runs, int threads) {
+  std::vector<std::exception_ptr> errors(runs.size());
+  std::vector<Training> trainings;
+  for (size_t i = 0; i < runs.size(); ++i)
+    trainings.push_back(py::isinstance<Network<float>>(std::get<0>(runs[i])) ? training_of<float>(runs[i], errors[i])
+                                                                              : training_of<double>(runs[i], errors[i]));
+  Signals signals;
+  std::atomic<bool> stop{false};
+  std::atomic<int64_t> next{0};
+  {
+    const py::gil_scoped_release released;
+    run_team(threads, [&](const Member& team) {
+      const Interrupt interrupt = [&] {
+        if (team.rank() == 0 && signals.ask()) stop.store(true);
+        return stop.load();
+      };
+      for (int64_t i; (i = team.take(next)) < static_cast<int64_t>(trainings.size()) && !stop.load();)
+        trainings[i](interrupt);
+    });
+  }
+  signals.raise();
+  for (const std::exception_ptr& error : errors)
+    if (error) std::rethrow_exception(error);
+}
+
+}  // namespace deltarule

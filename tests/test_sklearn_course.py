@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score, log_loss
 
 from sklearn_support import (
     CLASSIFIER,
@@ -21,6 +19,9 @@ from sklearn_support import (
     targets,
     theirs,
 )
+
+metrics = pytest.importorskip("sklearn.metrics")
+exceptions = pytest.importorskip("sklearn.exceptions")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -49,7 +50,7 @@ def test_the_validation_loss_curve_is_the_log_loss(solver: str, weighted: bool) 
     model = classifier(solver=solver).fit(X[:100], y[:100], validation_data=(X[100:], y[100:], *w))
     assert len(model.validation_loss_curve_) == model.n_iter_ == len(model.loss_curve_)
     probabilities = model.predict_proba(X[100:])
-    wanted = log_loss(y[100:], probabilities, sample_weight=w[0] if weighted else None)
+    wanted = metrics.log_loss(y[100:], probabilities, sample_weight=w[0] if weighted else None)
     assert model.validation_loss_curve_[-1] == pytest.approx(wanted, rel=1e-12)
     if solver != "lbfgs":
         assert model.validation_scores_ is None and model.best_loss_ == min(model.loss_curve_)
@@ -65,7 +66,7 @@ def test_validation_data_take_the_place_of_the_held_out_part() -> None:
     assert model.best_validation_score_ == max(model.validation_scores_)
     at_best = classifier(max_iter=best + 1).fit(X[:100], y[:100])
     np.testing.assert_array_equal(model.coefs_[0], at_best.coefs_[0])
-    assert model.best_validation_score_ == accuracy_score(y[100:], at_best.predict(X[100:]))
+    assert model.best_validation_score_ == metrics.accuracy_score(y[100:], at_best.predict(X[100:]))
 
 
 @pytest.mark.parametrize("model", [classifier, regressor])
@@ -170,9 +171,9 @@ def test_an_interrupt_keeps_what_was_learned() -> None:
 
 def test_reaching_max_iter_warns() -> None:
     X, y = labelled()
-    with pytest.warns(ConvergenceWarning, match="max_iter=5"):
+    with pytest.warns(exceptions.ConvergenceWarning, match="max_iter=5"):
         classifier().fit(X, y)
-    with pytest.warns(ConvergenceWarning, match="max_fun=3"):
+    with pytest.warns(exceptions.ConvergenceWarning, match="max_fun=3"):
         classifier(solver="lbfgs", max_fun=3, max_iter=100).fit(X, y)
     with pytest.warns(UserWarning, match="batch_size=400 is more than the 150 samples"):
         classifier(batch_size=400).fit(X, y)

@@ -136,8 +136,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
     >>> from deltarule.sklearn import MLPClassifier
     >>> import deltarule as dr
     >>> X, y = dr.load_digits()
-    >>> model = MLPClassifier((32,), max_iter=30, tol=0.01, random_state=0).fit(X[:1500], y[:1500])
-    >>> model.score(X[1500:], y[1500:]) > 0.8
+    >>> model = MLPClassifier((32,), learning_rate_init=0.01, tol=0.01, random_state=0)
+    >>> model.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.8
     True
     """
 

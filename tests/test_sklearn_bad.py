@@ -257,6 +257,22 @@ def test_divergence_is_a_value_error_that_names_the_epoch(name: str, weighted: b
     assert np.isfinite(model._forward(X)).all()
 
 
+def test_divergence_after_the_best_epoch_of_early_stopping_warns() -> None:
+    X, y = data(REGRESSOR, "several")
+    model = unfitted(
+        REGRESSOR, solver="sgd", learning_rate_init=0.1, activation="identity", early_stopping=True
+    )
+    model.set_params(max_iter=500, n_iter_no_change=500)
+    with pytest.warns(
+        UserWarning, match=r"not finite any more in epoch \d+.*best parameters so far"
+    ):
+        model.fit(X, y)
+    assert model.n_iter_ == len(model.validation_scores_) < 500
+    assert np.isfinite(model.predict(X)).all()
+    with pytest.raises(ours.FitDivergedError):
+        model.set_params(restore_best=False).fit(X, y)
+
+
 @pytest.mark.parametrize("name", BOTH)
 def test_a_refused_fit_leaves_the_model_as_it_was(name: str) -> None:
     X, y = data(name)

@@ -176,6 +176,20 @@ def test_parameters_that_the_user_sets_are_predicted_with(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_parameters_that_the_user_sets_without_a_fit(name: str, kind: str) -> None:
+    model, X, y = fitted(name, kind)
+    bare = getattr(ours, name)(**QUICK)
+    kept = ("coefs_", "intercepts_", "out_activation_", "n_features_in_", "n_outputs_")
+    for attribute in (*kept, *(("classes_", "_label_binarizer") if name == CLASSIFIER else ())):
+        setattr(bare, attribute, copy.deepcopy(getattr(model, attribute)))
+    np.testing.assert_array_equal(bare.predict(X), model.predict(X))
+    before = [W.copy() for W in bare.coefs_]
+    bare.partial_fit(X, y)
+    assert not np.array_equal(before[0], bare.coefs_[0]) and bare.loss_ < model.loss_curve_[0]
+    assert bare.t_ == len(X) and len(bare.loss_curve_) == 1
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
 def test_threads_change_no_bit(name: str, kind: str, small_work_in_teams: None) -> None:
     one, X, _ = fitted(name, kind, n_threads=1)
     two, _, _ = fitted(name, kind, n_threads=2)

@@ -176,6 +176,7 @@ class BaseMLP(BaseEstimator, ABC):
         else:
             self._resume(network, incremental)
         self._network = network
+        self.out_activation_ = output_name(output)
         try:
             self._train(network, samples, (codes, weight), given, incremental)
         finally:
@@ -198,10 +199,13 @@ class BaseMLP(BaseEstimator, ABC):
     def _initialize(self, network: Network, functions: list[str]) -> None:
         sizes = network.architecture.sizes
         network.set_parameters(*draw_parameters(sizes, functions, self.init, self._random_state))
+        self._begin(network)
+
+    def _begin(self, network: Network) -> None:
+        """Set the attributes of a network that has not been trained."""
         self.n_iter_ = self.t_ = 0
-        self.n_layers_ = len(sizes)
-        self.n_outputs_ = sizes[-1]
-        self.out_activation_ = output_name(network.architecture.output)
+        self.n_layers_ = len(network.architecture.sizes)
+        self.n_outputs_ = network.architecture.sizes[-1]
         self.loss_curve_: list[float] = []
         self.validation_loss_curve_: list[float] = []
         self._no_improvement_count = 0
@@ -223,16 +227,17 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _resume(self, network: Network, incremental: bool) -> None:
         """Go on with the parameters there are, and in `partial_fit` with the optimizer's memory."""
-        if network.architecture.sizes != self._network.architecture.sizes:
+        sizes = (self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_))
+        if network.architecture.sizes != sizes:
             raise ValueError(
                 "hidden_layer_sizes and the outputs must stay what they were to go on from an "
-                f"earlier fit: layers {list(self._network.architecture.sizes)}, not "
-                f"{list(network.architecture.sizes)}"
+                f"earlier fit: layers {list(sizes)}, not {list(network.architecture.sizes)}"
             )
         network.set_parameters(self.coefs_, self.intercepts_)
-        if incremental and self._rate_of is not None and self._rate_of[0] == self.solver:
+        if not hasattr(self, "_criterion"):  # the user's own coefs_
+            self._begin(network)
+        elif incremental and self._rate_of is not None and self._rate_of[0] == self.solver:
             network.memory = self._network.memory
-        self.out_activation_ = output_name(network.architecture.output)
         if self._criterion != self.early_stopping:
             self._start_criterion(network)
 
@@ -316,6 +321,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _rows_to_predict(self, X: Any) -> tuple[Network, Any]:
         if not hasattr(self, "_network"):
             check_is_fitted(self)
+            self._network = self._network_of_attributes()
         dtype = self._network.architecture.dtype
         X = validated(self, X, dtype=dtype, reset=False)
         if not self._network.has_parameters(self.coefs_, self.intercepts_):  # the user's own
@@ -324,6 +330,19 @@ class BaseMLP(BaseEstimator, ABC):
             network.memory = self._network.memory
             self._network = network
         return self._network, as_rows(X, dtype)
+
+    def _network_of_attributes(self) -> Network:
+        """Return the network of `coefs_` and `intercepts_` that the user set without a fit."""
+        sizes = [self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_)]
+        functions = layer_functions(self.activation, len(sizes) - 2)
+        dtype = np.result_type(*self.coefs_, np.float32)
+        network = Network(
+            Architecture.checked(
+                sizes, functions[:-1], self.out_activation_, None, "mean", dtype, 0.01, 1.0
+            )
+        )
+        network.set_parameters(self.coefs_, self.intercepts_)
+        return network
 
     def _forward(self, X: Any) -> Array:
         """Return y_hat (n, n_outputs)."""

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
@@ -270,15 +270,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        z = self._scores(X)
-        if self.out_activation_ == "logistic":
-            if self.n_outputs_ == 1:
-                z = np.hstack([-z, z])
-            z = -np.logaddexp(z.dtype.type(0), -z)
-        if self._is_multiclass:
-            z = z - logsumexp(z, axis=1, keepdims=True)
-        z[z < np.log(np.finfo(z.dtype).tiny)] = -np.inf
-        return z
+        with np.errstate(divide="ignore"):
+            logarithms: Array = np.log(self.predict_proba(X))
+        return logarithms
 
     def _scores(self, X: Any) -> Array:
         """Return z of the output layer (n, n_outputs)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -180,4 +181,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
         return Samples(X, codes, weight, poisson_constant(codes) if of.loss == "poisson" else None)
 
     def _score_of(self, y_hat: Array, codes: Array, weight: Array | None) -> float:
+        if not np.isfinite(y_hat).all():
+            return math.nan
         return float(r2_score(codes, y_hat, sample_weight=weight))

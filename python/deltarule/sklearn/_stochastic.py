@@ -104,6 +104,12 @@ class StochasticFit:
                     )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
+        except FitDivergedError as error:
+            if not (of.early_stopping and of.restore_best and np.isfinite(of._best_merit)):
+                raise
+            warnings.warn(
+                f"{error}. The best parameters so far are kept", ConvergenceWarning, stacklevel=4
+            )
         if of.early_stopping and of.restore_best:
             self.network.theta = of._best_theta
 
@@ -197,7 +203,8 @@ class StochasticFit:
         assert self.validation is not None
         score = self.validation.score(self.network)
         of.validation_scores_.append(score)
-        of.best_validation_score_ = max(score, of.best_validation_score_)
+        if score > of.best_validation_score_:
+            of.best_validation_score_ = score
         if of.verbose:
             print(f"Validation score: {score:f}")
         merit = -of.validation_loss_curve_[-1] if of.early_stopping == "loss" else score

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
@@ -277,11 +278,26 @@ def test_divergence_after_the_best_epoch_of_early_stopping_warns() -> None:
 def test_a_refused_fit_leaves_the_model_as_it_was(name: str) -> None:
     X, y = data(name)
     model = unfitted(name).fit(X, y)
-    before = [W.copy() for W in model.coefs_]
-    with pytest.raises(ValueError):
-        model.fit(X, y, sample_weight=-np.ones(150))
-    with pytest.raises(ValueError):
-        model.partial_fit(X[:, :3], y)
-    for wanted, got in zip(before, model.coefs_, strict=True):
-        np.testing.assert_array_equal(got, wanted)
+    before = {key: copy.deepcopy(value) for key, value in vars(model).items() if key != "_network"}
+    other = np.append(np.full(149, 10), 99) if name == CLASSIFIER else X[:, :2]
+    refused: list[Any] = [
+        lambda: model.fit(X[:, :3], other, sample_weight=-np.ones(150)),
+        lambda: model.partial_fit(X[:, :3], y),
+        lambda: model.fit(X, other, validation_data=3),
+        lambda: model.set_params(callbacks=[3]).fit(X[:, :2], other),
+        lambda: model.set_params(early_stopping=True, validation_fraction=1e-9).fit(X, other),
+        lambda: model.set_params(hidden_layer_sizes=(3,)).partial_fit(X, y),
+    ]
+    for call in refused:
+        with pytest.raises((ValueError, TypeError)):
+            call()
+        model.set_params(**{key: before[key] for key in model.get_params()})
+        assert vars(model).keys() - {"_network"} == before.keys()
+        for key, value in before.items():
+            if key != "_random_state" and key != "_label_binarizer":
+                np.testing.assert_equal(getattr(model, key), value)
     assert model.predict(X).shape == y.shape
+    bare = unfitted(name)
+    with pytest.raises(ValueError):
+        bare.fit(X, y, sample_weight=-np.ones(150))
+    assert vars(bare) == vars(unfitted(name))

@@ -210,6 +210,17 @@ def test_partial_fit_takes_a_new_learning_rate(solver: str) -> None:
     assert change < (1e-9 if solver == "adam" else 0.1) and model._rate == 1e-12
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_the_curves_go_on_with_warm_starts(solver: str) -> None:
+    X, y = labelled()
+    model = classifier(solver=solver, warm_start=True)
+    for calls in (1, 2, 3):
+        seen = records(model, X, y, validation_data=(X, y))
+        assert [record["epoch"] for record in seen] == [1, 2, 3, 4, 5] and model.n_iter_ == 5
+        assert len(model.loss_curve_) == len(model.validation_loss_curve_) == 5 * calls
+        assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+
 def test_warm_start_takes_the_activation_it_has_now() -> None:
     X, y = labelled()
     model = classifier(warm_start=True, activation="relu").fit(X, y)

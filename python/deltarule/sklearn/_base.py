@@ -147,8 +147,37 @@ class BaseMLP(BaseEstimator, ABC):
         return self._fit(X, y, sample_weight, validation_data, incremental=False)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, validation_data: Any, *, incremental: bool
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any,
+        *,
+        incremental: bool,
+        classes: Any = None,
     ) -> Self:
+        before = dict(vars(self))
+        try:
+            if incremental:
+                self._note_classes(y, classes)
+            network, course = self._prepare(X, y, sample_weight, validation_data, incremental)
+        except BaseException:  # a call that is refused leaves the estimator as it was
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        try:
+            course.run()
+        finally:
+            self.coefs_, self.intercepts_ = network.coefs(), network.intercepts()
+        return self
+
+    def _note_classes(self, y: Any, classes: Any) -> None:
+        """Take the classes of the first call of `partial_fit`."""
+
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, validation_data: Any, incremental: bool
+    ) -> tuple[Network, LbfgsFit | StochasticFit]:
+        """Check everything; return the network to train, and the course of its training."""
         widths = hidden_widths(self.hidden_layer_sizes)
         functions = layer_functions(self.activation, len(widths))
         self._check_combinations(incremental)
@@ -168,7 +197,7 @@ class BaseMLP(BaseEstimator, ABC):
         samples = self._samples(
             X, codes, self._training_weight(weight, y, incremental), architecture
         )
-        given = self._given_validation(validation_data, architecture)
+        validation = self._given_validation(validation_data, architecture)
         network = Network(architecture, scale)
         self._random_state = check_random_state(self.random_state)
         if first:
@@ -177,11 +206,14 @@ class BaseMLP(BaseEstimator, ABC):
             self._resume(network, incremental)
         self._network = network
         self.out_activation_ = output_name(output)
-        try:
-            self._train(network, samples, (codes, weight), given, incremental)
-        finally:
-            self.coefs_, self.intercepts_ = network.coefs(), network.intercepts()
-        return self
+        threads = resolve_threads(self.n_threads)
+        if self.solver == "lbfgs":
+            return network, LbfgsFit(self, network, samples, validation, threads=threads)
+        if self.early_stopping and validation is None:
+            samples, validation = self._split(samples, codes, weight, architecture)
+        return network, StochasticFit(
+            self, network, samples, validation, incremental=incremental, threads=threads
+        )
 
     def _check_combinations(self, incremental: bool) -> None:
         if incremental and self.early_stopping:
@@ -240,24 +272,6 @@ class BaseMLP(BaseEstimator, ABC):
             network.memory = self._network.memory
         if self._criterion != self.early_stopping:
             self._start_criterion(network)
-
-    def _train(
-        self,
-        network: Network,
-        samples: Samples,
-        scored: tuple[Array, Array | None],
-        validation: Validation | None,
-        incremental: bool,
-    ) -> None:
-        threads = resolve_threads(self.n_threads)
-        if self.solver == "lbfgs":
-            LbfgsFit(self, network, samples, validation, threads=threads).run()
-            return
-        if self.early_stopping and validation is None:
-            samples, validation = self._split(samples, *scored, network.architecture)
-        StochasticFit(
-            self, network, samples, validation, incremental=incremental, threads=threads
-        ).run()
 
     # Validation
 

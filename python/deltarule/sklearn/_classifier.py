@@ -209,10 +209,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         ValueError, TypeError, FitDivergedError
             As `fit`.
         """
-        if _check_partial_fit_first_call(self, classes):
-            is_multilabel = type_of_target(y).startswith("multilabel")
-            self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
-        return self._fit(X, y, sample_weight, None, incremental=True)
+        return self._fit(X, y, sample_weight, None, incremental=True, classes=classes)
 
     def predict(self, X: Any) -> Array:
         """Return the class of each row (n_samples,), or its labels (n_samples, n_labels).
@@ -285,6 +282,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
     @property
     def _is_multiclass(self) -> bool:
         return bool(self._label_binarizer.y_type_ == "multiclass")
+
+    def _note_classes(self, y: Any, classes: Any) -> None:
+        if _check_partial_fit_first_call(self, classes):
+            is_multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
 
     def _validate(
         self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str

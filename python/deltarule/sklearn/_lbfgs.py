@@ -59,11 +59,11 @@ class LbfgsFit:
         self.watch = Watch(estimator.callbacks, estimator.max_seconds)
         self.evaluated: tuple[Array, float] = (np.empty(0), np.nan)
         self.stopped = False
+        self.iterations = 0
 
     def run(self) -> None:
         """Minimize; raise FitDivergedError where that leads to parameters that are not finite."""
         of = self.of
-        of.loss_curve_ = []
         result = minimize(
             self._objective,
             self.network.theta.astype(np.float64),
@@ -108,14 +108,14 @@ class LbfgsFit:
     def _iteration(self, intermediate_result: Any) -> None:
         of, theta = self.of, intermediate_result.x
         of.loss_curve_.append(self._reported(theta))
-        epoch = len(of.loss_curve_)
+        self.iterations += 1
         if of.verbose:
-            print(f"Iteration {epoch}, loss = {of.loss_curve_[-1]:.8f}")
+            print(f"Iteration {self.iterations}, loss = {of.loss_curve_[-1]:.8f}")
         if self.validation is not None:
             self.wide.theta = theta
             of.validation_loss_curve_.append(self.wide.loss(self.validation, self.threads))
         if self.watch.stops_after(
-            epoch=epoch,
+            epoch=self.iterations,
             epochs=of.max_iter,
             loss=of.loss_curve_[-1],
             validation_loss=of.validation_loss_curve_[-1] if self.validation else None,

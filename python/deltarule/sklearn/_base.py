@@ -1,0 +1,370 @@
+"""What `MLPClassifier` and `MLPRegressor` share: the course of a fit, and prediction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from deltarule.architecture import Architecture
+from deltarule.config import resolve_threads
+from deltarule.sklearn._core_training import Network
+from deltarule.sklearn._data import Samples, as_rows
+from deltarule.sklearn._initial import draw_parameters
+from deltarule.sklearn._lbfgs import LbfgsFit
+from deltarule.sklearn._parameters import (
+    CONSTRAINTS,
+    STOCHASTIC_SOLVERS,
+    hidden_widths,
+    layer_functions,
+    output_name,
+    training_dtype,
+)
+from deltarule.sklearn._stochastic import StochasticFit, Validation
+
+Array = NDArray[Any]
+
+
+def checked_weight(sample_weight: Any, X: Any) -> Array | None:
+    """Return weights as float64 (n,), 0 or more and not all 0; None stays None."""
+    if sample_weight is None:
+        return None
+    given = np.asarray(sample_weight)
+    if given.ndim == 1 and given.size and given.dtype.kind in "biuf" and not given.any():
+        raise ValueError("sample_weight must be above zero for some sample, but all are zero")
+    weight: Array = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weight < 0).any():
+        at = int(np.argmax(weight < 0))
+        raise ValueError(f"sample_weight must be 0 or more, but [{at}] is {weight[at]}")
+    return weight
+
+
+def validated(estimator: Any, *data: Any, **options: Any) -> Any:
+    """Return X, or X and y, as scikit-learn's `validate_data` checks and converts them."""
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what overflows is found, and named, as an infinity
+        return validate_data(estimator, *data, accept_sparse=["csr", "csc"], **options)
+
+
+def has_partial_fit(estimator: Any) -> bool:
+    """Whether the solver goes by mini-batches; AttributeError says so where it does not."""
+    if estimator.solver not in STOCHASTIC_SOLVERS:
+        raise AttributeError(
+            f"partial_fit needs solver 'sgd' or 'adam', which go by mini-batches, "
+            f"not {estimator.solver!r}"
+        )
+    return True
+
+
+class BaseMLP(BaseEstimator, ABC):
+    """The part of the estimators that does not know what y is."""
+
+    _parameter_constraints: dict[str, Any] = CONSTRAINTS
+    coefs_: list[Array]
+    intercepts_: list[Array]
+
+    def _keep(self, arguments: dict[str, Any]) -> None:
+        """Set the parameters from the constructor's `locals()`."""
+        for name, value in arguments.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    # What y is
+
+    @abstractmethod
+    def _validate(
+        self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str
+    ) -> tuple[Any, Any]:
+        """Return X and y checked.
+
+        `reset`: note the features. `classes`: "new", note them; "known", they must have been seen;
+        "same", none that was seen may lack.
+        """
+
+    @abstractmethod
+    def _codes(self, y: Any, dtype: np.dtype[Any]) -> Array:
+        """Return y as numbers: what a score compares predictions with."""
+
+    @abstractmethod
+    def _n_outputs(self, codes: Array) -> int:
+        """Return n_L."""
+
+    @abstractmethod
+    def _output_and_loss(self, n_outputs: int) -> tuple[str, str, float]:
+        """Return the output activation, the core's loss, and `Network.loss_scale`."""
+
+    @abstractmethod
+    def _samples(self, X: Any, codes: Array, weight: Array | None, of: Architecture) -> Samples:
+        """Return what is trained on."""
+
+    @abstractmethod
+    def _score_of(self, y_hat: Array, codes: Array, weight: Array | None) -> float:
+        """Return the score that early stopping goes by."""
+
+    def _training_weight(self, weight: Array | None, y: Any, incremental: bool) -> Array | None:
+        return weight
+
+    def _strata(self, codes: Array) -> Array | None:
+        return None
+
+    # Fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+        """Train on X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A sparse matrix is made dense batch by batch.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels, a binary indicator matrix (multi-label), or numbers (regression).
+        sample_weight : array-like of shape (n_samples,), optional
+            0 or more.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Gives `validation_loss_curve_`, and takes the place of the held-out part where
+            `early_stopping` is on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming what does not fit.
+        FitDivergedError
+            A ValueError: if the loss or a parameter is not finite any more; the parameters are
+            those after the last finite epoch.
+        """
+        return self._fit(X, y, sample_weight, validation_data, incremental=False)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any,
+        *,
+        incremental: bool,
+        classes: Any = None,
+    ) -> Self:
+        before = dict(vars(self))
+        try:
+            if incremental:
+                self._note_classes(y, classes)
+            network, course = self._prepare(X, y, sample_weight, validation_data, incremental)
+        except BaseException:  # a call that is refused leaves the estimator as it was
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        try:
+            course.run()
+        finally:
+            self.coefs_, self.intercepts_ = network.coefs(), network.intercepts()
+        return self
+
+    def _note_classes(self, y: Any, classes: Any) -> None:
+        """Take the classes of the first call of `partial_fit`."""
+
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, validation_data: Any, incremental: bool
+    ) -> tuple[Network, LbfgsFit | StochasticFit]:
+        """Check everything; return the network to train, and the course of its training."""
+        widths = hidden_widths(self.hidden_layer_sizes)
+        functions = layer_functions(self.activation, len(widths))
+        self._check_combinations(incremental)
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        dtypes = training_dtype(self.dtype) if first else [self.coefs_[0].dtype]
+        classes = "known" if incremental else "new" if first else "same"
+        X, y = self._validate(X, y, dtypes, reset=first, classes=classes)
+        X = as_rows(X, X.dtype)
+        weight = checked_weight(sample_weight, X)
+        codes = self._codes(y, X.dtype)
+        n_outputs = self._n_outputs(codes)
+        output, loss, scale = self._output_and_loss(n_outputs)
+        architecture = Architecture.checked(
+            [X.shape[1], *widths, n_outputs], functions[:-1], output, loss, "mean", X.dtype,
+            0.01, 1.0,
+        )  # fmt: skip
+        samples = self._samples(
+            X, codes, self._training_weight(weight, y, incremental), architecture
+        )
+        validation = self._given_validation(validation_data, architecture)
+        network = Network(architecture, scale)
+        self._random_state = check_random_state(self.random_state)
+        if first:
+            self._initialize(network, functions)
+        else:
+            self._resume(network, incremental)
+        self._network = network
+        self.out_activation_ = output_name(output)
+        threads = resolve_threads(self.n_threads)
+        if self.solver == "lbfgs":
+            return network, LbfgsFit(self, network, samples, validation, threads=threads)
+        if self.early_stopping and validation is None:
+            samples, validation = self._split(samples, codes, weight, architecture)
+        return network, StochasticFit(
+            self, network, samples, validation, incremental=incremental, threads=threads
+        )
+
+    def _check_combinations(self, incremental: bool) -> None:
+        if incremental and self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: a call sees one epoch and "
+                f"cannot hold samples out, early_stopping must be False, not "
+                f"{self.early_stopping!r}"
+            )
+        if self.dropout and self.solver == "lbfgs":
+            raise ValueError(
+                f"dropout must be 0 with solver 'lbfgs', which needs a loss without noise, not "
+                f"{self.dropout!r}"
+            )
+
+    def _initialize(self, network: Network, functions: list[str]) -> None:
+        sizes = network.architecture.sizes
+        network.set_parameters(*draw_parameters(sizes, functions, self.init, self._random_state))
+        self._begin(network)
+
+    def _begin(self, network: Network) -> None:
+        """Set the attributes of a network that has not been trained."""
+        self.n_iter_ = self.t_ = 0
+        self.n_layers_ = len(network.architecture.sizes)
+        self.n_outputs_ = network.architecture.sizes[-1]
+        self.loss_curve_: list[float] = []
+        self.validation_loss_curve_: list[float] = []
+        self._no_improvement_count = 0
+        self._rate_of: Any = None
+        self._start_criterion(network)
+
+    def _start_criterion(self, network: Network) -> None:
+        """Set what `early_stopping` compares with, as before any epoch."""
+        self._criterion = self.early_stopping
+        self._best_theta = network.theta
+        self._best_merit = -np.inf
+        if self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
+            self.validation_scores_: list[float] | None = []
+            self.best_validation_score_: float | None = -np.inf
+            self.best_loss_: float | None = None
+        else:
+            self.validation_scores_ = self.best_validation_score_ = None
+            self.best_loss_ = np.inf
+
+    def _resume(self, network: Network, incremental: bool) -> None:
+        """Go on with the parameters there are, and in `partial_fit` with the optimizer's memory."""
+        sizes = (self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_))
+        if network.architecture.sizes != sizes:
+            raise ValueError(
+                "hidden_layer_sizes and the outputs must stay what they were to go on from an "
+                f"earlier fit: layers {list(sizes)}, not {list(network.architecture.sizes)}"
+            )
+        network.set_parameters(self.coefs_, self.intercepts_)
+        if not hasattr(self, "_criterion"):  # the user's own coefs_
+            self._begin(network)
+        elif incremental and self._rate_of is not None and self._rate_of[0] == self.solver:
+            network.memory = self._network.memory
+        if self._criterion != self.early_stopping:
+            self._start_criterion(network)
+
+    # Validation
+
+    def _split(
+        self, samples: Samples, codes: Array, weight: Array | None, architecture: Architecture
+    ) -> tuple[Samples, Validation]:
+        """Hold a part of the samples out, the one that scikit-learn would."""
+        training, held_out = train_test_split(
+            np.arange(len(samples)),
+            random_state=self._random_state,
+            test_size=self.validation_fraction,
+            stratify=self._strata(codes),
+        )
+        if len(held_out) < 2:
+            raise ValueError(
+                "The validation set is too small: validation_fraction="
+                f"{self.validation_fraction} of {len(samples)} samples are {len(held_out)}, 2 "
+                "are needed"
+            )
+        validation = self._validation(
+            samples.x[held_out],
+            codes[held_out],
+            None if weight is None else weight[held_out],
+            architecture,
+        )
+        return samples.split(training), validation
+
+    def _given_validation(self, data: Any, architecture: Architecture) -> Validation | None:
+        if data is None:
+            return None
+        if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+            raise TypeError(
+                "validation_data must be (X, y) or (X, y, sample_weight), "
+                f"not {type(data).__name__}"
+            )
+        try:
+            X, y = self._validate(
+                data[0], data[1], [architecture.dtype], reset=False, classes="known"
+            )
+            weight = checked_weight(data[2] if len(data) == 3 else None, X)
+            codes = self._codes(y, architecture.dtype)
+            if self._n_outputs(codes) != architecture.sizes[-1]:
+                raise ValueError(
+                    f"y must have {architecture.sizes[-1]} outputs, not {self._n_outputs(codes)}"
+                )
+        except ValueError as error:
+            raise ValueError(f"validation_data: {error}") from None
+        return self._validation(as_rows(X, architecture.dtype), codes, weight, architecture)
+
+    def _validation(
+        self, X: Any, codes: Array, weight: Array | None, architecture: Architecture
+    ) -> Validation:
+        threads = resolve_threads(self.n_threads)
+        return Validation(
+            self._samples(X, codes, weight, architecture),
+            lambda network: self._score_of(network.predict(X, threads), codes, weight),
+        )
+
+    # Prediction
+
+    def _rows_to_predict(self, X: Any) -> tuple[Network, Any]:
+        if not hasattr(self, "_network"):
+            check_is_fitted(self)
+            self._network = self._network_of_attributes()
+        dtype = self._network.architecture.dtype
+        X = validated(self, X, dtype=dtype, reset=False)
+        if not self._network.has_parameters(self.coefs_, self.intercepts_):  # the user's own
+            network = Network(self._network.architecture, self._network.loss_scale)
+            network.set_parameters(self.coefs_, self.intercepts_)
+            network.memory = self._network.memory
+            self._network = network
+        return self._network, as_rows(X, dtype)
+
+    def _network_of_attributes(self) -> Network:
+        """Return the network of `coefs_` and `intercepts_` that the user set without a fit."""
+        sizes = [self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_)]
+        functions = layer_functions(self.activation, len(sizes) - 2)
+        dtype = np.result_type(*self.coefs_, np.float32)
+        network = Network(
+            Architecture.checked(
+                sizes, functions[:-1], self.out_activation_, None, "mean", dtype, 0.01, 1.0
+            )
+        )
+        network.set_parameters(self.coefs_, self.intercepts_)
+        return network
+
+    def _forward(self, X: Any) -> Array:
+        """Return y_hat (n, n_outputs)."""
+        network, rows = self._rows_to_predict(X)
+        return network.predict(rows, resolve_threads(self.n_threads))
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: sparse X is taken."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,186 @@
+"""`MLPRegressor`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from deltarule import checks, words
+from deltarule.architecture import Architecture
+from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
+from deltarule.sklearn._data import Samples, poisson_constant
+
+Array = NDArray[Any]
+
+# The losses that are reported as means over the outputs; the gradient is of their sum.
+_MEAN_LOSSES = ("squared_error", "absolute_error", "huber")
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
+    """A multilayer perceptron that regresses; scikit-learn's, trained by deltarule's core.
+
+    One output or several. The loss has alpha / (2 n) |W|^2 added, n being a batch's samples (or
+    the sum of their weights). The parameters up to `max_fun` are scikit-learn's, with its order
+    and defaults, and give its results for the same `random_state`; those after it are deltarule's
+    own.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "poisson", "absolute_error", "huber"}, default "squared_error"
+        With e = y_hat - y: 1/2 e^2, half the Poisson deviance (its output is exp), abs(e), and
+        1/2 e^2 where abs(e) <= 1, else abs(e) - 1/2. What is reported is the mean over the
+        outputs, of poisson the sum; what is descended is the sum always, as in scikit-learn.
+    hidden_layer_sizes : array-like of int or int, default (100,)
+        Widths of the hidden layers; () is linear regression.
+    activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter
+        As for `MLPClassifier`.
+    shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum
+        As for `MLPClassifier`.
+    early_stopping : bool or "loss", default False
+        Hold a part of the samples out (or take `validation_data`) and stop when its R^2, or with
+        "loss" its loss, does not improve. Ignored by lbfgs.
+    validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
+        As for `MLPClassifier`.
+    out_activation : {"identity", "logistic", "tanh", "softmax", "exp"} or None
+        By default identity, and exp for poisson; one whose range lies in the loss's domain.
+    dropout, init, dtype, n_threads, callbacks, max_seconds, restore_best
+        As for `MLPClassifier`.
+
+    Attributes
+    ----------
+    loss_, best_loss_, loss_curve_, validation_loss_curve_, t_, coefs_, intercepts_
+        As of `MLPClassifier`.
+    validation_scores_, best_validation_score_ : list of float, float; or None
+        R^2 with `early_stopping`, and the best.
+    n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_, out_activation_
+        As of `MLPClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from deltarule.sklearn import MLPRegressor
+    >>> X = np.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> model = MLPRegressor(hidden_layer_sizes=(16,), solver="lbfgs", random_state=0)
+    >>> model.fit(X, X.ravel() ** 2).score(X, X.ravel() ** 2) > 0.99
+    True
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber"})],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: Any = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        out_activation: str | None = None,
+        init: str = "sklearn",
+        dtype: Any = None,
+        n_threads: int | None = None,
+        callbacks: Any = (),
+        max_seconds: float | None = None,
+        restore_best: bool = True,
+    ) -> None:
+        self._keep(locals())
+
+    @available_if(has_partial_fit)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train for one epoch, going on from what there is.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError, FitDivergedError
+            As `fit`.
+        """
+        return self._fit(X, y, sample_weight, None, incremental=True)
+
+    def predict(self, X: Any) -> Array:
+        """Return y_hat, (n_samples,) for one output, else (n_samples, n_outputs).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray
+        """
+        y_hat = self._forward(X)
+        return y_hat.ravel() if self.n_outputs_ == 1 else y_hat
+
+    # What y is
+
+    def _validate(
+        self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str
+    ) -> tuple[Any, Any]:
+        X, y = validated(
+            self, X, y, multi_output=True, y_numeric=True,
+            dtype=dtypes, order="C", reset=reset,
+        )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _codes(self, y: Any, dtype: np.dtype[Any]) -> Array:
+        y = np.asarray(y)
+        return checks.targets(y.reshape(len(y), -1), len(y), y.size // len(y), dtype, self.loss)
+
+    def _n_outputs(self, codes: Array) -> int:
+        return int(codes.shape[1])
+
+    def _output_and_loss(self, n_outputs: int) -> tuple[str, str, float]:
+        usual = "exp" if self.loss == "poisson" else "identity"
+        output = words.word(self.out_activation or usual, "out_activation", words.OUTPUTS)
+        loss = words.loss_word(self.loss, output, n_outputs)
+        return output, loss, 1.0 / n_outputs if loss in _MEAN_LOSSES else 1.0
+
+    def _samples(self, X: Any, codes: Array, weight: Array | None, of: Architecture) -> Samples:
+        return Samples(X, codes, weight, poisson_constant(codes) if of.loss == "poisson" else None)
+
+    def _score_of(self, y_hat: Array, codes: Array, weight: Array | None) -> float:
+        if not np.isfinite(y_hat).all():
+            return math.nan
+        return float(r2_score(codes, y_hat, sample_weight=weight))

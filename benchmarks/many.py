@@ -89,7 +89,8 @@ def main() -> None:
         ratios = [t / ours for t, ours in zip(taken, times["fit_many"], strict=True)]
         print(
             f"{name:25} {statistics.median(taken) * 1e3:9.1f} ms   "
-            f"{statistics.median(ratios):6.2f} of fit_many's ({min(ratios):.2f} to {max(ratios):.2f})"
+            f"{statistics.median(ratios):6.2f} times fit_many "
+            f"({min(ratios):.2f} to {max(ratios):.2f})"
         )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from deltarule.optimizers import SGD, Optimizer, number
+from deltarule.optimizers import SGD, Optimizer, check_number, number
 
 _DEFAULT = SGD()
 
@@ -40,6 +41,22 @@ def whole_number(value: object, name: str, lowest: int) -> int:
     if isinstance(value, bool) or n < lowest:
         raise ValueError(f"{name} must be {lowest} or more, not {value!r}")
     return n
+
+
+def check_dropout(dropout: object, hidden: int) -> NDArray[np.float64] | None:
+    """Return a rate for each of so many hidden layers; None where all are 0."""
+    many = isinstance(dropout, Sequence) and not isinstance(dropout, str)
+    given = list(dropout) if isinstance(dropout, Sequence) and many else [dropout]
+    for i, rate in enumerate(given):
+        check_number(f"dropout[{i}]" if many else "dropout", rate, 0.0, 1.0, "in [0, 1)")
+    if many and len(given) != hidden:
+        raise ValueError(
+            f"dropout must be a number, or one a hidden layer ({hidden}), not {dropout!r}"
+        )
+    rates = np.array(given if many else given * hidden, dtype=np.float64)
+    if not hidden and given[0]:
+        raise ValueError(f"dropout must be 0 for a network without hidden layers, not {dropout!r}")
+    return rates if rates.any() else None
 
 
 def check_callbacks(callbacks: object) -> tuple[Callable[[Any], object], ...]:

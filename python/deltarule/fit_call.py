@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deltarule import advice
 from deltarule.arguments import (
     check_callbacks,
+    check_dropout,
     check_flag,
     check_optimizer,
     check_seconds,
@@ -17,12 +18,14 @@ from deltarule.arguments import (
 from deltarule.config import resolve_threads
 from deltarule.data.samples import Samples
 from deltarule.data.streams import Stream
+from deltarule.draws import Draws
 from deltarule.fitting import Fit
 from deltarule.history import History
 from deltarule.metrics import Kind, Measure, check_metrics
 from deltarule.passes import Training, pass_over
 from deltarule.preparation import Given
 from deltarule.progress import epoch_lines, progress_bar
+from deltarule.schedules import Pace, check_schedule
 from deltarule.stopping import EarlyStopping, Follower
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ def fit_network(
     epochs: object,
     batch_size: object,
     optimizer: object,
+    schedule: object,
+    dropout: object,
     validation_data: object,
     validation_split: object,
     sample_weight: object,
@@ -62,7 +67,9 @@ def fit_network(
     looking_on = check_callbacks(callbacks)
     limit = check_seconds(max_seconds)
     team = resolve_threads(threads)
-    rng = network._rng if check_flag(shuffle, "shuffle") else None
+    pace = Pace(check_schedule(schedule), network._epochs, network._watch)
+    rates = check_dropout(dropout, len(network.hidden))
+    draws = Draws(network._rng, check_flag(shuffle, "shuffle"), rates is not None)
     watchers = [epoch_lines()] if check_verbose(verbose) else []
     if check_flag(progress, "progress"):
         watchers.append(progress_bar(n_epochs))
@@ -71,14 +78,15 @@ def fit_network(
     )
     split = _SplitSeed(network)
     data, validation = given.prepared(network._architecture, n_epochs, split.seed)
-    training = Training(network._core, settings, size, team, network.reduction)
-    passes = pass_over(data, training, validation, rng)
+    training = Training(
+        network._core, settings, float(sgd.lr), pace, rates, size, team, network.reduction
+    )
+    passes = pass_over(data, training, validation, draws)
     measure, measured = _measure(network, metrics, data, validation)
     fit = Fit(
         training=training,
         data=passes,
         epochs=n_epochs,
-        optimizer=sgd,
         callbacks=looking_on,
         max_seconds=limit,
         measure=measure,
@@ -86,8 +94,12 @@ def fit_network(
         follower=_follower(early_stopping, measure, validation),
     )
     split.keep()  # the first thing that changes
-    history = fit.run(watchers)
-    advice.after_fit(network, history, passes, float(sgd.lr), n_epochs, stacklevel=4)
+    try:
+        history = fit.run(watchers)
+    finally:
+        network._epochs, network._watch = pace.epoch, pace.watch
+    lr = history.learning_rate[-1] if history.learning_rate else float(sgd.lr)
+    advice.after_fit(network, history, passes, lr, n_epochs, stacklevel=4)
     return history
 
 

@@ -16,7 +16,6 @@ from deltarule.errors import DivergenceError
 from deltarule.evaluation import predict_into
 from deltarule.history import EpochRecord, History
 from deltarule.metrics import Measure
-from deltarule.optimizers import Optimizer
 from deltarule.passes import Pass, State, Training
 from deltarule.stopping import Follower
 
@@ -38,7 +37,6 @@ class Fit:
     training: Training
     data: Pass
     epochs: int
-    optimizer: Optimizer
     callbacks: Sequence[Callback]
     max_seconds: float
     measure: Measure | None
@@ -64,11 +62,13 @@ class Fit:
         if self.measure is not None:
             history.metrics = {name: [] for name in self.measure.names}
         best: State | None = None
-        is_watched = bool(callbacks or self.measure or self.follower)
+        pace = self.training.pace
+        is_watched = bool(callbacks or self.measure or self.follower or pace.watch)
         while len(history) < self.epochs:
             epochs = self._next_epochs(history, is_watched)
             self._train(epochs, history, deadline - time.perf_counter())
             self._measure(history)
+            pace.see((history.validation_loss or history.loss)[-1])
             if self._is_best(history) and self.follower and self.follower.settings.restore_best:
                 best = State(self.training.network)
             answers = [callback(self._record(history)) for callback in callbacks]
@@ -90,15 +90,13 @@ class Fit:
 
     def _train(self, epochs: int, history: History, seconds: float) -> None:
         result = self.data.run(epochs, seconds, len(history) + 1)
-        history._extend(
-            result.loss, result.validation_loss, result.seconds, float(self.optimizer.lr)
-        )
+        history._extend(result.loss, result.validation_loss, result.seconds, result.learning_rate)
         if result.diverged:
             epoch, step = len(history) + 1, result.step + 1
             raise DivergenceError(
                 f"the loss is not finite any more in epoch {epoch}, step {step}; the parameters "
                 f"are those after epoch {epoch - 1}. Try a lower learning rate than "
-                f"{self.optimizer.lr}, or scale the inputs",
+                f"{result.learning_rate[len(result.loss)]}, or scale the inputs",
                 epoch,
                 step,
             )

@@ -54,6 +54,7 @@ class History:
     validation_loss : list of float
         Loss on `validation_data` after each epoch; empty without it.
     learning_rate : list of float
+        At the beginning of each epoch.
     seconds : list of float
         Wall-clock time of each epoch, without metrics and callbacks.
     metrics : dict of str to list of float
@@ -85,12 +86,12 @@ class History:
         loss: Sequence[float],
         validation_loss: Sequence[float],
         seconds: Sequence[float],
-        learning_rate: float,
+        learning_rate: Sequence[float],
     ) -> None:
         self.loss.extend(loss)
         self.validation_loss.extend(validation_loss)
         self.seconds.extend(seconds)
-        self.learning_rate.extend([learning_rate] * len(loss))
+        self.learning_rate.extend(learning_rate[: len(loss)])
 
     def __len__(self) -> int:
         """Return the number of epochs."""

@@ -104,8 +104,7 @@ class _Member:
         self.diverged = result.diverged
         constant = [float(self.optimizer.lr)] * len(result.loss)
         lr = constant if self.rates is None else self.rates[:, 0].tolist()
-        for loss, seconds, rate in zip(result.loss, result.seconds, lr, strict=False):
-            self.history._extend([loss], [], [seconds], rate)
+        self.history._extend(result.loss, [], result.seconds, lr)
 
 
 def fit_many(
@@ -224,8 +223,6 @@ def _schedule(schedule: object) -> Any:
     checked = check_schedule(schedule)
     if isinstance(checked, Plateau):
         raise TypeError("schedule must be one of the epoch alone, not a Plateau")
-    if checked is not None:
-        rates(checked, 0, 1, 1)
     return checked
 
 

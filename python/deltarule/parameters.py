@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule import checks
 from deltarule._load import core
 from deltarule.architecture import Architecture, Core
+from deltarule.schedules import Watch
 
 Array = NDArray[Any]
 
@@ -22,6 +23,8 @@ class Parameterized:
     _architecture: Architecture
     _core: Core
     _rng: np.random.Generator
+    _epochs: int = 0  # of all fits, by which schedules count
+    _watch: Watch | None = None  # of the last fit's Plateau
     _split_seed: int | None = None  # of the fits' validation_split, once one was asked for
 
     @property
@@ -178,6 +181,8 @@ class Parameterized:
             "memory": self._memory(),
             "rng": self._rng,
             "split_seed": self._split_seed,
+            "epochs": self._epochs,
+            "watch": self._watch,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -185,6 +190,7 @@ class Parameterized:
         self._architecture = Architecture.checked(**state["architecture"])
         self._rng = copy.deepcopy(state["rng"])
         self._split_seed = state.get("split_seed")
+        self._epochs, self._watch = state["epochs"], state["watch"]
         self._core = self._architecture.make_core()
         self.theta = state["theta"]
         kind, m, v, steps = state["memory"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ from deltarule.architecture import Core
 from deltarule.data.rows import parts
 from deltarule.data.samples import Batch, MeanLoss, Samples
 from deltarule.data.streams import Stream
+from deltarule.draws import Draws
 from deltarule.errors import UPDATE_OVERFLOWED
 from deltarule.evaluation import loss_of
+from deltarule.schedules import Pace
 
 Array = NDArray[Any]
 
@@ -30,6 +32,7 @@ _KEPT_ROWS = 1000
 class Outcome:
     """What some epochs gave: a number for each that is complete, and how they ended."""
 
+    learning_rate: list[float]  # of each epoch asked for, at its beginning
     loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -43,6 +46,9 @@ class Training:
 
     network: Core
     settings: core.Optimizer
+    lr: float  # of the settings
+    pace: Pace
+    dropout: Array | None  # rates of the hidden layers
     batch_size: int | None  # None: all samples
     threads: int
     reduction: str
@@ -54,6 +60,8 @@ class Training:
         *,
         order: Array | None = None,
         epochs: int = 1,
+        lr: Array | None = None,
+        keys: Array | None = None,
         validation: Batch | None = None,
         seconds: float = math.inf,
     ) -> None:
@@ -64,8 +72,8 @@ class Training:
             epochs=epochs,
             batch_size=self.batch_of(len(batch[0])),
             optimizer=self.settings,
-            lr=None,
-            dropout=None,
+            lr=lr,
+            dropout=None if keys is None or self.dropout is None else (self.dropout, keys),
             validation=validation,
             threads=self.threads,
             seconds=seconds,
@@ -76,8 +84,12 @@ class Training:
         """Return the samples of a mini-batch where there are n."""
         return n if self.batch_size is None else min(n, self.batch_size)
 
-    def step(self, batch: Batch) -> float:
+    def step(self, batch: Batch, lr: Array | None, keys: Array | None) -> float:
         """Train on one mini-batch; returns its loss, not finite where nothing good came of it."""
+        if lr is not None or keys is not None:
+            result = core.TrainingResult()
+            replace(self, batch_size=None).train(batch, result, lr=lr, keys=keys)
+            return math.nan if result.diverged else result.loss[0]
         try:
             return self.network.train_step(*batch, self.settings, self.threads)
         except OverflowError:
@@ -162,8 +174,7 @@ class ArraysPass(Pass):
     training, validation
         As for `Pass`.
     data : Samples
-    rng : Generator or None
-        Draws the order of each epoch; None: as they lie.
+    draws : Draws
     """
 
     def __init__(
@@ -171,10 +182,10 @@ class ArraysPass(Pass):
         training: Training,
         validation: Samples | None,
         data: Samples,
-        rng: np.random.Generator | None,
+        draws: Draws,
     ) -> None:
         super().__init__(training, validation)
-        self._data, self._rng = data, rng
+        self._data, self._draws = data, draws
         batch = data.whole
         assert batch is not None
         self._batch = batch
@@ -188,26 +199,34 @@ class ArraysPass(Pass):
         return max(1, _ORDER_LIMIT // len(self._data))
 
     def run(self, epochs: int, seconds: float, first_epoch: int) -> Outcome:
-        before = self._rng.bit_generator.state if self._rng is not None else {}
+        n, before = len(self._data), self._draws.state
+        steps = math.ceil(n / self._training.batch_of(n))
+        lr = self._training.pace.rates(epochs, steps)
         result = core.TrainingResult()
         try:
+            drawn = [self._draws.epoch(n) for _ in range(epochs)]
             self._training.train(
                 self._batch,
                 result,
-                order=self._orders(epochs),
+                order=_stacked([draw.order for draw in drawn]),
                 epochs=epochs,
+                lr=lr,
+                keys=_stacked([draw.key_from(0) for draw in drawn]),
                 validation=self._in_core,
                 seconds=seconds,
             )
         finally:
-            complete = len(result.loss)
-            if complete < epochs and self._rng is not None:
+            self._training.pace.advance(len(result.loss))
+            if len(result.loss) < epochs:
                 # The generator goes back to where the complete epochs left it: a next fit goes on.
-                self._rng.bit_generator.state = before
-                for _ in range(complete):
-                    self._rng.permutation(len(self._data))
+                self._draws.go_back(before, len(result.loss), n)
         outcome = Outcome(
-            result.loss, result.validation_loss, result.seconds, result.diverged, result.step
+            _first_rates(lr, epochs, self._training.lr),
+            result.loss,
+            result.validation_loss,
+            result.seconds,
+            result.diverged,
+            result.step,
         )
         if self._in_core is None and outcome.loss:
             start = time.perf_counter()
@@ -218,19 +237,13 @@ class ArraysPass(Pass):
     def some_rows(self, count: int) -> Array:
         return self._data.spread(count)
 
-    def _orders(self, epochs: int) -> Array | None:
-        if self._rng is None:
-            return None
-        orders = [self._rng.permutation(len(self._data)) for _ in range(epochs)]
-        return orders[0][np.newaxis] if epochs == 1 else np.stack(orders)
-
 
 class BlocksPass(Pass):
     """Over rows of which some are ready at a time: whole mini-batches, a block of them a call.
 
     Parameters
     ----------
-    training, validation, data, rng
+    training, validation, data, draws
         As for `ArraysPass`.
     """
 
@@ -239,23 +252,24 @@ class BlocksPass(Pass):
         training: Training,
         validation: Samples | None,
         data: Samples,
-        rng: np.random.Generator | None,
+        draws: Draws,
     ) -> None:
         super().__init__(training, validation)
-        self._data, self._rng = data, rng
+        self._data, self._draws = data, draws
         self._batch_size = training.batch_of(len(data))
         self._block = data.rows_a_block(self._batch_size)
         self.samples = len(data)
 
     def run(self, epochs: int, seconds: float, first_epoch: int) -> Outcome:
-        start, outcome = time.perf_counter(), Outcome()
-        before = self._rng.bit_generator.state if self._rng is not None else {}
+        start, n, before = time.perf_counter(), len(self._data), self._draws.state
+        lr = self._training.pace.rates(1, math.ceil(n / self._batch_size))
+        outcome = Outcome(_first_rates(lr, 1, self._training.lr))
         state = State(self._training.network)
         try:
-            self._epoch(outcome)
+            self._epoch(outcome, lr)
         finally:
-            if not outcome.loss and self._rng is not None:
-                self._rng.bit_generator.state = before
+            if not outcome.loss:
+                self._draws.go_back(before, 0, n)
         if outcome.diverged:
             state.restore()
             return outcome
@@ -263,13 +277,17 @@ class BlocksPass(Pass):
         outcome.seconds.append(time.perf_counter() - start)
         return outcome
 
-    def _epoch(self, outcome: Outcome) -> None:
+    def _epoch(self, outcome: Outcome, lr: Array | None) -> None:
         n, loss = len(self._data), MeanLoss(self._training.reduction)
-        order = None if self._rng is None else self._rng.permutation(n)
+        drawn = self._draws.epoch(n)
         for part in parts(n, self._block):
-            batch = self._data.take(part if order is None else order[part])
+            batch = self._data.take(part if drawn.order is None else drawn.order[part])
             result = core.TrainingResult()
-            self._training.train(batch, result)
+            first, last = (math.ceil(row / self._batch_size) for row in (part.start, part.stop))
+            some_lr = lr
+            if lr is not None and lr.shape[1] > 1:
+                some_lr = np.ascontiguousarray(lr[:, first:last])
+            self._training.train(batch, result, lr=some_lr, keys=drawn.key_from(first))
             self._data.done()
             if result.diverged:
                 outcome.diverged = True
@@ -278,6 +296,7 @@ class BlocksPass(Pass):
             outcome.step += math.ceil((part.stop - part.start) / self._batch_size)
             loss.add(result.loss[0], batch)
         outcome.loss.append(loss.value)
+        self._training.pace.advance(1)
         outcome.step = 0
 
     def some_rows(self, count: int) -> Array:
@@ -292,19 +311,24 @@ class StreamPass(Pass):
     training, validation
         As for `Pass`.
     stream : Stream
+    draws : Draws
     """
 
-    def __init__(self, training: Training, validation: Samples | None, stream: Stream) -> None:
+    def __init__(
+        self, training: Training, validation: Samples | None, stream: Stream, draws: Draws
+    ) -> None:
         super().__init__(training, validation)
-        self._stream = stream
+        self._stream, self._draws = stream, draws
         self._kept: list[Array] = []
 
     def run(self, epochs: int, seconds: float, first_epoch: int) -> Outcome:
-        start, outcome = time.perf_counter(), Outcome()
+        start, samples = time.perf_counter(), 0
+        lr = self._training.pace.rates(1, 1)
+        outcome = Outcome(_first_rates(lr, 1, self._training.lr))
         state, loss = State(self._training.network), MeanLoss(self._training.reduction)
-        samples = 0
+        drawn = self._draws.epoch(0)
         for batch in self._stream.epoch(first_epoch):
-            value = self._training.step(batch)
+            value = self._training.step(batch, lr, drawn.key_from(outcome.step))
             if not math.isfinite(value):
                 outcome.diverged = True
                 state.restore()
@@ -315,6 +339,7 @@ class StreamPass(Pass):
             loss.add(value, batch)
         self.samples, outcome.step = samples, 0
         outcome.loss.append(loss.value)
+        self._training.pace.advance(1)
         self._validate(outcome)
         outcome.seconds.append(time.perf_counter() - start)
         return outcome
@@ -331,10 +356,24 @@ def pass_over(
     data: Samples | Stream,
     training: Training,
     validation: Samples | None,
-    rng: np.random.Generator | None,
+    draws: Draws,
 ) -> Pass:
     """Return the way to go over these data."""
     if isinstance(data, Stream):
-        return StreamPass(training, validation, data)
+        return StreamPass(training, validation, data, draws)
     over = BlocksPass if data.is_in_blocks else ArraysPass
-    return over(training, validation, data, rng)
+    return over(training, validation, data, draws)
+
+
+def _stacked(arrays: list[Array | None]) -> Array | None:
+    """Return the orders of the epochs below each other, or their keys in a row."""
+    some = [array for array in arrays if array is not None]
+    if not some:
+        return None
+    if some[0].dtype == np.uint64:
+        return np.concatenate(some)
+    return some[0][np.newaxis] if len(some) == 1 else np.stack(some)
+
+
+def _first_rates(lr: Array | None, epochs: int, constant: float) -> list[float]:
+    return [constant] * epochs if lr is None else [float(rate) for rate in lr[:, 0]]

@@ -249,9 +249,10 @@ class Plateau:
 
     Examples
     --------
+    >>> import deltarule as dr
     >>> net = dr.MLP([64, 10], output="softmax", seed=0)
     >>> x, y = dr.load_digits()
-    >>> history = net.fit(x, y, epochs=3, schedule=Plateau(0.1, patience=0))
+    >>> history = net.fit(x, y, epochs=3, schedule=dr.schedules.Plateau(0.1))
     """
 
     lr: float
@@ -292,12 +293,56 @@ class Watch:
         return self.schedule.lr if math.isnan(self.lr) else self.lr
 
 
+class Pace:
+    """The learning rates of a fit, which goes on where the fits of the network before it ended.
+
+    Parameters
+    ----------
+    schedule : schedule, Plateau or None
+        None: the optimizer's rate.
+    epoch : int
+        Of the network before this fit.
+    watch : Watch or None
+        What a plateau saw before.
+    """
+
+    def __init__(
+        self, schedule: Schedule | Plateau | None, epoch: int, watch: Watch | None
+    ) -> None:
+        self._schedule = schedule
+        self.epoch = epoch
+        self.watch: Watch | None = None
+        if isinstance(schedule, Plateau):
+            goes_on = watch is not None and watch.schedule == schedule
+            self.watch = watch if goes_on else Watch(schedule)
+
+    def rates(self, epochs: int, steps: int) -> Array | None:
+        """Return what `rates` does for the next epochs; None where there is no schedule."""
+        if self._schedule is None:
+            return None
+        if self.watch is not None:
+            return np.full((epochs, 1), self.watch.rate)
+        return rates(self._schedule, self.epoch, epochs, steps)
+
+    def advance(self, epochs: int) -> None:
+        """Count epochs that are complete."""
+        self.epoch += epochs
+
+    def see(self, loss: float) -> None:
+        """Take the loss of an epoch."""
+        if self.watch is not None:
+            self.watch = self.watch.after(loss)
+
+
 OURS = (Constant, Step, Exponential, Cosine, InverseScaling, WarmUp)
 
 
 def check_schedule(schedule: object) -> Schedule | Plateau | None:
     """Return the schedule, or raise."""
-    if schedule is None or isinstance(schedule, Plateau) or callable(schedule):
+    if schedule is None or isinstance(schedule, Plateau):
+        return schedule
+    if callable(schedule):
+        rates(schedule, 0, 1, 1)  # is it a rate?
         return schedule
     raise TypeError(
         f"schedule must be one of deltarule.schedules or a callable, not {schedule!r}; "

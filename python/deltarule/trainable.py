@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
@@ -13,6 +13,7 @@ from deltarule.parameters import Parameterized
 if TYPE_CHECKING:
     from deltarule.metrics import Metrics
     from deltarule.optimizers import Optimizer
+    from deltarule.schedules import Plateau, Schedule
     from deltarule.stopping import EarlyStopping
 
 Batches = Iterable[tuple[ArrayLike, ...]] | Callable[[], Iterable[tuple[ArrayLike, ...]]]
@@ -30,6 +31,8 @@ class Trainable(Parameterized):
         epochs: int = 10,
         batch_size: int | None = 32,
         optimizer: Optimizer | None = None,
+        schedule: Schedule | Plateau | None = None,
+        dropout: float | Sequence[float] = 0.0,
         validation_data: tuple[ArrayLike, ...] | None = None,
         validation_split: float | None = None,
         sample_weight: ArrayLike | None = None,
@@ -62,6 +65,14 @@ class Trainable(Parameterized):
             gradient descent.
         optimizer : SGD, Adam or AdamW, optional
             By default ``SGD()``. What it remembers stays with the network from call to call.
+        schedule : schedule or callable, optional
+            Learning rates in place of the optimizer's: one of `deltarule.schedules`, or any
+            f(epoch) -> rate, asked before each epoch, which counts from 0 over all fits of the
+            network. A stream has a rate an epoch.
+        dropout : float in [0, 1), or one a hidden layer, default 0
+            The part of the hidden units, drawn for each sample, that a step leaves out; the others
+            are divided by 1 - dropout (Srivastava et al., JMLR 2014). `History.loss` is with
+            dropout, all else without.
         validation_data : (x, y) or (x, y, sample_weight), optional
             Evaluated after each epoch.
         validation_split : float in (0, 1), optional
@@ -153,6 +164,8 @@ class Trainable(Parameterized):
             epochs=epochs,
             batch_size=batch_size,
             optimizer=optimizer,
+            schedule=schedule,
+            dropout=dropout,
             validation_data=validation_data,
             validation_split=validation_split,
             sample_weight=sample_weight,

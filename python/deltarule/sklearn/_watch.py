@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from deltarule.fitting import check_callbacks
+from deltarule.arguments import check_callbacks
 
 Callback = Callable[[dict[str, Any]], object]
 

@@ -132,7 +132,7 @@ def bad_x(library: str) -> dict[str, tuple[Callable[[], Any], type[Exception], s
         "names": (
             lambda: table(library, {**columns, "height": names}),
             TypeError,
-            "x must hold real numbers, but its column 'height' holds .*[sS]tr.*",
+            "x must hold real numbers, but its column 'height' holds .*([sS]tr|object).*, as 'a'",
         ),
         "dates": (
             lambda: table(library, {**columns, "depth": dates}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,10 @@ def frame_values(frame: Any, name: str) -> Array:
         values = series_values(column)
         if values.dtype.kind not in "biuf" or values.ndim != 1:
             kind = getattr(column, "dtype", None) or getattr(column, "type", values.dtype)
-            raise TypeError(f"{name} must hold real numbers, but its column {label!r} holds {kind}")
+            raise TypeError(
+                f"{name} must hold real numbers, but its column {label!r} holds {kind}"
+                + _example(values)
+            )
         columns.append(values)
     dtype = np.result_type(*{values.dtype for values in columns}) if columns else np.dtype(float)
     table = np.empty((len(columns[0]) if columns else 0, len(columns)), dtype)
@@ -60,6 +64,13 @@ def column_note(given: object, position: tuple[int, ...]) -> str:
     if len(position) != 2 or not is_frame(given):
         return ""
     return f" (column {_columns(given)[position[1]][0]!r})"
+
+
+def _example(values: Array) -> str:
+    """Return the first value that is no number, in words."""
+    strange = (v for v in values.ravel() if not isinstance(v, Real) or isinstance(v, bool))
+    first = next(strange, None)
+    return "" if first is None else f", as {str(first)!r}"
 
 
 def _columns(frame: Any) -> list[tuple[Any, Any]]:

@@ -342,8 +342,9 @@ def check_schedule(schedule: object) -> Schedule | Plateau | None:
     if schedule is None or isinstance(schedule, Plateau):
         return schedule
     if callable(schedule):
-        rates(schedule, 0, 1, 1)  # is it a rate?
-        return schedule
+        function: Schedule = schedule
+        rates(function, 0, 1, 1)  # is it a rate?
+        return function
     raise TypeError(
         f"schedule must be one of deltarule.schedules or a callable, not {schedule!r}; "
         "a constant rate is the optimizer's lr"

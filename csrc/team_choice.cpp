@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kTrialCalls = 4;        // the first tells nothing: it wakes the workers, or finds cold caches
 constexpr int kCallsBetween = 32;     // trials, at least
-constexpr double kLossShare = 100.0;  // time between trials over the loss of the last
+constexpr double kMostPatience = 128.0;
 constexpr double kMargin = 1.04;      // slower than that is slower
 constexpr double kMemory = 8.0;       // calls that the recent time looks back
 constexpr double kOutlier = 2.0;      // of the recent time: what one call may count at most
@@ -34,8 +34,9 @@ void TeamChoice::took(double seconds) {
     other = calls_ == 2 ? seconds : std::min(other, seconds);
     if (calls_ < kTrialCalls) return;
     lost_ = std::max(0.0, trial_ - kTrialCalls * recent(together_));
-    turn(other * kMargin < recent(together_) ? !together_ : together_);
-    return;
+    const bool wins = other * kMargin < recent(together_);
+    patience_ = wins ? kPatience : std::min(2.0 * patience_, kMostPatience);
+    return turn(wins != together_);
   }
   double& mine = recent(together_);
   if (calls_ == 1) {  // as the first of a trial, which pays for it
@@ -46,7 +47,7 @@ void TeamChoice::took(double seconds) {
   spent_ += seconds;
   const double other = recent(!together_);
   if (other > 0.0 && mine > kMargin * other) return turn(!together_);
-  if (calls_ < kCallsBetween || spent_ < kLossShare * lost_) return;
+  if (calls_ < kCallsBetween || spent_ < patience_ * lost_) return;
   trying_ = true;
   calls_ = 0;
 }

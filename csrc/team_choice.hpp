@@ -11,7 +11,8 @@ namespace deltarule {
 
 // A plan knows the work, not the machine: a core that another process holds, cores without a common cache, workers
 // asleep or a hypervisor can make a team slower than one thread. So both are timed: what is slower is tried for a
-// few calls, and again only after a hundred times the loss of its last trial. Times are a row's, of calls alike.
+// few calls, and again only after a multiple of the loss of its last trial, which doubles with each trial that loses,
+// until trials take 1 % of the time. Times are a row's, of calls alike.
 class TeamChoice {
  public:
   bool together() const { return together_ != trying_; }
@@ -19,6 +20,7 @@ class TeamChoice {
   void took(double seconds);
 
  private:
+  static constexpr double kPatience = 8.0;
   void turn(bool together);
   double& recent(bool together) { return recent_[together ? 1 : 0]; }
 
@@ -26,6 +28,7 @@ class TeamChoice {
   double spent_ = 0.0;              // since the last trial
   double trial_ = 0.0;              // of the present one
   double lost_ = 0.0;               // by the last one
+  double patience_ = kPatience;     // the multiple of it
   int calls_ = 0;                   // of the present trial, or since the last one
   bool together_ = true, trying_ = false;
 };

@@ -17,6 +17,7 @@ CONFIGS: list[dict[str, Any]] = [
     {"seed": 5, "rows": np.arange(0, 1797, 3)},
     {"seed": 6, "rows": np.arange(1797) % 5 != 0, "epochs": 0},
     {"seed": 7, "rows": np.arange(1797) % 5 != 0},
+    {"seed": 8, "schedule": dr.schedules.Cosine(0.2, 3), "dropout": 0.25},
 ]
 COMMON: dict[str, Any] = {
     "sizes": [64, 8, 10],
@@ -31,7 +32,7 @@ def alone(config: dict[str, Any], x: Any, y: Any, weight: Any) -> tuple[dr.MLP, 
     rows = settings.pop("rows", slice(None))
     fit = {
         name: settings.pop(name)
-        for name in ("epochs", "batch_size", "optimizer", "shuffle")
+        for name in ("epochs", "batch_size", "optimizer", "shuffle", "schedule", "dropout")
         if name in settings
     }
     net = dr.MLP(**settings)
@@ -61,7 +62,7 @@ def test_the_table() -> None:
     assert fits.table[2]["epochs"] == 5
     assert fits.table[5]["epochs"] == 0
     assert fits.table[5]["loss"] is None
-    assert [row["seed"] for row in fits.table] == [1, 2, 3, 4, 5, 6, 7]
+    assert [row["seed"] for row in fits.table] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert not any(row["diverged"] for row in fits.table)
 
 
@@ -79,9 +80,10 @@ def test_one_that_diverges_leaves_the_others_alone() -> None:
 
 def test_continuing_one_of_them_continues() -> None:
     x, y = dr.load_digits()
-    net = dr.fit_many(x, y, CONFIGS[:1], **COMMON).networks[0]
-    net.fit(x, y, epochs=2, optimizer=COMMON["optimizer"])
-    want, _ = alone({"seed": 1, "epochs": 5}, x, y, None)
+    falling = {"seed": 1, "schedule": dr.schedules.Exponential(0.2, 0.5)}
+    net = dr.fit_many(x, y, [falling], **COMMON).networks[0]
+    net.fit(x, y, epochs=2, schedule=falling["schedule"])
+    want, _ = alone({**falling, "epochs": 5}, x, y, None)
     assert net.theta.tobytes() == want.theta.tobytes()
 
 

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from deltarule import checks
 from deltarule._load import core
-from deltarule.arguments import check_flag, check_optimizer, whole_number
+from deltarule.arguments import check_dropout, check_flag, check_optimizer, whole_number
 from deltarule.config import resolve_threads
+from deltarule.draws import Draws
 from deltarule.history import History
 from deltarule.network import MLP
 from deltarule.optimizers import Optimizer
@@ -28,6 +29,7 @@ _FIT = {
     "batch_size": 32,
     "optimizer": None,
     "schedule": None,
+    "dropout": 0.0,
     "shuffle": True,
     "rows": None,
 }
@@ -75,6 +77,7 @@ class _Member:
     batch_size: int
     optimizer: Optimizer
     schedule: Any
+    dropout: Array | None
     shuffle: bool
     history: History = field(default_factory=History)
     rates: Array | None = None  # of the epochs that the core was last given
@@ -86,22 +89,27 @@ class _Member:
 
     def run(self, epochs: int) -> tuple[Any, ...]:
         """Return the arguments of the core for the next epochs; draws their orders."""
-        rng = self.net._rng
+        draws = Draws(self.net._rng, self.shuffle, self.dropout is not None)
         order = np.empty((epochs, len(self.rows)), dtype=np.int64)
-        for row in order:
-            row[:] = self.rows[rng.permutation(len(self.rows))] if self.shuffle else self.rows
+        keys = np.zeros(epochs, dtype=np.uint64)
+        for epoch in range(epochs):
+            drawn = draws.epoch(len(self.rows))
+            order[epoch] = self.rows if drawn.order is None else self.rows[drawn.order]
+            keys[epoch] = drawn.key or 0
         settings = self.optimizer._settings_in(self.net.dtype)
         if self.schedule is not None:
             steps = -(-len(self.rows) // self.batch_size)
             self.rates = rates(self.schedule, len(self.history), epochs, steps)
         return (
-            self.net._core, *self.batch, order, epochs, self.batch_size, settings, self.rates, None,
+            self.net._core, *self.batch, order, epochs, self.batch_size, settings, self.rates,
+            None if self.dropout is None else (self.dropout, keys),
             core.TrainingResult(),
         )  # fmt: skip
 
     def take(self, result: core.TrainingResult) -> None:
         """Enter what a call of the core did."""
         self.diverged = result.diverged
+        self.net._epochs += len(result.loss)
         constant = [float(self.optimizer.lr)] * len(result.loss)
         lr = constant if self.rates is None else self.rates[:, 0].tolist()
         self.history._extend(result.loss, [], result.seconds, lr)
@@ -127,7 +135,7 @@ def fit_many(
         As for `MLP.fit`; shared, not copied for a network.
     configs : sequence of mappings
         One a network: arguments of `MLP` (`sizes`, `hidden`, `output`, `seed`, ...), and of its
-        fit `epochs`, `batch_size`, `optimizer`, `schedule` (of the epoch alone), `shuffle` and
+        fit `epochs`, `batch_size`, `optimizer`, `schedule` (no Plateau), `dropout`, `shuffle` and
         `rows`: the samples it trains on, as indices or as a mask of bools, all by default; the
         others are its held-out rows.
     threads : int, optional
@@ -215,6 +223,7 @@ def _member(
         else min(len(rows), whole_number(size, "batch_size", 1)),
         optimizer=_fitting_optimizer(fit["optimizer"], net),
         schedule=_schedule(fit["schedule"]),
+        dropout=check_dropout(fit["dropout"], len(net.hidden)),
         shuffle=check_flag(fit["shuffle"], "shuffle"),
     )
 

@@ -318,11 +318,12 @@ class Pace:
 
     def rates(self, epochs: int, steps: int) -> Array | None:
         """Return what `rates` does for the next epochs; None where there is no schedule."""
-        if self._schedule is None:
+        schedule = self._schedule
+        if schedule is None:
             return None
-        if self.watch is not None:
-            return np.full((epochs, 1), self.watch.rate)
-        return rates(self._schedule, self.epoch, epochs, steps)
+        if isinstance(schedule, Plateau):
+            return np.full((epochs, 1), (self.watch or Watch(schedule)).rate)
+        return rates(schedule, self.epoch, epochs, steps)
 
     def advance(self, epochs: int) -> None:
         """Count epochs that are complete."""
@@ -342,9 +343,8 @@ def check_schedule(schedule: object) -> Schedule | Plateau | None:
     if schedule is None or isinstance(schedule, Plateau):
         return schedule
     if callable(schedule):
-        function: Schedule = schedule
-        rates(function, 0, 1, 1)  # is it a rate?
-        return function
+        rates(schedule, 0, 1, 1)  # is it a rate?
+        return schedule
     raise TypeError(
         f"schedule must be one of deltarule.schedules or a callable, not {schedule!r}; "
         "a constant rate is the optimizer's lr"

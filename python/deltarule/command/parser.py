@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import deltarule
-from deltarule.command import bench, info, plan, predict, train
+from deltarule.command import bench, info, plan, predict, recipe, train
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
 
@@ -131,10 +131,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         type=_batch_size,
         help=f"samples a step, or 'full' (default {table.batch_size}; digits {digits.batch_size})",
     )
-    add("--lr", metavar="RATE", type=float, help=f"default {table.lr}; digits {digits.lr}")
-    add("--momentum", metavar="M", type=float, default=0.9, help="default 0.9")
-    add("--nesterov", action="store_true", help="Nesterov's form of the momentum")
-    add("--weight-decay", metavar="D", type=float, default=0.0, help="default 0")
+    _add_recipe(parser)
     add("--seed", metavar="N", type=_whole(0), default=0, help="of every random number (default 0)")
     add("--threads", metavar="N", type=_whole(1), help="never changes a result")
     add("--dtype", choices=("float32", "float64"), default="float32", help="default float32")
@@ -156,7 +153,74 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--plot", metavar="PATH", type=Path, help="the loss curves (default: .png beside the model)"
     )
     curves.add_argument("--no-plot", action="store_true", help="draw no loss curves")
+    add(
+        "--folds",
+        metavar="K",
+        type=_whole(2),
+        help="cross-validate: train K times, each time with another part held out, and report "
+        "in a table; no model is kept",
+    )
     add("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--optimizer",
+        choices=recipe.OPTIMIZERS,
+        default="sgd",
+        help="default sgd, with momentum",
+    )
+    digits, table = plan.DIGITS.lr, plan.TABLE.lr
+    add(
+        "--lr",
+        metavar="RATE",
+        type=float,
+        help=f"default {table['sgd']}, Adam {table['adam']}; "
+        f"digits {digits['sgd']}, {digits['adam']}",
+    )
+    add("--momentum", metavar="M", type=float, help=f"of sgd (default {recipe.MOMENTUM})")
+    add("--nesterov", action="store_true", help="Nesterov's form of the momentum")
+    add(
+        "--weight-decay",
+        metavar="D",
+        type=float,
+        help=f"default 0; adamw {recipe.ADAM_DECAY}, apart from the gradient",
+    )
+    add("--l1", metavar="D", type=float, default=0.0, help="the same for the weights' signs")
+    add("--max-norm", metavar="N", type=float, help="clip the gradient to that norm")
+    add(
+        "--schedule",
+        choices=tuple(recipe.SCHEDULES),
+        default="constant",
+        help="of the rate: cosine to 0; exponential to a hundredth; step, a tenth after each third "
+        "of the epochs; inverse-scaling, by the root of the epochs; plateau, a tenth whenever "
+        "the loss does not fall (default constant)",
+    )
+    add(
+        "--warm-up",
+        metavar="EPOCHS",
+        type=float,
+        default=0.0,
+        help="let the rate rise from 0 at first (default 0)",
+    )
+    add(
+        "--early-stopping",
+        metavar="PATIENCE",
+        type=_whole(1),
+        nargs="?",
+        const=recipe.PATIENCE,
+        help="stop after so many epochs without a better loss on the held-out part, and keep the "
+        f"best epoch's parameters (PATIENCE {recipe.PATIENCE} where none is given)",
+    )
+    add("--class-weight", choices=("balanced",), help="weigh each class by what it is short of")
+    add(
+        "--dropout",
+        metavar="P",
+        type=_fraction,
+        default=0.0,
+        help="part of the hidden units that a step leaves out (default 0)",
+    )
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,9 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-import deltarule as dr
-from deltarule.command.console import CommandError, package_errors
+from deltarule.command.console import CommandError
 from deltarule.command.destinations import check_destination, check_plot
+from deltarule.command.recipe import Recipe, make_recipe
 
 MODEL_SUFFIX = ".safetensors"
 
@@ -20,11 +20,15 @@ class Defaults:
     hidden: tuple[int, ...]
     epochs: int
     batch_size: int
-    lr: float
+    lr: dict[str, float]  # by optimizer
 
 
-DIGITS = Defaults(hidden=(128,), epochs=40, batch_size=16, lr=0.1)
-TABLE = Defaults(hidden=(64,), epochs=100, batch_size=32, lr=0.02)
+DIGITS = Defaults(
+    hidden=(128,), epochs=40, batch_size=16, lr={"sgd": 0.1, "adam": 0.002, "adamw": 0.002}
+)
+TABLE = Defaults(
+    hidden=(64,), epochs=100, batch_size=32, lr={"sgd": 0.02, "adam": 0.003, "adamw": 0.003}
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Plan:
         At least 1.
     batch_size : int or None
         None is the full batch.
-    optimizer : SGD
-        The settings of the steps.
+    recipe : Recipe
+        The settings of the training.
     """
 
     data: Path | None
@@ -58,7 +62,7 @@ class Plan:
     activation: str | list[str]
     epochs: int
     batch_size: int | None
-    optimizer: dr.SGD
+    recipe: Recipe
 
     @property
     def source(self) -> str:
@@ -81,26 +85,25 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     save, plot = _destinations(arguments, data)
     batch_size = arguments.batch_size or defaults.batch_size
     names = arguments.activation.split(",")
-    with package_errors():
-        optimizer = dr.SGD(
-            lr=defaults.lr if arguments.lr is None else arguments.lr,
-            momentum=arguments.momentum,
-            nesterov=arguments.nesterov,
-            weight_decay=arguments.weight_decay,
-        )
+    epochs = arguments.epochs or defaults.epochs
     return Plan(
         data=data,
         save=save,
         plot=plot,
         hidden=defaults.hidden if arguments.hidden is None else arguments.hidden,
         activation=names[0] if len(names) == 1 else names,
-        epochs=arguments.epochs or defaults.epochs,
+        epochs=epochs,
         batch_size=None if batch_size == "full" else batch_size,
-        optimizer=optimizer,
+        recipe=make_recipe(arguments, defaults.lr, epochs),
     )
 
 
 def _destinations(arguments: argparse.Namespace, data: Path | None) -> tuple[Path, Path | None]:
+    if arguments.folds:
+        for word, given in (("--save", arguments.save), ("--plot", arguments.plot)):
+            if given is not None:
+                raise CommandError(f"{word}: --folds compares trainings, and keeps no model")
+        return Path(), None
     save: Path = arguments.save or Path(("digits" if data is None else data.stem) + MODEL_SUFFIX)
     inputs = [] if data is None else [data]
     check_destination(save, "--save", inputs)

@@ -46,32 +46,74 @@ class Problem:
     reason: str | None
 
 
-def make_problem(arguments: argparse.Namespace, plan: Plan) -> Problem:
-    """Read the data of a plan and build its network.
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The samples as they were read, and what their target holds.
+
+    Attributes
+    ----------
+    samples : Samples
+    classes : tuple of labels, or None
+        None for numbers.
+    truth : ndarray of shape (n,)
+        Class indices, or numbers.
+    reason : str or None
+        Why the target is taken as classes or numbers, where that is a guess.
+    where : str
+        The target, for messages.
+    """
+
+    samples: tables.Samples
+    classes: tuple[tables.Label, ...] | None
+    truth: NDArray[Any]
+    reason: str | None
+    where: str
+
+    @property
+    def strata(self) -> NDArray[np.int64] | None:
+        """The classes that every part is to have its share of."""
+        return None if self.classes is None else self.truth
+
+
+def read_table(arguments: argparse.Namespace, plan: Plan) -> Table:
+    """Read the data of a plan.
 
     Raises
     ------
     CommandError
-        The data are not fit to train on, or the network's options do not go together.
+        The data are not fit to train on.
     """
     samples = _samples(arguments.target, plan)
-    n, d = samples.x.shape
+    n = len(samples.x)
     if n < FEWEST_ROWS:
         raise CommandError(f"{plan.source}: {n} rows, at least {FEWEST_ROWS} are needed")
     where = f"{plan.source}: target {samples.target!r}"
     task, reason = arguments.task, None
     if task is None:
         task, reason = targets.choose_task(samples.y)
-    classes, indices = None, None
-    truth: NDArray[Any]
     if task == targets.CLASSIFICATION:
         classes, indices = targets.encode_classes(samples.y, where)
-        truth = indices
-    else:
-        truth = targets.numbers(samples.y, where)
-    network = _network(arguments, plan, d, classes)
-    training, held_out = targets.split(n, arguments.validation, arguments.seed, indices)
-    x_map, y_map = Standardization.identity(d), Standardization.identity(1)
+        return Table(samples, classes, indices, reason, where)
+    return Table(samples, None, targets.numbers(samples.y, where), reason, where)
+
+
+def make_problem(
+    arguments: argparse.Namespace,
+    plan: Plan,
+    table: Table,
+    training: NDArray[np.int64],
+    held_out: NDArray[np.int64],
+) -> Problem:
+    """Build the network of a plan for a table that is cut into those rows.
+
+    Raises
+    ------
+    CommandError
+        The data are not fit to train on, or the network's options do not go together.
+    """
+    samples, classes, truth, where = table.samples, table.classes, table.truth, table.where
+    network = _network(arguments, plan, samples.x.shape[1], classes)
+    x_map, y_map = Standardization.identity(samples.x.shape[1]), Standardization.identity(1)
     # The digits share one scale: their model takes what dr.load_digits returns as it is.
     if plan.data is not None:
         x_map = Standardization.fit(samples.x[training], plan.source)
@@ -82,7 +124,7 @@ def make_problem(arguments: argparse.Namespace, plan: Plan) -> Problem:
     x, y = model.inputs(samples.x), _encode(model, truth)
     with package_errors():  # are the targets in the loss's domain?
         network.evaluate(x, y, threads=arguments.threads)
-    return Problem(model, x, y, truth, training, held_out, reason)
+    return Problem(model, x, y, truth, training, held_out, table.reason)
 
 
 def _samples(target: str | None, plan: Plan) -> tables.Samples:

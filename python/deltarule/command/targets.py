@@ -148,3 +148,35 @@ def split(
     rank_in_class = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
     held = rank_in_class < np.repeat(taken, counts)
     return np.sort(order[~held]), np.sort(order[held])
+
+
+def folds(
+    n: int, k: int, seed: int, classes: NDArray[np.int64] | None
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Cut the rows into k parts, each of which is held out once.
+
+    Parameters
+    ----------
+    n, seed, classes
+        As for `split`: each class is spread evenly over the parts.
+    k : int
+        At least 2.
+
+    Returns
+    -------
+    list of (training, held_out)
+        As `split` returns them.
+
+    Raises
+    ------
+    CommandError
+        There are fewer rows than parts.
+    """
+    if k > n:
+        raise CommandError(f"--folds {k}: more than the {n} rows")
+    strata = np.zeros(n, dtype=np.int64) if classes is None else classes
+    order = np.random.default_rng([seed, 2]).permutation(n)
+    order = order[np.argsort(strata[order], kind="stable")]
+    fold = np.empty(n, dtype=np.int64)
+    fold[order] = np.arange(n) % k
+    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(k)]

@@ -13,9 +13,9 @@ import numpy as np
 
 import deltarule as dr
 from deltarule.command import targets
-from deltarule.command.console import CommandError, EpochLine, print_json
+from deltarule.command.console import CommandError, EpochLine, package_errors, print_json
 from deltarule.command.plan import Plan, make_plan
-from deltarule.command.problem import Problem, make_problem
+from deltarule.command.problem import Problem, Table, make_problem, read_table
 from deltarule.files import write_atomically
 
 
@@ -25,16 +25,21 @@ def run(arguments: argparse.Namespace) -> int:
     Raises
     ------
     CommandError
-        As `make_plan` and `make_problem`; with status 1 where the training diverges.
+        As `make_plan`, `read_table` and `make_problem`; with status 1 where the training diverges.
     """
     start = time.perf_counter()
     plan = make_plan(arguments)
-    problem = make_problem(arguments, plan)
+    table = read_table(arguments, plan)
+    if arguments.folds:
+        return run_folds(arguments, plan, table)
+    n = len(table.samples.x)
+    parts = targets.split(n, arguments.validation, arguments.seed, table.strata)
+    problem = make_problem(arguments, plan, table, *parts)
     if not arguments.json:
         _print_problem(plan, problem)
     with EpochLine.choose(arguments.json) as line:
-        history = _fit(plan, problem, arguments.threads, line)
-    score = _score(problem)
+        history = fit(plan, problem, arguments.threads, line)
+    score = score_of(problem)
     curves = None if plan.plot is None else _draw(history, plan.plot)
     problem.model.save(plan.save)
     if plan.plot is not None and curves is not None:
@@ -43,27 +48,76 @@ def run(arguments: argparse.Namespace) -> int:
         seconds = time.perf_counter() - start
         print_json(_report(arguments, plan, problem, history, score, seconds))
     else:
+        if history.best_epoch is not None:
+            print(f"best epoch {history.best_epoch} of {len(history)}")
         _print_result(plan, score)
     return 0
 
 
-def _fit(plan: Plan, problem: Problem, threads: int | None, line: EpochLine) -> dr.History:
+def run_folds(arguments: argparse.Namespace, plan: Plan, table: Table) -> int:
+    """Train once for each fold, the others' rows, and report on the fold; keep no model."""
+    start = time.perf_counter()
+    parts = targets.folds(len(table.samples.x), arguments.folds, arguments.seed, table.strata)
+    rows = []
+    for number, (training, held_out) in enumerate(parts, start=1):
+        problem = make_problem(arguments, plan, table, training, held_out)
+        if number == 1 and not arguments.json:
+            _print_problem(plan, problem)
+        history = fit(plan, problem, arguments.threads, EpochLine(None))
+        score = score_of(problem)
+        assert score is not None
+        rows.append({"fold": number, **score, "epochs": len(history)})
+    figures = [name for name in ("loss", "accuracy", "rmse", "r2") if name in rows[0]]
+    if arguments.json:
+        summary = {name: _mean_and_deviation(rows, name) for name in figures}
+        report = {"data": plan.source, "folds": rows, "summary": summary}
+        print_json(report | {"seconds": time.perf_counter() - start})
+        return 0
+    print("fold  rows  epochs" + "".join(f"{name:>12}" for name in figures))
+    for row in rows:
+        cells = "".join(f"{_cell(row[name]):>12}" for name in figures)
+        print(f"{row['fold']:4}{row['rows']:6}{row['epochs']:8}{cells}")
+    for i, name in enumerate(("mean", "deviation")):
+        summed = [_cell(_mean_and_deviation(rows, figure)[i]) for figure in figures]
+        print(f"{name:18}" + "".join(f"{cell:>12}" for cell in summed))
+    return 0
+
+
+def _mean_and_deviation(rows: list[dict[str, Any]], name: str) -> list[float | None]:
+    values = [row[name] for row in rows]
+    if None in values:
+        return [None, None]
+    return [float(np.mean(values)), float(np.std(values, ddof=1))]
+
+
+def _cell(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4g}"
+
+
+def fit(plan: Plan, problem: Problem, threads: int | None, line: EpochLine) -> dr.History:
+    """Train the network of a problem.
+
+    Raises
+    ------
+    CommandError
+        A setting does not fit the data; with status 1 where the training diverges.
+    """
     x, y, training, held_out = problem.x, problem.y, problem.training, problem.held_out
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), package_errors():
             warnings.simplefilter("ignore", dr.TrainingAdvice)  # the command speaks in lines
             return problem.model.network.fit(
                 x[training],
                 y[training],
                 epochs=plan.epochs,
                 batch_size=plan.batch_size,
-                optimizer=plan.optimizer,
+                **plan.recipe.settings(),
                 validation_data=(x[held_out], y[held_out]) if len(held_out) else None,
                 callbacks=[line],
                 threads=threads,
             )
     except dr.DivergenceError as error:
-        lr = plan.optimizer.lr
+        lr = plan.recipe.optimizer.lr
         raise CommandError(
             f"the training diverged in epoch {error.epoch}, step {error.step}: try a lower --lr "
             f"than {lr:g}, as {lr / 10:g}",
@@ -71,7 +125,7 @@ def _fit(plan: Plan, problem: Problem, threads: int | None, line: EpochLine) -> 
         ) from None
 
 
-def _score(problem: Problem) -> dict[str, Any] | None:
+def score_of(problem: Problem) -> dict[str, Any] | None:
     """Return the held-out part's figures, or None where nothing is held out."""
     rows = problem.held_out
     if len(rows) == 0:
@@ -135,7 +189,7 @@ def _report(
     score: dict[str, Any] | None,
     seconds: float,
 ) -> dict[str, Any]:
-    model, network, optimizer = problem.model, problem.model.network, plan.optimizer
+    model, network, recipe = problem.model, problem.model.network, plan.recipe
     return {
         "data": plan.source,
         "rows": len(problem.x),
@@ -153,12 +207,10 @@ def _report(
         "parameters": network.n_parameters,
         "epochs": plan.epochs,
         "batch_size": plan.batch_size,
-        "lr": optimizer.lr,
-        "momentum": optimizer.momentum,
-        "nesterov": optimizer.nesterov,
-        "weight_decay": optimizer.weight_decay,
+        **recipe.report(),
         "seed": arguments.seed,
         "history": history.to_dict(),
+        "best_epoch": history.best_epoch,
         "model": str(plan.save),
         "plot": None if plan.plot is None else str(plan.plot),
         "seconds": seconds,

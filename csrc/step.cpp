@@ -139,6 +139,7 @@ void Network<T>::clipped_descent(const Member& team, double max_norm, const Upda
   team.wait();  // the gradient is whole
   const auto tiles = static_cast<int64_t>(plan_.tiles.size());
   const double norm = std::sqrt(std::accumulate(tile_sums_.begin(), tile_sums_.begin() + tiles, 0.0));
+  if (!std::isfinite(norm)) return shared.diverged.store(true);  // the same for every member
   for (int64_t t; (t = team.take(shared.next_clipped_tile)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
     note_penalty(t, shared);
@@ -169,7 +170,7 @@ bool Network<T>::finish_chunk(const Member& team, const Batch<T>& batch, bool is
     shared.poll();
   }
   team.wait();
-  if (team.rank() == 0 && optimizer && is_last) {
+  if (team.rank() == 0 && optimizer && is_last && !shared.diverged.load()) {
     if (optimizer->kind == Optimizer::Kind::adam) ++memory_.steps;
     if (shared.penalizes)
       shared.loss_sum += optimizer->weight_decay / 2.0 *
@@ -200,7 +201,7 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     };
     if (!finish_chunk(team, batch, last == batch.rows, shared, optimizer, add_gradient)) return StepEnd::interrupted;
   }
-  return StepEnd::complete;
+  return shared.diverged.load() ? StepEnd::diverged : StepEnd::complete;
 }
 
 // Forward, loss, delta recursion and gradient of a super-block, in memory of this member's. Returns the largest loss
@@ -273,7 +274,7 @@ auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch,
     if (!finish_chunk(team, batch, first + count == blocks, shared, optimizer, add_gradient))
       return StepEnd::interrupted;
   }
-  return StepEnd::complete;
+  return shared.diverged.load() ? StepEnd::diverged : StepEnd::complete;
 }
 
 template class Network<float>;

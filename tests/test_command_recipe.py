@@ -108,7 +108,7 @@ def test_the_parts_of_folds() -> None:
         (["--optimizer", "adamw", "--nesterov"], "--nesterov: is for --optimizer sgd, not adamw"),
         (["--optimizer", "lion"], "argument --optimizer: invalid choice: 'lion'"),
         (["--schedule", "linear"], "argument --schedule: invalid choice: 'linear'"),
-        (["--warm-up", -1], "epochs must be above 0 and finite, not -1.0"),
+        (["--warm-up", -1], "--warm-up -1: must be 0 or more and finite"),
         (["--warm-up", 1, "--schedule", "plateau"], "--warm-up: does not go with"),
         (
             ["--early-stopping", 0],

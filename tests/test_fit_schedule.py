@@ -131,6 +131,7 @@ def test_dropout_is_for_training_alone() -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
+        ({"schedule": dr.schedules.Cosine}, TypeError, "schedule must be one of deltarule.sched"),
         ({"schedule": 0.1}, TypeError, "schedule must be one of deltarule.schedules or a callable"),
         ({"schedule": lambda e: "x"}, TypeError, r"schedule\(0\) must be a number, not 'x'"),
         ({"schedule": lambda e: -0.1}, ValueError, "schedule gives the rate -0.1 in epoch 0"),

@@ -78,6 +78,37 @@ def test_one_that_diverges_leaves_the_others_alone() -> None:
     assert fits.networks[1].theta.tobytes() == want.theta.tobytes()
 
 
+def test_one_that_diverges_has_the_generator_it_has_alone() -> None:
+    rng = np.random.default_rng(0)
+    x, y = 1e3 * rng.standard_normal((50, 4)), rng.standard_normal((50, 1))
+    settings: dict[str, Any] = {"epochs": 9, "batch_size": 10, "optimizer": dr.SGD(lr=1e-5)}
+    net = dr.MLP([4, 5, 1], seed=1)
+    with pytest.raises(dr.DivergenceError):
+        net.fit(x, y, schedule=lambda e: 1e-9 if e < 4 else 1.0, **settings)
+    many = dr.fit_many(
+        x, y, [{"seed": 1, "schedule": lambda e: 1e-9 if e < 4 else 1.0}], sizes=[4, 5, 1],
+        **settings,
+    )  # fmt: skip
+    assert many.table[0]["diverged"]
+    assert many.networks[0].theta.tobytes() == net.theta.tobytes()
+    assert many.networks[0]._rng.bit_generator.state == net._rng.bit_generator.state
+
+
+def test_rows_without_weight() -> None:
+    x, y = dr.load_digits()
+    weight = np.r_[np.zeros(797), np.ones(1000)]
+    with pytest.raises(ValueError, match=r"configs\[1\]: sample_weight of rows is 0 for every"):
+        dr.fit_many(x, y, [{}, {"rows": np.arange(700)}], sample_weight=weight, **COMMON)
+    fits = dr.fit_many(x, y, [{"rows": np.arange(797, 1797)}], sample_weight=weight, **COMMON)
+    assert fits.table[0]["held_out_loss"] is None
+
+
+def test_a_generator_for_two_networks() -> None:
+    x, y = dr.load_digits()
+    with pytest.raises(ValueError, match=r"configs\[1\]: seed is the generator of configs\[0\]"):
+        dr.fit_many(x, y, [{}, {}], seed=np.random.default_rng(0), **COMMON)
+
+
 def test_continuing_one_of_them_continues() -> None:
     x, y = dr.load_digits()
     falling = {"seed": 1, "schedule": dr.schedules.Exponential(0.2, 0.5)}
@@ -102,6 +133,11 @@ def test_continuing_one_of_them_continues() -> None:
         ([{"rows": [0.5]}], TypeError, r"configs\[0\]: rows must be indices or a mask of bools"),
         ([{"rows": [True]}], ValueError, r"configs\[0\]: rows must be a mask of 1797"),
         ([{"sizes": [63, 10]}], ValueError, r"configs\[0\]: x has 64 features"),
+        (
+            [{}, {"schedule": lambda e: 0.1 if e < 2 else -1.0}],
+            ValueError,
+            r"configs\[1\]: schedule gives the rate -1.0 in epoch 2",
+        ),
         ([{"optimizer": 1}], TypeError, r"configs\[0\]: optimizer must be a deltarule.SGD"),
     ],
 )

@@ -75,6 +75,12 @@ def test_a_plateau_lowers_the_rate_after_its_patience() -> None:
         ),
         (lambda: schedules.Plateau(0.1, factor=1.0), ValueError, r"factor must be in \(0, 1\)"),
         (lambda: schedules.Plateau(0.1, patience=-1), ValueError, "patience must be 0 or more"),
+        (
+            lambda: schedules.Plateau(0.1, patience=2.5),
+            TypeError,
+            "patience must be a whole number",
+        ),
+        (lambda: schedules.Plateau(0.1, least=0.2), ValueError, "least must be at most lr 0.1"),
         (lambda: rates(lambda e: "x", 0, 1, 1), TypeError, r"schedule\(0\) must be a number"),
         (lambda: rates(lambda e: -1.0, 2, 1, 1), ValueError, "schedule gives the rate -1.0 in epo"),
         (lambda: rates(lambda e: np.nan, 2, 1, 1), ValueError, "schedule gives the rate nan in ep"),

@@ -45,8 +45,10 @@ def whole_number(value: object, name: str, lowest: int) -> int:
 
 def check_dropout(dropout: object, hidden: int) -> NDArray[np.float64] | None:
     """Return a rate for each of so many hidden layers; None where all are 0."""
-    many = isinstance(dropout, Sequence) and not isinstance(dropout, str)
-    given = list(dropout) if isinstance(dropout, Sequence) and many else [dropout]
+    given: list[Any] = [dropout]
+    many = isinstance(dropout, Sequence | np.ndarray) and not isinstance(dropout, str)
+    if isinstance(dropout, Sequence | np.ndarray) and many:
+        given = list(dropout)
     for i, rate in enumerate(given):
         check_number(f"dropout[{i}]" if many else "dropout", rate, 0.0, 1.0, "in [0, 1)")
     if many and len(given) != hidden:

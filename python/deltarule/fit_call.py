@@ -67,7 +67,7 @@ def fit_network(
     looking_on = check_callbacks(callbacks)
     limit = check_seconds(max_seconds)
     team = resolve_threads(threads)
-    pace = Pace(check_schedule(schedule), network._epochs, network._watch)
+    pace = Pace(check_schedule(schedule), network)
     rates = check_dropout(dropout, len(network.hidden))
     draws = Draws(network._rng, check_flag(shuffle, "shuffle"), rates is not None)
     watchers = [epoch_lines()] if check_verbose(verbose) else []
@@ -93,11 +93,12 @@ def fit_network(
         measured=measured,
         follower=_follower(early_stopping, measure, validation),
     )
-    split.keep()  # the first thing that changes
+    network._core.begin_training()  # refused while another thread trains: nothing has changed
     try:
+        split.keep()
         history = fit.run(watchers)
     finally:
-        network._epochs, network._watch = pace.epoch, pace.watch
+        network._core.end_training()
     lr = history.learning_rate[-1] if history.learning_rate else float(sgd.lr)
     advice.after_fit(network, history, passes, lr, n_epochs, stacklevel=4)
     return history

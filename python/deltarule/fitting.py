@@ -63,12 +63,12 @@ class Fit:
             history.metrics = {name: [] for name in self.measure.names}
         best: State | None = None
         pace = self.training.pace
-        is_watched = bool(callbacks or self.measure or self.follower or pace.watch)
+        is_watched = bool(callbacks or self.measure or self.follower or pace.is_watching)
         while len(history) < self.epochs:
             epochs = self._next_epochs(history, is_watched)
             self._train(epochs, history, deadline - time.perf_counter())
-            self._measure(history)
             pace.see((history.validation_loss or history.loss)[-1])
+            self._measure(history)
             if self._is_best(history) and self.follower and self.follower.settings.restore_best:
                 best = State(self.training.network)
             answers = [callback(self._record(history)) for callback in callbacks]
@@ -107,7 +107,9 @@ class Fit:
         network, x = self.training.network, self.measured.x
         out = np.empty((len(x), self.measure.n_outputs), x.dtype)
         y_hat = predict_into(network, x, out, self.training.threads)
-        for name, value in self.measure(self.measured.targets(), y_hat).items():
+        y = self.measured.targets().view()
+        y.flags.writeable = False  # it is the user's, or what is trained on
+        for name, value in self.measure(y, y_hat).items():
             history.metrics[name].append(value)
 
     def _is_best(self, history: History) -> bool:

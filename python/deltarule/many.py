@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from deltarule.draws import Draws
 from deltarule.history import History
 from deltarule.network import MLP
 from deltarule.optimizers import Optimizer
-from deltarule.schedules import Plateau, check_schedule, rates
+from deltarule.schedules import Plateau, check_schedule, is_vector, rates
 
 Array = NDArray[Any]
 
@@ -49,7 +49,7 @@ class ManyFits:
     histories : list of History
     table : list of dict
         One row a network: the configuration as given, then `epochs` done, `loss` of the last
-        epoch, `held_out_loss` over the rows left out (None where there are none), `diverged`. For
+        epoch, `held_out_loss` over the rows left out (None where none has weight), `diverged`. For
         ``polars.DataFrame(fits.table)`` or ``pandas.DataFrame(fits.table)``.
     """
 
@@ -81,7 +81,12 @@ class _Member:
     shuffle: bool
     history: History = field(default_factory=History)
     rates: Array | None = None  # of the epochs that the core was last given
+    before: Any = None  # the generator's state before these epochs were drawn
     diverged: bool = False
+
+    @property
+    def draws(self) -> Draws:
+        return Draws(self.net._rng, self.shuffle, self.dropout is not None)
 
     @property
     def left(self) -> int:
@@ -89,7 +94,8 @@ class _Member:
 
     def run(self, epochs: int) -> tuple[Any, ...]:
         """Return the arguments of the core for the next epochs; draws their orders."""
-        draws = Draws(self.net._rng, self.shuffle, self.dropout is not None)
+        draws = self.draws
+        self.before = draws.state
         order = np.empty((epochs, len(self.rows)), dtype=np.int64)
         keys = np.zeros(epochs, dtype=np.uint64)
         for epoch in range(epochs):
@@ -97,9 +103,12 @@ class _Member:
             order[epoch] = self.rows if drawn.order is None else self.rows[drawn.order]
             keys[epoch] = drawn.key or 0
         settings = self.optimizer._settings_in(self.net.dtype)
-        if self.schedule is not None:
+        first = len(self.history)
+        if isinstance(self.schedule, np.ndarray):
+            self.rates = self.schedule[first : first + epochs]
+        elif self.schedule is not None:
             steps = -(-len(self.rows) // self.batch_size)
-            self.rates = rates(self.schedule, len(self.history), epochs, steps)
+            self.rates = rates(self.schedule, first, epochs, steps)
         return (
             self.net._core, *self.batch, order, epochs, self.batch_size, settings, self.rates,
             None if self.dropout is None else (self.dropout, keys),
@@ -109,6 +118,8 @@ class _Member:
     def take(self, result: core.TrainingResult) -> None:
         """Enter what a call of the core did."""
         self.diverged = result.diverged
+        if self.diverged:
+            self.draws.go_back(self.before, len(result.loss), len(self.rows))
         self.net._epochs += len(result.loss)
         constant = [float(self.optimizer.lr)] * len(result.loss)
         lr = constant if self.rates is None else self.rates[:, 0].tolist()
@@ -182,6 +193,11 @@ def fit_many(
             members.append(_member(x, y, sample_weight, config, common, data))
         except (TypeError, ValueError) as error:
             raise type(error)(f"configs[{i}]: {error}") from None
+    owners: dict[int, int] = {}
+    for i, member in enumerate(members):
+        first = owners.setdefault(id(member.net._rng), i)
+        if first != i:
+            raise ValueError(f"configs[{i}]: seed is the generator of configs[{first}]")
     _train(members, limit)
     table = [
         _row(config, common, member, limit) for config, member in zip(configs, members, strict=True)
@@ -212,6 +228,8 @@ def _member(
         data[key] = checks.checked_batch(net._architecture, x, y, sample_weight)
     batch = data[key]
     rows = _rows(fit["rows"], len(batch[0]))
+    if batch[2] is not None:
+        checks.sample_weights(batch[2][rows], len(rows), "sample_weight of rows")
     size = fit["batch_size"]
     return _Member(
         net=net,
@@ -222,17 +240,21 @@ def _member(
         if size is None
         else min(len(rows), whole_number(size, "batch_size", 1)),
         optimizer=_fitting_optimizer(fit["optimizer"], net),
-        schedule=_schedule(fit["schedule"]),
+        schedule=_schedule(fit["schedule"], whole_number(fit["epochs"], "epochs", 0)),
         dropout=check_dropout(fit["dropout"], len(net.hidden)),
         shuffle=check_flag(fit["shuffle"], "shuffle"),
     )
 
 
-def _schedule(schedule: object) -> Any:
+def _schedule(schedule: object, epochs: int) -> Any:
+    """Return the schedule, or, of a user's function, the rates of all epochs, all of them good."""
     checked = check_schedule(schedule)
     if isinstance(checked, Plateau):
         raise TypeError("schedule must be one of the epoch alone, not a Plateau")
-    return checked
+    if checked is None:
+        return None
+    table = rates(checked, 0, epochs, 1)
+    return checked if is_vector(checked) else table
 
 
 def _fitting_optimizer(optimizer: object, net: MLP) -> Optimizer:
@@ -284,8 +306,8 @@ def _row(
     x, y, weight = member.batch
     out = np.setdiff1d(np.arange(len(x)), member.rows)
     held_out = None
-    if len(out):
-        some = None if weight is None else weight[out]
+    some = None if weight is None else weight[out]
+    if len(out) and (some is None or some.any()):
         held_out = member.net._core.evaluate(x[out], y[out], some, threads)
     return {
         **common,
@@ -319,6 +341,8 @@ class MLPEnsemble:
     """
 
     def __init__(self, networks: Sequence[MLP]) -> None:
+        if not isinstance(networks, Iterable):
+            raise TypeError(f"networks must be a sequence of MLP, not {networks!r}")
         self.networks = tuple(networks)
         if not self.networks:
             raise ValueError("networks must hold at least one network")

@@ -16,7 +16,7 @@ from deltarule.architecture import Core
 from deltarule.data.rows import parts
 from deltarule.data.samples import Batch, MeanLoss, Samples
 from deltarule.data.streams import Stream
-from deltarule.draws import Draws
+from deltarule.draws import Draw, Draws
 from deltarule.errors import UPDATE_OVERFLOWED
 from deltarule.evaluation import loss_of
 from deltarule.schedules import Pace
@@ -326,23 +326,38 @@ class StreamPass(Pass):
         lr = self._training.pace.rates(1, 1)
         outcome = Outcome(_first_rates(lr, 1, self._training.lr))
         state, loss = State(self._training.network), MeanLoss(self._training.reduction)
+        before = self._draws.state
         drawn = self._draws.epoch(0)
-        for batch in self._stream.epoch(first_epoch):
-            value = self._training.step(batch, lr, drawn.key_from(outcome.step))
-            if not math.isfinite(value):
-                outcome.diverged = True
-                state.restore()
-                return outcome
-            self._keep(batch[0], samples, first_epoch)
-            samples += len(batch[0])
-            outcome.step += 1
-            loss.add(value, batch)
+        try:
+            samples = self._epoch(outcome, loss, drawn, lr, first_epoch)
+        finally:
+            if not samples:
+                self._draws.go_back(before, 0, 0)
+        if outcome.diverged:
+            state.restore()
+            return outcome
         self.samples, outcome.step = samples, 0
         outcome.loss.append(loss.value)
         self._training.pace.advance(1)
         self._validate(outcome)
         outcome.seconds.append(time.perf_counter() - start)
         return outcome
+
+    def _epoch(
+        self, outcome: Outcome, loss: MeanLoss, drawn: Draw, lr: Array | None, epoch: int
+    ) -> int:
+        """Take a step for each batch; return the samples, 0 where it diverged."""
+        samples = 0
+        for batch in self._stream.epoch(epoch):
+            value = self._training.step(batch, lr, drawn.key_from(outcome.step))
+            if not math.isfinite(value):
+                outcome.diverged = True
+                return 0
+            self._keep(batch[0], samples, epoch)
+            samples += len(batch[0])
+            outcome.step += 1
+            loss.add(value, batch)
+        return samples
 
     def _keep(self, x: Array, before: int, epoch: int) -> None:
         if epoch == 1 and before < _KEPT_ROWS:

@@ -69,6 +69,8 @@ class Given:
                 )
         if self.y is None and is_stream(self.x):
             return self._stream(network, epochs, weights, smooth), self._validation(network)
+        if self.y is None:
+            raise TypeError("y must be given where x is no stream of batches, not None")
         samples = checks.checked_samples(network, self.x, self.y, self.sample_weight)
         classes = None if weights is None else _classes(weights, samples)
         validation = self._validation(network)

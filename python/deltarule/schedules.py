@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,7 +192,8 @@ class InverseScaling:
 class WarmUp:
     """Another schedule, in the first epochs times a factor that rises in a line to 1.
 
-    (start + (1 - start) min(epoch / epochs, 1)) * then(epoch)
+    (start + (1 - start) min(epoch / epochs, 1)) * then(epoch). Where rates are of an epoch, as for
+    a function or a stream, the whole first epoch has the factor `start`.
 
     Parameters
     ----------
@@ -264,8 +265,13 @@ class Plateau:
     def __post_init__(self) -> None:
         _above_zero("lr", self.lr)
         check_number("factor", self.factor, math.ulp(0.0), 1.0, "in (0, 1)")
-        for name in ("patience", "min_delta", "least"):
+        for name in ("min_delta", "least"):
             check_number(name, getattr(self, name), 0.0, math.inf, "0 or more and finite")
+        if isinstance(self.patience, bool) or not isinstance(self.patience, int):
+            raise TypeError(f"patience must be a whole number, not {self.patience!r}")
+        check_number("patience", self.patience, 0.0, math.inf, "0 or more and finite")
+        if self.least > self.lr:
+            raise ValueError(f"least must be at most lr {self.lr!r}, not {self.least!r}")
 
 
 @dataclass(frozen=True)
@@ -293,6 +299,13 @@ class Watch:
         return self.schedule.lr if math.isnan(self.lr) else self.lr
 
 
+class Counted(Protocol):
+    """A network that counts the epochs of its fits, and keeps what the last `Plateau` saw."""
+
+    _epochs: int
+    _watch: Watch | None
+
+
 class Pace:
     """The learning rates of a fit, which goes on where the fits of the network before it ended.
 
@@ -300,21 +313,29 @@ class Pace:
     ----------
     schedule : schedule, Plateau or None
         None: the optimizer's rate.
-    epoch : int
-        Of the network before this fit.
-    watch : Watch or None
-        What a plateau saw before.
+    network : MLP
+        Keeps how many epochs it had, and what a plateau saw.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the rate of the next epoch is no rate.
     """
 
-    def __init__(
-        self, schedule: Schedule | Plateau | None, epoch: int, watch: Watch | None
-    ) -> None:
-        self._schedule = schedule
-        self.epoch = epoch
-        self.watch: Watch | None = None
+    def __init__(self, schedule: Schedule | Plateau | None, network: Counted) -> None:
+        self._schedule, self._network = schedule, network
+        self._asked: dict[int, float] = {}
+        self._watch: Watch | None = None
         if isinstance(schedule, Plateau):
-            goes_on = watch is not None and watch.schedule == schedule
-            self.watch = watch if goes_on else Watch(schedule)
+            seen = network._watch
+            goes_on = seen is not None and seen.schedule == schedule
+            self._watch = seen if goes_on else Watch(schedule)
+        self.rates(1, 1)
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it has to see the loss of each epoch."""
+        return self._watch is not None
 
     def rates(self, epochs: int, steps: int) -> Array | None:
         """Return what `rates` does for the next epochs; None where there is no schedule."""
@@ -322,17 +343,23 @@ class Pace:
         if schedule is None:
             return None
         if isinstance(schedule, Plateau):
-            return np.full((epochs, 1), (self.watch or Watch(schedule)).rate)
-        return rates(schedule, self.epoch, epochs, steps)
+            return np.full((epochs, 1), (self._watch or Watch(schedule)).rate)
+        first = self._network._epochs
+        if is_vector(schedule):
+            return rates(schedule, first, epochs, steps)
+        for epoch in range(first, first + epochs):  # each is asked for once
+            if epoch not in self._asked:
+                self._asked[epoch] = float(rates(schedule, epoch, 1, 1)[0, 0])
+        return np.array([[self._asked[first + i]] for i in range(epochs)])
 
     def advance(self, epochs: int) -> None:
         """Count epochs that are complete."""
-        self.epoch += epochs
+        self._network._epochs += epochs
 
     def see(self, loss: float) -> None:
         """Take the loss of an epoch."""
-        if self.watch is not None:
-            self.watch = self.watch.after(loss)
+        if self._watch is not None:
+            self._network._watch = self._watch = self._watch.after(loss)
 
 
 OURS = (Constant, Step, Exponential, Cosine, InverseScaling, WarmUp)
@@ -340,10 +367,8 @@ OURS = (Constant, Step, Exponential, Cosine, InverseScaling, WarmUp)
 
 def check_schedule(schedule: object) -> Schedule | Plateau | None:
     """Return the schedule, or raise."""
-    if schedule is None or isinstance(schedule, Plateau):
-        return schedule
-    if callable(schedule):
-        rates(schedule, 0, 1, 1)  # is it a rate?
+    is_class = isinstance(schedule, type)
+    if not is_class and (schedule is None or isinstance(schedule, Plateau) or callable(schedule)):
         return schedule
     raise TypeError(
         f"schedule must be one of deltarule.schedules or a callable, not {schedule!r}; "
@@ -360,7 +385,7 @@ def rates(schedule: Schedule, first: int, epochs: int, steps: int) -> Array:
         For a rate that is no number, or below 0 or not finite.
     """
     numbers = np.arange(first, first + epochs)
-    if _is_vector(schedule):
+    if is_vector(schedule):
         at = numbers[:, np.newaxis] + np.arange(steps) / steps
         table = np.asarray(schedule(at), dtype=np.float64)
     else:
@@ -375,9 +400,10 @@ def rates(schedule: Schedule, first: int, epochs: int, steps: int) -> Array:
     return np.ascontiguousarray(table)
 
 
-def _is_vector(schedule: object) -> bool:
+def is_vector(schedule: object) -> bool:
+    """Return whether a schedule takes an array of epochs, as those of this module do."""
     inner = schedule.then if isinstance(schedule, WarmUp) else schedule
-    return isinstance(inner, OURS) and (inner is schedule or _is_vector(inner))
+    return isinstance(inner, OURS) and (inner is schedule or is_vector(inner))
 
 
 def _asked(schedule: Schedule, epoch: int) -> float:

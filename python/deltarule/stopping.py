@@ -30,9 +30,9 @@ class EarlyStopping:
         Whether lower or higher is better. "auto" knows the losses and the named metrics.
     restore_best : bool, default True
         Leave the network as it was after its best epoch, its parameters and what the optimizer
-        remembers (velocity, moments, steps), so that training would go on from there; only its
-        random generator stays where it is. This holds where the fit goes through all its epochs,
-        too.
+        remembers (velocity, moments, steps), so that training would go on from there; its
+        random generator, its count of epochs and a Plateau's memory stay where they are. This holds
+        where the fit goes through all its epochs, too, but not where an exception ends it.
 
     Raises
     ------

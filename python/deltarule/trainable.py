@@ -132,7 +132,8 @@ class Trainable(Parameterized):
 
         Notes
         -----
-        Fits continue each other: 5 epochs twice are 10 epochs, bit for bit. Blocks of rows and
+        Fits continue each other: 5 epochs twice are 10 epochs, bit for bit, but for early stopping,
+        whose patience begins anew. Blocks of rows and
         streams give the parameters of the same batches in memory, bit for bit, and the losses to
         rounding. Without callbacks, early stopping, metrics, verbose and progress many epochs are
         one call of the core.

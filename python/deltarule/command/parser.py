@@ -211,7 +211,9 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=recipe.PATIENCE,
         help="stop after so many epochs without a better loss on the held-out part, and keep the "
-        f"best epoch's parameters (PATIENCE {recipe.PATIENCE} where none is given)",
+        f"best epoch's parameters (PATIENCE {recipe.PATIENCE} where none is given); the part's "
+        "figures then are those it was chosen by. With --folds a fifth of the training rows "
+        "decides",
     )
     add("--class-weight", choices=("balanced",), help="weigh each class by what it is short of")
     add(

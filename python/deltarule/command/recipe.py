@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,11 @@ class Recipe:
     early_stopping: dr.EarlyStopping | None
     class_weight: str | None
     dropout: float
+
+    @property
+    def follows_a_loss(self) -> bool:
+        """Whether the training goes by a validation loss."""
+        return self.early_stopping is not None or self.schedule == "plateau"
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments of `MLP.fit`."""
@@ -101,6 +107,8 @@ def make_recipe(arguments: argparse.Namespace, lr: dict[str, float], epochs: int
     """
     if arguments.early_stopping is not None and not arguments.folds and not arguments.validation:
         raise CommandError("--early-stopping: needs rows held out, not --validation 0")
+    if not 0 <= arguments.warm_up < math.inf:
+        raise CommandError(f"--warm-up {arguments.warm_up:g}: must be 0 or more and finite")
     if arguments.warm_up and arguments.schedule == "plateau":
         raise CommandError("--warm-up: does not go with --schedule plateau")
     with package_errors():

@@ -18,6 +18,9 @@ from deltarule.command.plan import Plan, make_plan
 from deltarule.command.problem import Problem, Table, make_problem, read_table
 from deltarule.files import write_atomically
 
+# Of the training rows of a fold, for early stopping: the fold itself is for the report.
+INNER_PART = 0.2
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, report and save; return the exit status.
@@ -63,7 +66,7 @@ def run_folds(arguments: argparse.Namespace, plan: Plan, table: Table) -> int:
         problem = make_problem(arguments, plan, table, training, held_out)
         if number == 1 and not arguments.json:
             _print_problem(plan, problem)
-        history = fit(plan, problem, arguments.threads, EpochLine(None))
+        history = fit(plan, problem, arguments.threads, EpochLine(None), own_part=True)
         score = score_of(problem)
         assert score is not None
         rows.append({"fold": number, **score, "epochs": len(history)})
@@ -94,8 +97,17 @@ def _cell(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4g}"
 
 
-def fit(plan: Plan, problem: Problem, threads: int | None, line: EpochLine) -> dr.History:
+def fit(
+    plan: Plan, problem: Problem, threads: int | None, line: EpochLine, *, own_part: bool = False
+) -> dr.History:
     """Train the network of a problem.
+
+    Parameters
+    ----------
+    plan, problem, threads, line
+    own_part : bool, default False
+        Whether what follows a validation loss, early stopping or a plateau, sees a part of the
+        training rows in place of those held out.
 
     Raises
     ------
@@ -103,6 +115,8 @@ def fit(plan: Plan, problem: Problem, threads: int | None, line: EpochLine) -> d
         A setting does not fit the data; with status 1 where the training diverges.
     """
     x, y, training, held_out = problem.x, problem.y, problem.training, problem.held_out
+    held = (x[held_out], y[held_out])
+    inner = own_part and plan.recipe.follows_a_loss
     try:
         with warnings.catch_warnings(), package_errors():
             warnings.simplefilter("ignore", dr.TrainingAdvice)  # the command speaks in lines
@@ -112,7 +126,8 @@ def fit(plan: Plan, problem: Problem, threads: int | None, line: EpochLine) -> d
                 epochs=plan.epochs,
                 batch_size=plan.batch_size,
                 **plan.recipe.settings(),
-                validation_data=(x[held_out], y[held_out]) if len(held_out) else None,
+                validation_data=held if len(held_out) and not inner else None,
+                validation_split=INNER_PART if inner else None,
                 callbacks=[line],
                 threads=threads,
             )

@@ -22,10 +22,10 @@ from deltarule.draws import Draws
 from deltarule.fitting import Fit
 from deltarule.history import History
 from deltarule.metrics import Kind, Measure, check_metrics
+from deltarule.pace import Pace, check_schedule
 from deltarule.passes import Training, pass_over
 from deltarule.preparation import Given
 from deltarule.progress import epoch_lines, progress_bar
-from deltarule.schedules import Pace, check_schedule
 from deltarule.stopping import EarlyStopping, Follower
 
 if TYPE_CHECKING:

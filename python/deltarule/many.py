@@ -19,7 +19,8 @@ from deltarule.draws import Draws
 from deltarule.history import History
 from deltarule.network import MLP
 from deltarule.optimizers import Optimizer
-from deltarule.schedules import Plateau, check_schedule, is_vector, rates
+from deltarule.pace import check_schedule, is_vector, rates
+from deltarule.schedules import Plateau
 
 Array = NDArray[Any]
 

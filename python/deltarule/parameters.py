@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule import checks
 from deltarule._load import core
 from deltarule.architecture import Architecture, Core
-from deltarule.schedules import Watch
+from deltarule.pace import Watch
 
 Array = NDArray[Any]
 

@@ -19,7 +19,7 @@ from deltarule.data.streams import Stream
 from deltarule.draws import Draw, Draws
 from deltarule.errors import UPDATE_OVERFLOWED
 from deltarule.evaluation import loss_of
-from deltarule.schedules import Pace
+from deltarule.pace import Pace
 
 Array = NDArray[Any]
 

@@ -53,7 +53,7 @@ class Signals {
  public:
   bool ask() {
     const py::gil_scoped_acquire gil;
-    raised_ = PyErr_CheckSignals() != 0;
+    raised_ = raised_ || PyErr_CheckSignals() != 0;  // once: asking again would find no signal
     return raised_;
   }
   void raise() const {

@@ -190,9 +190,7 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     const int64_t last = std::min(first + plan_.chunk_rows, batch.rows);
     const Batch<T> chunk = batch.slice(first, last);
     if (team.rank() == 0) shared.reset_parameter_tiles();
-    const double largest = row_phase(team, chunk, scale, shared, row_loss_.get() + first);
-    if (largest == INFINITY) shared.diverged.store(true);
-    if (largest > shared.wary_above) shared.wary.store(true);
+    shared.see(row_phase(team, chunk, scale, shared, row_loss_.get() + first));
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
     if (shared.wary.load()) return StepEnd::wary;
@@ -260,10 +258,8 @@ auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch,
     if (team.rank() == 0) shared.reset_parameter_tiles();
     for (int64_t b; (b = team.take(shared.next_row_tile)) < count;) {
       const int64_t row = (first + b) * kSuperBlock, end = std::min(row + kSuperBlock, batch.rows);
-      const double largest = super_block(team, batch.slice(row, end), scale, shared.looks, row_loss_.get() + row,
-                                         partial_gradients_.get() + b * theta_.storage());
-      if (largest == INFINITY) shared.diverged.store(true);
-      if (largest > shared.wary_above) shared.wary.store(true);
+      shared.see(super_block(team, batch.slice(row, end), scale, shared.looks, row_loss_.get() + row,
+                             partial_gradients_.get() + b * theta_.storage()));
     }
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;

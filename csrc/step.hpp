@@ -37,6 +37,12 @@ struct Network<T>::Shared {
     penalizes = optimizer.penalizes_sum && optimizer.weight_decay > 0.0;
   }
 
+  // Takes the largest loss of some rows.
+  void see(double largest) {
+    if (largest == INFINITY) diverged.store(true);
+    if (largest > wary_above) wary.store(true);
+  }
+
   void reset_parameter_tiles() {
     next_parameter_tile.store(0);
     next_clipped_tile.store(0);

@@ -16,7 +16,8 @@ int64_t Activations<T>::row_elements(const Architecture& architecture) {
 }
 
 template <class T>
-Activations<T>::Activations(const Architecture& architecture, int64_t rows, bool drops) : rows_(rows), drops_(drops) {
+Activations<T>::Activations(const Architecture& architecture, int64_t rows, bool drops, bool every_z)
+    : rows_(rows), drops_(drops) {
   int64_t end = 0;
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
     Layer layer{};
@@ -25,7 +26,7 @@ Activations<T>::Activations(const Architecture& architecture, int64_t rows, bool
     layer.delta = layer.a + rows * layer.ld;
     end = layer.delta + rows * layer.ld;
     layer.z = layer.a;
-    if (keeps_z(architecture, l)) {
+    if (keeps_z(architecture, l) || (every_z && l < architecture.layers())) {
       layer.z = end;
       end += rows * layer.ld;
     }

@@ -11,14 +11,14 @@ namespace deltarule {
 template <class T>
 class Activations {
  public:
-  // Room for `rows` rows of every layer's a and delta, of z where a derivative needs it, and of what dropout leaves of
-  // a where it `drops`.
-  Activations(const Architecture& architecture, int64_t rows, bool drops);
+  // Room for `rows` rows of every layer's a and delta, of z of the hidden layers where a derivative needs it or, as
+  // tangents, `every_z`; and of what dropout leaves of a where it `drops`.
+  Activations(const Architecture& architecture, int64_t rows, bool drops, bool every_z = false);
 
   int64_t rows() const { return rows_; }
   bool drops() const { return drops_; }
   int64_t ld(int64_t l) const { return layers_[l - 1].ld; }
-  // Row r of layer l = 1..L. z is a where the derivative does not need it.
+  // Row r of layer l = 1..L. z is a where it is not kept apart.
   T* z(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].z + r * ld(l); }
   T* a(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].a + r * ld(l); }
   // What layer l + 1 is fed: a, or what dropout leaves of it.

@@ -7,6 +7,12 @@
 
 namespace deltarule {
 
+// dL/da[l] = W[l+1]^T delta[l+1] of some rows, into da; or on top of what is there where `add`. Columns [left, right),
+// cut at whole lanes.
+template <class T>
+void backward_product(const Parameters<T>& theta, int64_t l, int64_t rows, const T* delta, int64_t ld_delta,
+                      int64_t left, int64_t right, bool add, T* da, int64_t ld);
+
 // delta[l] = (W[l+1]^T delta[l+1]) * g'(z[l]), rows [first, last) of the chunk, columns [left, right), cut at
 // whole lanes; what dropout left out of a[l] is left out of W[l+1]^T delta[l+1].
 template <class T>

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "bindings_arrays.hpp"
+#include "bindings_derivatives.hpp"
 #include "bindings_method.hpp"
 #include "bindings_training.hpp"
 #include "network.hpp"
@@ -60,7 +61,8 @@ py::object bias_view(py::object self, int64_t l) {
 template <class T>
 void bind_network(py::module_& module, const char* name) {
   using N = Network<T>;
-  py::class_<N>(module, name)
+  py::class_<N> network(module, name);
+  network
       .def(py::init([](std::vector<int64_t> sizes, std::vector<Activation> hidden, Output output, Loss loss,
                        bool mean, double leaky_slope, double huber_delta) {
              require(sizes.size() >= 2 && hidden.size() + 2 == sizes.size(), "sizes", "wrong length");
@@ -143,9 +145,17 @@ void bind_network(py::module_& module, const char* name) {
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("optimizer"), py::arg("threads"))
       .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
            py::arg("epochs"), py::arg("batch_size"), py::arg("optimizer"), py::arg("lr"), py::arg("dropout"),
-           py::arg("validation"), py::arg("threads"), py::arg("seconds"), py::arg("result"))
+           py::arg("validation"), py::arg("threads"), py::arg("seconds"), py::arg("result"),
+           py::arg("first_step") = 0, py::arg("first_loss") = 0.0, py::arg("first_weight") = 0.0)
       .def("begin_training", &N::begin_training, py::call_guard<py::gil_scoped_release>())
-      .def("end_training", &N::end_training);
+      .def("end_training", &N::end_training)
+      .def("descend",
+           [](N& network, const py::array& gradient, const Optimizer& optimizer, double total_weight) {
+             require_shape<T>(gradient, "gradient", {network.parameters().count()});
+             network.descend(readable<T>(gradient), optimizer, total_weight);
+           },
+           py::arg("gradient"), py::arg("optimizer"), py::arg("total_weight"));
+  bind_derivatives<T>(network);
 }
 
 template <class T>
@@ -210,6 +220,8 @@ PYBIND11_MODULE(_core, module) {
       .def(py::init<>())
       .def_property_readonly("diverged", [](const TrainingResult& r) { return r.status == Status::diverged; })
       .def_readonly("step", &TrainingResult::step)
+      .def_readonly("partial_loss", &TrainingResult::partial_loss)
+      .def_readonly("partial_weight", &TrainingResult::partial_weight)
       .def_readonly("loss", &TrainingResult::loss)
       .def_readonly("validation_loss", &TrainingResult::validation_loss)
       .def_readonly("seconds", &TrainingResult::seconds);

@@ -5,17 +5,23 @@
 namespace deltarule {
 
 template <class T>
+void layer_product(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> below, int64_t left,
+                   int64_t right, const std::type_identity_t<T>* b, bool add, T* z, int64_t ld) {
+  if (left == right) return;
+  const LayerLayout& layer = theta.layer(l);
+  if (layer.narrow)
+    kernels<T>().affine_narrow(rows, layer.n_in, layer.n_out, below, theta.W(l), layer.ld, b, add, z, ld);
+  else
+    kernels<T>().affine(rows, layer.n_in, right - left, below, theta.W(l) + left, layer.ld, b ? b + left : b, add,
+                        z + left, ld);
+}
+
+template <class T>
 void forward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, int64_t rows,
                    InputRows<T> below, int64_t left, int64_t right, T* z, T* a, int64_t ld) {
   if (left == right) return;
-  const LayerLayout& layer = theta.layer(l);
-  if (layer.narrow) {
-    left = 0, right = padded<T>(layer.n_out);
-    kernels<T>().affine_narrow(rows, layer.n_in, layer.n_out, below, theta.W(l), layer.ld, theta.b(l), z, ld);
-  } else {
-    kernels<T>().affine(rows, layer.n_in, right - left, below, theta.W(l) + left, layer.ld, theta.b(l) + left,
-                        z + left, ld);
-  }
+  layer_product(theta, l, rows, below, left, right, theta.b(l), false, z, ld);
+  if (theta.layer(l).narrow) left = 0, right = padded<T>(architecture.sizes[l]);
   if (l < architecture.layers())
     kernels<T>().activate(architecture.hidden[l - 1], static_cast<T>(architecture.leaky_slope), rows, right - left,
                           z + left, a + left, ld);
@@ -73,6 +79,8 @@ void predict(const Architecture& architecture, const Parameters<T>& theta, Input
 }
 
 #define DELTARULE_INSTANTIATE(T)                                                                        \
+  template void layer_product(const Parameters<T>&, int64_t, int64_t, InputRows<T>, int64_t, int64_t,   \
+                              const T*, bool, T*, int64_t);                                             \
   template void forward_layer(const Architecture&, const Parameters<T>&, int64_t, int64_t, InputRows<T>, \
                               int64_t, int64_t, T*, T*, int64_t);                                       \
   template void forward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,   \

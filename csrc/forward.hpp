@@ -1,14 +1,23 @@
 // Forward propagation of some rows: z[l] = W[l] a[l-1] + b[l], a[l] = g(z[l]).
 #pragma once
 
+#include <type_traits>
+
 #include "activations.hpp"
 #include "batch.hpp"
 #include "parameters.hpp"
 
 namespace deltarule {
 
-// Layer l from the rows a[l-1]: z[l], and a[l] = g(z[l]) below the last layer; a may be z. Of a wide layer the
-// columns [left, right), cut at whole lanes; a narrow one is done as a whole, where the range is not empty.
+// Rows times W[l], in the layout of `theta`: z = W[l] a + b (no b where it is null), or z = z + W[l] a where `add`, b
+// being null. Of a wide layer the columns [left, right), cut at whole lanes; a narrow one is done as a whole, where
+// the range is not empty.
+template <class T>
+void layer_product(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> below, int64_t left,
+                   int64_t right, const std::type_identity_t<T>* b, bool add, T* z, int64_t ld);
+
+// Layer l from the rows a[l-1]: z[l], and a[l] = g(z[l]) below the last layer; a may be z. Columns as for
+// layer_product.
 template <class T>
 void forward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, int64_t rows,
                    InputRows<T> below, int64_t left, int64_t right, T* z, T* a, int64_t ld);

@@ -7,6 +7,11 @@ namespace deltarule {
 
 enum class Activation : int32_t { identity, sigmoid, tanh, relu, leaky_relu, elu, softplus, gelu, silu };
 
+// Whether g''(z) is other than 0 anywhere.
+constexpr bool is_curved(Activation g) {
+  return g != Activation::identity && g != Activation::relu && g != Activation::leaky_relu;
+}
+
 enum class Output : int32_t { identity, sigmoid, tanh, softmax, exp };
 
 enum class Loss : int32_t {

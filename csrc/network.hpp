@@ -5,7 +5,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -14,6 +13,8 @@
 #include "activations.hpp"
 #include "architecture.hpp"
 #include "batch.hpp"
+#include "derivatives.hpp"
+#include "interrupt.hpp"
 #include "parameters.hpp"
 #include "plan.hpp"
 #include "team.hpp"
@@ -21,9 +22,6 @@
 #include "update.hpp"
 
 namespace deltarule {
-
-// Returns true when the caller wants to stop; asked on the calling thread, at most every 20 ms.
-using Interrupt = std::function<bool()>;
 
 template <class T>
 struct TrainingRun {
@@ -40,12 +38,19 @@ struct TrainingRun {
   int threads;
   double seconds;  // no epoch begins after that time
   Interrupt interrupt;
+  // Where the first epoch was broken off: the steps done, and the sums over their samples of weight times loss and of
+  // weight.
+  int64_t first_step = 0;
+  double first_loss = 0.0, first_weight = 0.0;
 };
 
 struct TrainingResult {
   enum class Status { finished, interrupted, diverged };
   Status status = Status::finished;
-  int64_t step = 0;  // whole steps before the end in the epoch after the last complete one
+  // Of the epoch after the last complete one, where it was broken off: whole steps done, and their sums as for
+  // TrainingRun.
+  int64_t step = 0;
+  double partial_loss = 0.0, partial_weight = 0.0;
   // One entry a complete epoch; losses as the reduction says, over the epoch's samples.
   std::vector<double> loss, validation_loss, seconds;
 };
@@ -91,8 +96,17 @@ class Network {
   // std::range_error where it overflowed all the same (x, weights or parameters beyond some 1e15).
   // Where it `looks` at x, whose rows then lie without gaps, values that are not finite count as such a loss.
   double train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks);
+  // One step along a gradient, laid out as theta, of samples of that total weight. Throws std::overflow_error, the
+  // network as it was, where a new parameter would not be finite.
+  void descend(const T* gradient, const Optimizer& optimizer, double total_weight);
   // Where an epoch diverges, the parameters are those of the last finite epoch.
   TrainingResult train(const TrainingRun<T>& run);
+
+  // Derivatives beyond the gradient. Results of passes that do not complete are to be thrown away.
+  PassEnd propagate(const Batch<T>& batch, const Quantities<T>& quantities, int threads, const Interrupt&) const;
+  PassEnd pull_back(const PullBack<T>& call, int threads, const Interrupt&) const;
+  PassEnd push_forward(const PushForward<T>& call, int threads, const Interrupt&) const;
+  PassEnd theta_product(const ThetaProduct<T>& call, int threads, const Interrupt&);
 
  private:
   enum class StepEnd { complete, interrupted, diverged, wary };
@@ -107,6 +121,8 @@ class Network {
   }
 
   void reserve(int64_t rows, int threads, bool drops = false);
+  void reserve_state(int64_t rows, bool drops);
+  void reserve_scratch(int64_t rows, int threads);
   void reserve_super_blocks(int64_t rows, int threads, bool drops);
   void reserve_for(const Optimizer& optimizer);
 
@@ -132,11 +148,15 @@ class Network {
   void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss) const;
   int64_t evaluation_elements() const;  // of one member's scratch in evaluate_rows
   double reduced(const Batch<T>& batch, double loss_sum) const;
+  void product_rows(const ThetaProduct<T>& call, const Batch<T>& chunk, int64_t first, int64_t last, double scale,
+                    const Parameters<T>& theta_dot, T* scratch, double* row_loss);
+  void product_tile(const ThetaProduct<T>& call, const ParameterTile& tile, const Batch<T>& chunk, bool is_first,
+                    T* scratch);
 
   Architecture architecture_;
   Parameters<T> theta_;
   Plan plan_;
-  mutable TeamChoices predictions_, evaluations_;
+  mutable TeamChoices predictions_, evaluations_, pull_backs_, push_forwards_, theta_products_;
   TeamChoices steps_, standing_steps_, gradients_;
   mutable std::atomic<int> users_{0};  // readers, or -1: a writer
   mutable std::atomic<std::thread::id> trainer_{};
@@ -155,6 +175,7 @@ class Network {
   std::vector<double> tile_sums_;  // a sum of squares a tile of parameters
   Buffer<T> tile_scratch_;         // a gradient tile a thread
   int tile_scratch_threads_ = 0;
+  std::unique_ptr<Activations<T>> tangents_;
   Buffer<T> gradient_;  // laid out as theta's values: the gradient so far, or the one to return
 };
 

@@ -1,5 +1,6 @@
 #include "parameters.hpp"
 
+#include <algorithm>
 #include <new>
 
 namespace deltarule {
@@ -32,25 +33,33 @@ Parameters<T>::Parameters(const Architecture& architecture) {
   copies_ = make_buffer<T>(copies);
 }
 
-// Calls f(position in theta, position in values) for every parameter.
-template <class F>
-static void each_parameter(const std::vector<LayerLayout>& layers, F f) {
-  int64_t t = 0;
-  for (const LayerLayout& layer : layers)
-    for (int64_t j = 0; j < layer.n_out; ++j)
-      for (int64_t k = 0; k < layer.n_in; ++k) f(t++, layer.at(j, k));
-  for (const LayerLayout& layer : layers)
-    for (int64_t j = 0; j < layer.n_out; ++j) f(t++, layer.b + j);
-}
-
 template <class T>
 void Parameters<T>::to_theta(const T* values, T* theta) const {
-  each_parameter(layers_, [=](int64_t t, int64_t v) { theta[t] = values[v]; });
+  for (const LayerLayout& layer : layers_) {
+    if (layer.narrow)
+      for (int64_t j = 0; j < layer.n_out; ++j)
+        std::copy_n(values + layer.at(j, 0), layer.n_in, theta + j * layer.n_in);
+    else
+      kernels<T>().transpose(layer.n_in, layer.n_out, values + layer.W, layer.ld, theta, layer.n_in);
+    theta += layer.n_in * layer.n_out;
+  }
+  for (const LayerLayout& layer : layers_) theta = std::copy_n(values + layer.b, layer.n_out, theta);
 }
 
 template <class T>
 void Parameters<T>::from_theta(const T* theta, T* values) const {
-  each_parameter(layers_, [=](int64_t t, int64_t v) { values[v] = theta[t]; });
+  for (const LayerLayout& layer : layers_) {
+    if (layer.narrow)
+      for (int64_t j = 0; j < layer.n_out; ++j)
+        std::copy_n(theta + j * layer.n_in, layer.n_in, values + layer.at(j, 0));
+    else
+      kernels<T>().transpose(layer.n_out, layer.n_in, theta, layer.n_in, values + layer.W, layer.ld);
+    theta += layer.n_in * layer.n_out;
+  }
+  for (const LayerLayout& layer : layers_) {
+    std::copy_n(theta, layer.n_out, values + layer.b);
+    theta += layer.n_out;
+  }
 }
 
 template <class T>

@@ -35,6 +35,12 @@ inline bool goes_by_super_blocks(const Plan& plan, int64_t rows, int team) {
   return plan.partial_gradients > 0 && rows > 4 * team * kSuperBlock;
 }
 
+// Tiles of about row_tile rows, as many for every member where there is more than one.
+inline int64_t row_tiles(const Plan& plan, int64_t rows, int team) {
+  const int64_t whole = (rows + plan.row_tile - 1) / plan.row_tile;
+  return (whole + team - 1) / team * team;
+}
+
 template <class T>
 Plan make_plan(const Architecture& architecture, int64_t parameter_storage);
 

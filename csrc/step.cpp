@@ -16,10 +16,21 @@ void Network<T>::reserve(int64_t rows, int threads, bool drops) {
   by_super_blocks_ = goes_by_super_blocks(plan_, rows, threads);
   if (by_super_blocks_)
     reserve_super_blocks(rows, threads, drops);
-  else if (const int64_t chunk = std::min(rows, plan_.chunk_rows); !state_ || state_->rows() < chunk || (drops && !state_->drops())) {
-    state_.reset();  // before the larger one: the two need not live together
-    state_ = std::make_unique<Activations<T>>(architecture_, chunk, drops);
-  }
+  else
+    reserve_state(std::min(rows, plan_.chunk_rows), drops);
+  reserve_scratch(rows, threads);
+  if (rows > kSuperBlock && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
+}
+
+template <class T>
+void Network<T>::reserve_state(int64_t rows, bool drops) {
+  if (state_ && state_->rows() >= rows && (state_->drops() || !drops)) return;
+  state_.reset();  // before the larger one: the two need not live together
+  state_ = std::make_unique<Activations<T>>(architecture_, rows, drops);
+}
+
+template <class T>
+void Network<T>::reserve_scratch(int64_t rows, int threads) {
   if (row_loss_size_ < rows) {
     row_loss_ = make_buffer<double>(rows);
     row_loss_size_ = rows;
@@ -28,7 +39,6 @@ void Network<T>::reserve(int64_t rows, int threads, bool drops) {
     tile_scratch_ = make_buffer<T>(plan_.tile_elements * threads);
     tile_scratch_threads_ = threads;
   }
-  if (rows > kSuperBlock && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
 }
 
 template <class T>
@@ -62,9 +72,7 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
   if (cuts_columns<T>(plan_, chunk.rows, team.size()))
     return row_phase_by_columns(team, chunk, scale, shared, row_loss);
   double largest = 0.0;
-  // As many tiles for every member, where there is more than one.
-  const int64_t whole = (chunk.rows + plan_.row_tile - 1) / plan_.row_tile;
-  const int64_t tiles = (whole + team.size() - 1) / team.size() * team.size();
+  const int64_t tiles = row_tiles(plan_, chunk.rows, team.size());
   for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles;) {
     const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
     if (r == end) continue;
@@ -117,7 +125,7 @@ void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool
       const int64_t end = std::min(s + kSuperBlock, chunk.rows);
       T* so_far = is_first && s == 0 ? nullptr : gradient_.get();
       if (!update || end < chunk.rows)
-        tile_gradient(theta_, tile, chunk, s, end, *state_, so_far != nullptr, scratch, gradient_.get());
+        tile_gradient(theta_, tile, chunk, s, end, *state_, *state_, so_far != nullptr, scratch, gradient_.get());
       else if (!tile_descent(theta_, tile, chunk, s, end, *state_, *update, scratch, so_far))
         shared.overflow.store(true);
     }
@@ -218,7 +226,7 @@ double Network<T>::super_block(const Member& team, const Batch<T>& block, double
     backward(architecture_, theta_, block, r, end, state);
   }
   for (const ParameterTile& tile : plan_.tiles)
-    tile_gradient(theta_, tile, block, 0, block.rows, state, false, scratch, gradient);
+    tile_gradient(theta_, tile, block, 0, block.rows, state, state, false, scratch, gradient);
   return largest;
 }
 

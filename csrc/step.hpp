@@ -4,18 +4,17 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
+#include "interrupt.hpp"
 #include "network.hpp"
 
 namespace deltarule {
 
-constexpr auto kPollInterval = std::chrono::milliseconds(20);
-
 template <class T>
 struct Network<T>::Shared {
   using Clock = std::chrono::steady_clock;
-  const Interrupt* interrupt = nullptr;
-  Clock::time_point polled{};
+  std::optional<Poll> caller;
   std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
   std::atomic<bool> diverged{false};  // set by any member in a row phase, as is wary
   std::atomic<bool> wary{false};      // a row's loss is above wary_above
@@ -49,12 +48,7 @@ struct Network<T>::Shared {
   }
 
   void poll() {
-    if (!interrupt || !*interrupt) return;
-    const Clock::time_point now = Clock::now();
-    if (now - polled < kPollInterval) return;
-    polled = now;
-    const KeepSubnormals mode;  // the caller's code runs here
-    if ((*interrupt)()) stop.store(true);
+    if (caller && caller->wants_to_stop()) stop.store(true);
   }
 
   void time_step(int64_t rows) {

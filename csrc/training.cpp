@@ -101,6 +101,30 @@ double Network<T>::train_step(const Batch<T>& batch, const Optimizer& optimizer,
   return reduced(batch, shared.loss_sum);
 }
 
+template <class T>
+void Network<T>::descend(const T* gradient, const Optimizer& optimizer, double total_weight) {
+  const Writing use(*this);
+  reserve_for(optimizer);
+  if (!gradient_) gradient_ = make_buffer<T>(theta_.storage());
+  theta_.from_theta(gradient, gradient_.get());
+  Snapshot<T> before(theta_, memory_);
+  Shared shared;
+  shared.serve(optimizer);
+  run_team(1, [&](const Member& team) {
+    const Update<T> update(optimizer, total_weight, memory_);
+    for (size_t t = 0; t < plan_.tiles.size(); ++t)
+      if (shared.clips)
+        tile_sums_[t] = tile_square(theta_, plan_.tiles[t], gradient_.get());
+      else if (!tile_descent(theta_, plan_.tiles[t], update, gradient_.get()))
+        shared.overflow.store(true);
+    if (shared.clips) clipped_descent(team, optimizer.max_norm, update, shared);
+    if (optimizer.kind == Optimizer::Kind::adam) ++memory_.steps;
+  });
+  if (!shared.overflow.load() && !shared.diverged.load()) return;
+  before.restore();
+  throw std::overflow_error("the update overflows");
+}
+
 // One call of train: what its team works on, planned before the region.
 template <class T>
 struct Network<T>::Run {
@@ -125,6 +149,8 @@ struct Network<T>::Run {
     if (status == TrainingResult::Status::diverged) last_finite.restore();
     result.status = status;
     result.step = epoch.steps;
+    result.partial_loss = epoch.loss;
+    result.partial_weight = epoch.weight;
   }
 
   // That of the mini-batch of an epoch which begins at some row.
@@ -204,11 +230,15 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   const int64_t scratch = settings.validation ? evaluation_elements() * planned : 0;
   Shared shared;
   shared.serve(settings.optimizer);
-  shared.interrupt = &settings.interrupt;
-  shared.polled = shared.timed = Clock::now();
+  shared.caller.emplace(settings.interrupt);
+  shared.timed = Clock::now();
   if (planned > 1) shared.choice = standing_steps_.of(batch);
   Run run{settings, shared, Snapshot<T>(theta_, memory_), make_buffer<double>(validation_rows),
           make_buffer<T>(scratch)};
+  run.epoch.steps = settings.first_step;
+  run.epoch.first_row = settings.first_step * settings.batch_size;
+  run.epoch.loss = settings.first_loss;
+  run.epoch.weight = settings.first_weight;
   for (auto* series : {&run.result.loss, &run.result.validation_loss, &run.result.seconds})
     series->reserve(static_cast<size_t>(settings.epochs));
   do {

@@ -6,24 +6,32 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-// Each: value(z) = g(z), derivative(z, a) = g'(z) where a = g(z), lane by lane. slope is leaky_relu's.
+// Each: value(z) = g(z), derivative(z, a) = g'(z) and curvature(z, a) = g''(z) where a = g(z), lane by lane. slope is
+// leaky_relu's. At a kink the derivative is that of the side below, and the curvature 0.
 template <class T>
 DELTARULE_INLINE static inline pack<T> constant(double x) { return pack<T>(T(x)); }
 
 struct Identity {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return z; }
   template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T>, T) { return constant<T>(1); }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T>, pack<T>) { return constant<T>(0); }
 };
 struct Sigmoid {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return logistic(z); }
   template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
     return a * (constant<T>(1) - a);
   }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T>, pack<T> a) {
+    return a * (constant<T>(1) - a) * (constant<T>(1) - constant<T>(2) * a);
+  }
 };
 struct Tanh {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return hyperbolic_tangent(z); }
   template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
     return fused(-a, a, constant<T>(1));
+  }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T>, pack<T> a) {
+    return constant<T>(-2) * a * fused(-a, a, constant<T>(1));
   }
 };
 struct Relu {
@@ -33,6 +41,7 @@ struct Relu {
   template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
     return select(constant<T>(0) < a, constant<T>(1), constant<T>(0));
   }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T>, pack<T>) { return constant<T>(0); }
 };
 struct LeakyRelu {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T slope) {
@@ -41,6 +50,7 @@ struct LeakyRelu {
   template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T slope) {
     return select(constant<T>(0) < a, constant<T>(1), pack<T>(slope));
   }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T>, pack<T>) { return constant<T>(0); }
 };
 struct Elu {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) {
@@ -50,11 +60,18 @@ struct Elu {
   template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
     return select(constant<T>(0) < a, constant<T>(1), a + constant<T>(1));
   }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T>, pack<T> a) {
+    return select(constant<T>(0) < a, constant<T>(0), a + constant<T>(1));
+  }
 };
 struct Softplus {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return softplus(z); }
   template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) {
     return -exponential_minus_1(-a);
+  }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T>, pack<T> a) {
+    const pack<T> m = exponential_minus_1(-a);
+    return -m * (m + constant<T>(1));
   }
 };
 // 1/2 z (1 + tanh(c (z + d z^3))), c = sqrt(2 / pi)
@@ -71,12 +88,22 @@ struct Gelu {
     const pack<T> inner = constant<T>(c) * fused(constant<T>(3 * d), z * z, one);
     return constant<T>(0.5) * fused(z * fused(-t, t, one), inner, one + t);
   }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T> z, pack<T>) {
+    const pack<T> one = constant<T>(1), t = gate(z);
+    const pack<T> inner = constant<T>(c) * fused(constant<T>(3 * d), z * z, one);
+    const pack<T> bend = fused(constant<T>(3 * c * d) * z, z, -(t * z) * inner * inner);
+    return fused(-t, t, one) * (inner + bend);
+  }
 };
 struct Silu {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return z * logistic(z); }
   template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T> z, pack<T>, T) {
     const pack<T> s = logistic(z);
     return s * fused(z, constant<T>(1) - s, constant<T>(1));
+  }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T> z, pack<T>) {
+    const pack<T> s = logistic(z), one = constant<T>(1);
+    return s * (one - s) * fused(z, one - constant<T>(2) * s, constant<T>(2));
   }
 };
 
@@ -115,6 +142,19 @@ static void activate_backward(Activation g, T slope, int64_t rows, int64_t n, co
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t i = r * ld; i < r * ld + n; i += kLanes<T>)
         store(load_pack(delta + i) * function.derivative(load_pack(z + i), load_pack(a + i), slope), delta + i);
+  });
+}
+
+template <class T>
+static void activate_curvature(Activation g, int64_t rows, int64_t n, const T* z, const T* a, const T* z_dot,
+                               const T* da, T* delta_dot, int64_t ld) {
+  if (!is_curved(g)) return;
+  with_activation(g, [=](auto function) {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t i = r * ld; i < r * ld + n; i += kLanes<T>) {
+        const pack<T> bend = function.curvature(load_pack(z + i), load_pack(a + i)) * load_pack(z_dot + i);
+        store(fused(load_pack(da + i), bend, load_pack(delta_dot + i)), delta_dot + i);
+      }
   });
 }
 

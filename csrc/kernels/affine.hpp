@@ -58,17 +58,17 @@ struct Ahead {
   }
 };
 
-// One block of terms of z[r][j], for MR rows and NP packs of columns: the first block starts at b (or 0),
-// a later one is a chain of its own, added to what the ones before it gave.
+// One block of terms of z[r][j], for MR rows and NP packs of columns: a chain from 0, added to what z holds where
+// `add`; else one that starts at b (or 0).
 template <int MR, int NP, class T, class Rows>
 static inline void affine_tile(int64_t first, int64_t last, Rows x, const T* W, int64_t ldw, Ahead<T> ahead,
-                               const T* b, T* z, int64_t ldz) {
+                               const T* b, bool add, T* z, int64_t ldz) {
   constexpr int L = kLanes<T>;
   pack<T> acc[MR][NP];
 #pragma GCC unroll 16
   for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
-    for (int c = 0; c < NP; ++c) acc[r][c] = first == 0 && b ? load_pack(b + c * L) : pack<T>(T(0));
+    for (int c = 0; c < NP; ++c) acc[r][c] = b && !add ? load_pack(b + c * L) : pack<T>(T(0));
   const T* w_k = W + first * ldw;
   const int64_t rows_a_time = (ahead.rows * kFetchTerms + last - first - 1) / (last - first);
   for (int64_t k = first; k < last;) {
@@ -85,7 +85,7 @@ static inline void affine_tile(int64_t first, int64_t last, Rows x, const T* W, 
 #pragma GCC unroll 8
     for (int c = 0; c < NP; ++c) {
       T* to = z + r * ldz + c * L;
-      if (first != 0) acc[r][c] = load_pack(to) + acc[r][c];
+      if (add) acc[r][c] = load_pack(to) + acc[r][c];
       store(acc[r][c], to);
     }
 }
@@ -95,11 +95,11 @@ static inline void affine_tile(int64_t first, int64_t last, Rows x, const T* W, 
 // of a block lie on lines, often pages, of their own, which the processor does not foresee.
 template <int MR, int NP, class T>
 static inline void affine_panel(int64_t rows, int64_t n_in, const InputRows<T>& a, const T* W, int64_t ldw,
-                                bool is_last, const T* b, T* z, int64_t ldz) {
+                                bool is_last, const T* b, bool add, T* z, int64_t ldz) {
   const int64_t tiles = (rows + MR - 1) / MR;
   for (int64_t first = 0; first < n_in; first += kFanInBlock) {
     const int64_t last = smaller(first + kFanInBlock, n_in);
-    const bool below = last < n_in;
+    const bool below = last < n_in, further = add || first > 0;
     const T* next = below ? W + last * ldw : W + NP * kLanes<T>;
     const int64_t next_rows = below ? smaller(kFanInBlock, n_in - last) : is_last ? 0 : smaller(kFanInBlock, n_in);
     int64_t t = 0;
@@ -108,9 +108,9 @@ static inline void affine_panel(int64_t rows, int64_t n_in, const InputRows<T>& 
       const int64_t from = next_rows * t / tiles, to = next_rows * ++t / tiles;
       const Ahead<T> ahead{next + from * ldw, to - from, ldw};
       if (a.index)
-        affine_tile<M, NP>(first, last, GatheredRows<M, T>(a, r, first), W, ldw, ahead, b, z + r * ldz, ldz);
+        affine_tile<M, NP>(first, last, GatheredRows<M, T>(a, r, first), W, ldw, ahead, b, further, z + r * ldz, ldz);
       else
-        affine_tile<M, NP>(first, last, StridedRows<M, T>(a, r, first), W, ldw, ahead, b, z + r * ldz, ldz);
+        affine_tile<M, NP>(first, last, StridedRows<M, T>(a, r, first), W, ldw, ahead, b, further, z + r * ldz, ldz);
     });
   }
 }
@@ -118,28 +118,30 @@ static inline void affine_panel(int64_t rows, int64_t n_in, const InputRows<T>& 
 // All columns in panels of NP packs, the last of fewer.
 template <int MR, int NP, class T>
 static inline void affine_panels(int64_t rows, int64_t n_in, int64_t n_out, const InputRows<T>& a, const T* W,
-                                 int64_t ldw, const T* b, T* z, int64_t ldz) {
+                                 int64_t ldw, const T* b, bool add, T* z, int64_t ldz) {
   constexpr int L = kLanes<T>;
   for (int64_t j = 0; j < n_out; j += NP * L)
     with_count<NP>(smaller(NP, (n_out - j) / L), [&](auto packs) {
-      affine_panel<MR, decltype(packs)::value>(rows, n_in, a, W + j, ldw, j + NP * L >= n_out, b ? b + j : b, z + j,
-                                               ldz);
+      affine_panel<MR, decltype(packs)::value>(rows, n_in, a, W + j, ldw, j + NP * L >= n_out, b ? b + j : b, add,
+                                               z + j, ldz);
     });
 }
 
 // One row alone: its panel of accumulators lies in the first cache level while W passes by as it lies in memory,
 // a few rows at a time, which the processor foresees.
 template <class T>
-static inline void affine_row(int64_t n_in, int64_t n_out, const T* a, const T* W, int64_t ldw, const T* b, T* z) {
+static inline void affine_row(int64_t n_in, int64_t n_out, const T* a, const T* W, int64_t ldw, const T* b, bool add,
+                              T* z) {
   constexpr int L = kLanes<T>, kPanel = 64, kTerms = 8;
   alignas(64) T chain[kPanel * L];
   for (int64_t left = 0; left < n_out; left += kPanel * L) {
     const int64_t columns = smaller(kPanel * L, n_out - left);
     for (int64_t first = 0; first < n_in; first += kFanInBlock) {
       const int64_t last = smaller(first + kFanInBlock, n_in);
-      T* acc = first == 0 ? z + left : chain;
+      const bool further = add || first > 0;
+      T* acc = further ? chain : z + left;
       for (int64_t j = 0; j < columns; j += L)
-        store(first == 0 && b ? load_pack(b + left + j) : pack<T>(T(0)), acc + j);
+        store(b && !further ? load_pack(b + left + j) : pack<T>(T(0)), acc + j);
       for (int64_t k = first; k < last; k += kTerms)
         with_count<kTerms>(smaller(kTerms, last - k), [&](auto terms) {
           constexpr int N = decltype(terms)::value;
@@ -157,7 +159,7 @@ static inline void affine_row(int64_t n_in, int64_t n_out, const T* a, const T* 
             store(sum, acc + j);
           }
         });
-      for (int64_t j = 0; first > 0 && j < columns; j += L)
+      for (int64_t j = 0; further && j < columns; j += L)
         store(load_pack(z + left + j) + load_pack(acc + j), z + left + j);
     }
   }
@@ -165,16 +167,16 @@ static inline void affine_row(int64_t n_in, int64_t n_out, const T* a, const T* 
 
 template <class T>
 static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
-                   const T* b, T* z, int64_t ldz) {
+                   const T* b, bool add, T* z, int64_t ldz) {
   using S = TileShape;
   if (rows == 1 && n_out > S::packs_alone * kLanes<T>)
-    affine_row(n_in, n_out, row(a, 0), W, ldw, b, z);
+    affine_row(n_in, n_out, row(a, 0), W, ldw, b, add, z);
   else if (rows == 1)
-    affine_panels<1, S::packs_alone>(rows, n_in, n_out, a, W, ldw, b, z, ldz);
+    affine_panels<1, S::packs_alone>(rows, n_in, n_out, a, W, ldw, b, add, z, ldz);
   else if (rows <= S::rows_of_few)
-    affine_panels<S::rows_of_few, S::packs_of_few>(rows, n_in, n_out, a, W, ldw, b, z, ldz);
+    affine_panels<S::rows_of_few, S::packs_of_few>(rows, n_in, n_out, a, W, ldw, b, add, z, ldz);
   else
-    affine_panels<S::rows, S::packs>(rows, n_in, n_out, a, W, ldw, b, z, ldz);
+    affine_panels<S::rows, S::packs>(rows, n_in, n_out, a, W, ldw, b, add, z, ldz);
 }
 
 }  // namespace deltarule::DELTARULE_ISA

@@ -14,23 +14,23 @@ static inline double chain_step(double a, double b, double acc) { return fma(a, 
 
 template <class T>
 static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
-                   const T* b, T* z, int64_t ldz) {
+                   const T* b, bool add, T* z, int64_t ldz) {
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < n_out; ++j) {
-      T total = b ? b[j] : T(0);
+      T& total = z[r * ldz + j];
       for (int64_t first = 0; first < n_in; first += kFanInBlock) {
-        T acc = first == 0 ? total : T(0);
+        const bool further = add || first > 0;
+        T acc = b && !further ? b[j] : T(0);
         for (int64_t k = first; k < smaller(first + kFanInBlock, n_in); ++k)
           acc = chain_step(row(a, r)[k], W[k * ldw + j], acc);
-        total = first == 0 ? acc : total + acc;
+        total = further ? total + acc : acc;
       }
-      z[r * ldz + j] = total;
     }
 }
 
 template <class T>
 static void affine_narrow(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W,
-                          int64_t ldw, const T* b, T* z, int64_t ldz) {
+                          int64_t ldw, const T* b, bool add, T* z, int64_t ldz) {
   constexpr int64_t L = kLanes<T>;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < n_out; ++j) {
@@ -39,7 +39,8 @@ static void affine_narrow(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T
         const bool padding = k >= n_in;
         lanes[k % L] = chain_step(padding ? T(0) : row(a, r)[k], padding ? T(0) : W[j * ldw + k], lanes[k % L]);
       }
-      z[r * ldz + j] = sum(load_pack(lanes)) + b[j];
+      T& total = z[r * ldz + j];
+      total = sum(load_pack(lanes)) + (add ? total : b ? b[j] : T(0));
     }
 }
 

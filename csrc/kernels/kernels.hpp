@@ -72,15 +72,17 @@ template <class T>
 struct Kernels {
   // z[r][j] = b[j] + sum_k a[r][k] W[k][j], for j < n_out, a multiple of kLanes<T>; W is [n_in][ldw].
   // Contract: acc = b[j] (0 where b is null), acc = fma(a, w, acc) over the first kFanInBlock terms; each
-  // further block is such a chain from 0, added to the sum of the blocks before it.
+  // further block is such a chain from 0, added to the sum of the blocks before it. Where `add`, b is null and
+  // what z holds is the sum of the blocks before the first.
   void (*affine)(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
-                 const T* b, T* z, int64_t ldz);
+                 const T* b, bool add, T* z, int64_t ldz);
 
   // z[r][j] = sum_k a[r][k] W[j][k] + b[j], for a few j; W is [n_out][ldw].
   // Contract: lane i of kLanes<T> is the fma chain from 0 over k = i, i + lanes, ..., as if a row were
-  // padded with zeros to a multiple of the lanes; the lanes are summed by halving; then b[j] is added.
+  // padded with zeros to a multiple of the lanes; the lanes are summed by halving; then b[j] is added (0 where b is
+  // null), or, where `add`, what z holds.
   void (*affine_narrow)(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W,
-                        int64_t ldw, const T* b, T* z, int64_t ldz);
+                        int64_t ldw, const T* b, bool add, T* z, int64_t ldz);
 
   // a = g(z); a may be z. Arrays are [rows][ld].
   void (*activate)(Activation g, T slope, int64_t rows, int64_t n, const T* z, T* a, int64_t ld);
@@ -88,6 +90,11 @@ struct Kernels {
   // delta = delta * g'(z), from z and a = g(z).
   void (*activate_backward)(Activation g, T slope, int64_t rows, int64_t n, const T* z, const T* a,
                             T* delta, int64_t ld);
+
+  // delta_dot = delta_dot + da * g''(z) * z_dot, from z, a = g(z) and da = dL/da: what the change z_dot of z makes of
+  // g'(z) changes delta.
+  void (*activate_curvature)(Activation g, int64_t rows, int64_t n, const T* z, const T* a, const T* z_dot,
+                             const T* da, T* delta_dot, int64_t ld);
 
   // y_hat = O(z), unpadded; z, padded, is written over.
   void (*output)(Output output, int64_t rows, int64_t n, T* z, int64_t ldz, T* y_hat, int64_t ldy);
@@ -97,6 +104,21 @@ struct Kernels {
   // z is overwritten. With want_delta false, delta is scratch of the same shape.
   void (*loss)(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld,
                Targets<T> y, const double* weight, double scale, bool want_delta, double* row_loss);
+
+  // u = J_O(z) u, padded with zeros to ld; J_O is symmetric. z is overwritten.
+  void (*output_jacobian)(Output output, int64_t rows, int64_t n, T* z, T* u, int64_t ld);
+
+  // dL/dy_hat * scale_r by the plain formula, into g, padded with zeros to ld; infinite where y_hat rounds to a pole.
+  void (*loss_gradient)(const OutputLoss<T>& f, int64_t rows, int64_t n, const T* z, T* g, int64_t ld, Targets<T> y,
+                        const double* weight, double scale);
+
+  // u = scale_r H u, padded with zeros to ld, where H = d2L/dz2; or, where `gauss_newton`, J_O (d2L/dy_hat2) J_O unless
+  // the pair is canonical, whose H has no other part. scratch holds 2 rows.
+  void (*loss_curvature)(const OutputLoss<T>& f, int64_t rows, int64_t n, const T* z, T* u, int64_t ld, Targets<T> y,
+                         const double* weight, double scale, bool gauss_newton, T* scratch);
+
+  // G[j][k] = delta[j] a[k], unpadded.
+  void (*outer)(int64_t n_out, int64_t n_in, const T* delta, const T* a, T* G);
 
   // S[i][j] = sum_r P[r][i] Q[r][j] over at most kSuperBlock rows; then G = S, or G = G + S where `add`. S is
   // scratch of n_i times n_j padded to whole lanes, as rows of G are. dL/db is the case of one i with P = 1.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "activations.hpp"
+#include "derivatives.hpp"
 #include "dropout.hpp"
 #include "kernels.hpp"
 #include "loss.hpp"
@@ -12,9 +13,9 @@ namespace deltarule::DELTARULE_ISA {
 
 template <class T>
 constexpr Kernels<T> table() {
-  return {&affine<T>, &affine_narrow<T>, &activate<T>, &activate_backward<T>, &output<T>, &loss<T>,
-          &weight_gradient<T>, &weight_descent<T>, &descend<T>, &drop<T>, &transpose<T>, &all_finite<T>,
-          &first_outside<T>, &peak<T>};
+  return {&affine<T>, &affine_narrow<T>, &activate<T>, &activate_backward<T>, &activate_curvature<T>, &output<T>,
+          &loss<T>, &output_jacobian<T>, &loss_gradient<T>, &loss_curvature<T>, &outer<T>, &weight_gradient<T>,
+          &weight_descent<T>, &descend<T>, &drop<T>, &transpose<T>, &all_finite<T>, &first_outside<T>, &peak<T>};
 }
 
 extern const Kernels<float> kernels_f32;

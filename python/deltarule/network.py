@@ -16,6 +16,7 @@ from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.arguments import check_optimizer
 from deltarule.config import resolve_threads
+from deltarule.differentiable import Differentiable
 from deltarule.errors import UPDATE_OVERFLOWED, DivergenceError, raise_update_overflowed
 from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
@@ -43,7 +44,7 @@ class Gradients(NamedTuple):
     theta: Array
 
 
-class MLP(Trainable):
+class MLP(Trainable, Differentiable):
     """A multilayer perceptron.
 
     For l = 1..L: z[l] = W[l] a[l-1] + b[l], a[l] = g(z[l]) with a[0] = x, and y_hat = O(z[L]).

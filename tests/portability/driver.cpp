@@ -77,11 +77,11 @@ void check_products(Random& random) {
     const int64_t n_out = padded<T>(n), ld = n_out + L * random.below(2);
     const Rows<T> x(random, rows, n_in + random.below(2), special);
     const Array<T> W = random.values<T>(n_in * ld, special), b = random.values<T>(n_out, special);
-    const bool bias = random.below(3) != 0;
+    const int64_t start = random.below(4);  // 0: from 0, 1: on top of z, else from b
     const Array<T> z0 = random.values<T>(rows * ld, false);
     compare<T>(text("affine", rows, n_in, n_out), [&](const Kernels<T>& k, Bytes& bytes) {
       Array<T> z = z0;
-      k.affine(rows, n_in, n_out, x.view(), W.get(), ld, bias ? b.get() : nullptr, z.get(), ld);
+      k.affine(rows, n_in, n_out, x.view(), W.get(), ld, start > 1 ? b.get() : nullptr, start == 1, z.get(), ld);
       bytes.put(z);
     });
   });
@@ -89,10 +89,12 @@ void check_products(Random& random) {
     const int64_t n_out = 1 + n % 10, ldw = padded<T>(n_in), ldz = padded<T>(n_out);
     const Rows<T> x(random, rows, n_in, special);
     const Array<T> W = random.values<T>(n_out * ldw, special), b = random.values<T>(n_out, special);
+    const int64_t start = random.below(4);
     const Array<T> z0 = random.values<T>(rows * ldz, false);
     compare<T>(text("affine_narrow", rows, n_in, n_out), [&](const Kernels<T>& k, Bytes& bytes) {
       Array<T> z = z0;
-      k.affine_narrow(rows, n_in, n_out, x.view(), W.get(), ldw, b.get(), z.get(), ldz);
+      const T* from = start > 1 ? b.get() : nullptr;
+      k.affine_narrow(rows, n_in, n_out, x.view(), W.get(), ldw, from, start == 1, z.get(), ldz);
       bytes.put(z);
     });
   });
@@ -169,6 +171,8 @@ void check_activations(Random& random) {
         bytes.put(in_place ? z : a);
         k.activate_backward(activation, slope, rows, n, z0.get(), in_place ? z.get() : a.get(), delta.get(), ld);
         bytes.put(delta);
+        k.activate_curvature(activation, rows, n, z0.get(), a.get(), z0.get(), delta0.get(), delta.get(), ld);
+        bytes.put(delta);
       });
     }
 }
@@ -203,6 +207,14 @@ void check_loss(Random& random, const OutputLoss<T>& f, int64_t rows, int64_t n,
     bytes.put(row_loss);
     if (want_delta) bytes.put(delta);
   });
+  compare<T>("derivatives of the " + call, [&](const Kernels<T>& k, Bytes& bytes) {
+    Array<T> u = z0, g = z0, scratch(2 * ld);
+    const double* w = weighted ? weight.get() : nullptr;
+    k.loss_gradient(f, rows, n, z0.get(), g.get(), ld, targets, w, 0.5);
+    bytes.put(g);
+    k.loss_curvature(f, rows, n, z0.get(), u.get(), ld, targets, w, 0.5, want_delta, scratch.get());
+    bytes.put(u);
+  });
 }
 
 template <class T>
@@ -215,6 +227,12 @@ void check_outputs_and_losses(Random& random) {
         Array<T> z = z0, y_hat = y0;
         k.output(Output(o), rows, n, z.get(), ldz, y_hat.get(), ldy);
         bytes.put(y_hat);
+        Array<T> u = z0, z_again = z0;
+        k.output_jacobian(Output(o), rows, n, z_again.get(), u.get(), ldz);
+        bytes.put(u);
+        Array<T> G(rows * n);
+        k.outer(rows, n, z0.get(), y0.get(), G.get());
+        bytes.put(G);
       });
     }
     for (int32_t l = 0; l <= int32_t(Loss::poisson); ++l)

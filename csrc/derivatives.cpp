@@ -1,0 +1,209 @@
+// Derivatives of single rows: every quantity of the passes, reverse mode and forward mode.
+#include "derivatives.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "backward.hpp"
+#include "forward.hpp"
+#include "guard.hpp"
+#include "loss.hpp"
+#include "tangents.hpp"
+#include "tile_loop.hpp"
+
+namespace deltarule {
+namespace {
+
+// n columns of rows with stride ld, to rows without gaps or from them.
+template <class T>
+void pack_rows(int64_t rows, int64_t n, const T* from, int64_t ld, T* to) {
+  for (int64_t r = 0; r < rows; ++r) std::copy_n(from + r * ld, n, to + r * n);
+}
+template <class T>
+void unpack_rows(int64_t rows, int64_t n, const T* from, T* to, int64_t ld) {
+  for (int64_t r = 0; r < rows; ++r) std::fill(std::copy_n(from + r * n, n, to + r * ld), to + (r + 1) * ld, T(0));
+}
+
+// W[1] as [n_1][n_0]: the recursion to dL/dx needs it, training does not.
+template <class T>
+class FirstLayer {
+ public:
+  explicit FirstLayer(const Parameters<T>& theta) : layer_(theta.layer(1)), W_(theta.W(1)), ld_(layer_.ld) {
+    if (layer_.narrow) return;
+    ld_ = row_stride<T>(layer_.n_in);
+    transposed_ = make_buffer<T>(layer_.n_out * ld_);
+    kernels<T>().transpose(layer_.n_in, layer_.n_out, W_, layer_.ld, transposed_.get(), ld_);
+    W_ = transposed_.get();
+  }
+  // dx = W[1]^T delta[1], padded.
+  void backward(int64_t rows, const T* delta, int64_t ld_delta, T* dx, int64_t ldx) const {
+    kernels<T>().affine(rows, layer_.n_out, padded<T>(layer_.n_in), {delta, ld_delta, nullptr}, W_, ld_, nullptr,
+                        false, dx, ldx);
+  }
+
+ private:
+  const LayerLayout& layer_;
+  const T* W_;
+  int64_t ld_;
+  Buffer<T> transposed_;
+};
+
+// Row r to rows r * copies and on, of z and a of every layer.
+template <class T>
+void repeat_rows(const Architecture& architecture, int64_t rows, int64_t copies, Activations<T>& state) {
+  for (int64_t l = 1; copies > 1 && l <= architecture.layers(); ++l) {
+    const int64_t n = padded<T>(architecture.sizes[l]);
+    for (int64_t r = rows - 1; r >= 0; --r)
+      for (int64_t to = r * copies + copies - 1; to >= r * copies && to > 0; --to) {
+        std::copy_n(state.a(l, r), n, state.a(l, to));
+        if (state.z(l, r) != state.a(l, r)) std::copy_n(state.z(l, r), n, state.z(l, to));
+      }
+  }
+}
+
+// dL/dW = delta a^T and dL/db = delta of one row, laid out as theta.
+template <class T>
+void theta_row(const Architecture& architecture, const T* x, int64_t r, Activations<T>& state, T* dtheta) {
+  for (int64_t l = 1; l <= architecture.layers(); ++l) {
+    const int64_t n_in = architecture.sizes[l - 1], n_out = architecture.sizes[l];
+    kernels<T>().outer(n_out, n_in, state.delta(l, r), l == 1 ? x : state.a(l - 1, r), dtheta);
+    dtheta += n_out * n_in;
+  }
+  for (int64_t l = 1; l <= architecture.layers(); ++l)
+    dtheta = std::copy_n(state.delta(l, r), architecture.sizes[l], dtheta);
+}
+
+}  // namespace
+
+template <class T>
+PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, int threads,
+                              const Interrupt& interrupt) const {
+  const Reading use(*this);
+  const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
+  TileLoop loop(batch.rows, row_tiles(plan_, batch.rows, team_of), interrupt);
+  std::vector<Activations<T>> states;
+  for (int i = 0; i < team_of; ++i) states.emplace_back(architecture_, loop.largest_tile(), false, true);
+  const OutputLoss<T> f{architecture_.output, architecture_.loss, static_cast<T>(architecture_.huber_delta)};
+  const double scale = reduction_scale(architecture_, total_weight(batch));
+  const int64_t L = architecture_.layers(), n_out = architecture_.n_outputs();
+  run_team(team_of, [&](const Member& team) {
+    Activations<T>& state = states[static_cast<size_t>(team.rank())];
+    const auto put = [&](const std::vector<T*>& arrays, int64_t l, int64_t first, int64_t rows, const T* from) {
+      if (arrays.empty()) return;
+      const int64_t n = architecture_.sizes[l];
+      pack_rows(rows, n, from, state.ld(l), arrays[static_cast<size_t>(l - 1)] + first * n);
+    };
+    loop.each(team, [&](int64_t first, int64_t last) {
+      const Batch<T> tile = batch.slice(first, last);
+      forward(architecture_, theta_, tile, 0, tile.rows, state);
+      for (int64_t l = 1; l <= L; ++l) put(to.z, l, first, tile.rows, state.z(l, 0));
+      for (int64_t l = 1; l < L; ++l) put(to.a, l, first, tile.rows, state.a(l, 0));
+      T *z = state.z(L, 0), *delta = state.delta(L, 0);
+      const int64_t ld = state.ld(L);
+      std::copy_n(z, tile.rows * ld, delta);
+      kernels<T>().output(f.output, tile.rows, n_out, delta, ld, to.a.back() + first * n_out, n_out);
+      if (!to.losses) return true;
+      kernels<T>().loss_gradient(f, tile.rows, n_out, z, delta, ld, tile.y, tile.weight, scale);
+      pack_rows(tile.rows, n_out, delta, ld, to.dy_hat + first * n_out);
+      const double largest =
+          loss_and_delta(architecture_, tile, 0, tile.rows, scale, state, to.losses + first);
+      put(to.delta, L, first, tile.rows, delta);
+      for (int64_t l = L - 1; l >= 1; --l) {
+        backward_product(theta_, l, tile.rows, state.delta(l + 1, 0), state.ld(l + 1), 0,
+                         padded<T>(architecture_.sizes[l]), false, state.delta(l, 0), state.ld(l));
+        put(to.da, l, first, tile.rows, state.delta(l, 0));
+        backward_layer(architecture_, theta_, l, tile, 0, tile.rows, 0, padded<T>(architecture_.sizes[l]), state);
+        put(to.delta, l, first, tile.rows, state.delta(l, 0));
+      }
+      return largest < INFINITY;
+    });
+  });
+  return loop.end();
+}
+
+template <class T>
+PassEnd Network<T>::pull_back(const PullBack<T>& call, int threads, const Interrupt& interrupt) const {
+  const Reading use(*this);
+  const int64_t rows = call.batch.rows, seeds = call.seeds(), D = theta_.count();
+  const int64_t n_in = architecture_.n_inputs(), n_out = architecture_.n_outputs(), L = architecture_.layers();
+  const double work = forward_work(architecture_) * static_cast<double>(rows) * static_cast<double>(1 + seeds);
+  const TimedTeam timed(pull_backs_, team_size(work, threads), rows * seeds);
+  TileLoop loop(rows, std::min(rows, row_tiles(plan_, rows * seeds, timed.size())), interrupt);
+  const int64_t tile_rows = loop.largest_tile(), ldx = row_stride<T>(n_in);
+  std::vector<Activations<T>> states;
+  for (int i = 0; i < timed.size(); ++i) states.emplace_back(architecture_, tile_rows * seeds, false);
+  const Buffer<T> dx = make_buffer<T>(call.dx ? tile_rows * seeds * ldx * timed.size() : 0);
+  const Buffer<double> row_loss = make_buffer<double>(tile_rows * timed.size());
+  const FirstLayer<T> first_layer(theta_);
+  const double scale = call.reduced ? reduction_scale(architecture_, total_weight(call.batch)) : 1.0;
+  run_team(timed.size(), [&](const Member& team) {
+    Activations<T>& state = states[static_cast<size_t>(team.rank())];
+    T* dx_tile = dx.get() + team.rank() * tile_rows * seeds * ldx;
+    loop.each(team, [&](int64_t first, int64_t last) {
+      const Batch<T> tile = call.batch.slice(first, last);
+      const int64_t ld = state.ld(L), seeded = tile.rows * seeds;
+      forward(architecture_, theta_, tile, 0, tile.rows, state);
+      repeat_rows(architecture_, tile.rows, seeds, state);
+      T *z = state.z(L, 0), *delta = state.delta(L, 0);
+      if (call.from == PullBack<T>::From::loss) {
+        double* losses = row_loss.get() + team.rank() * tile_rows;
+        if (!(loss_and_delta(architecture_, tile, 0, tile.rows, scale, state, losses) < INFINITY)) return false;
+      } else {
+        if (call.from == PullBack<T>::From::given)
+          unpack_rows(seeded, n_out, tile.y.values, delta, ld);
+        else
+          for (int64_t r = 0; r < seeded; ++r) {
+            std::fill_n(delta + r * ld, ld, T(0));
+            delta[r * ld + call.first + r % seeds] = T(1);
+          }
+        kernels<T>().output_jacobian(architecture_.output, seeded, n_out, z, delta, ld);
+      }
+      backward(architecture_, theta_, tile, 0, seeded, state);
+      if (call.dx) {
+        first_layer.backward(seeded, state.delta(1, 0), state.ld(1), dx_tile, ldx);
+        pack_rows(seeded, n_in, dx_tile, ldx, call.dx + first * seeds * n_in);
+      }
+      for (int64_t r = 0; call.dtheta && r < seeded; ++r)
+        theta_row(architecture_, tile.x.data + r / seeds * tile.x.stride, r, state,
+                  call.dtheta + (first * seeds + r) * D);
+      return true;
+    });
+  });
+  return loop.end();
+}
+
+template <class T>
+PassEnd Network<T>::push_forward(const PushForward<T>& call, int threads, const Interrupt& interrupt) const {
+  const Reading use(*this);
+  const int64_t rows = call.batch.rows, L = architecture_.layers(), n_out = architecture_.n_outputs();
+  const double work = forward_work(architecture_) * static_cast<double>(rows) * (call.theta_dot ? 3.0 : 2.0);
+  const TimedTeam timed(push_forwards_, team_size(work, threads), rows);
+  TileLoop loop(rows, row_tiles(plan_, rows, timed.size()), interrupt);
+  std::vector<Activations<T>> states, tangents;
+  for (int i = 0; i < timed.size(); ++i) {
+    states.emplace_back(architecture_, loop.largest_tile(), false);
+    tangents.emplace_back(architecture_, loop.largest_tile(), false);
+  }
+  std::optional<Parameters<T>> theta_dot;
+  if (call.theta_dot) theta_dot.emplace(architecture_).from_theta(call.theta_dot, theta_dot->values());
+  run_team(timed.size(), [&](const Member& team) {
+    Activations<T>&state = states[static_cast<size_t>(team.rank())],
+                  &dots = tangents[static_cast<size_t>(team.rank())];
+    loop.each(team, [&](int64_t first, int64_t last) {
+      const Batch<T> tile = call.batch.slice(first, last);
+      const T* x_dot = call.x_dot ? call.x_dot + first * architecture_.n_inputs() : nullptr;
+      forward(architecture_, theta_, tile, 0, tile.rows, state);
+      forward_tangents(architecture_, theta_, tile, 0, tile.rows, theta_dot ? &*theta_dot : nullptr, x_dot, state,
+                       dots);
+      kernels<T>().output_jacobian(architecture_.output, tile.rows, n_out, state.z(L, 0), dots.z(L, 0), dots.ld(L));
+      pack_rows(tile.rows, n_out, dots.z(L, 0), dots.ld(L), call.y_dot + first * n_out);
+      return true;
+    });
+  });
+  return loop.end();
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace deltarule

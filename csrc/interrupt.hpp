@@ -1,0 +1,36 @@
+// Asking the caller, now and then, whether it wants to stop.
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include "subnormals.hpp"
+
+namespace deltarule {
+
+// Returns true when the caller wants to stop; asked on the calling thread.
+using Interrupt = std::function<bool()>;
+
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
+
+// Asks at most every kPollInterval. An empty Interrupt never stops.
+class Poll {
+ public:
+  using Clock = std::chrono::steady_clock;
+  explicit Poll(const Interrupt& interrupt) : interrupt_(interrupt) {}
+
+  bool wants_to_stop() {
+    if (!interrupt_) return false;
+    const Clock::time_point now = Clock::now();
+    if (now - last_ < kPollInterval) return false;
+    last_ = now;
+    const KeepSubnormals mode;  // the caller's code runs here
+    return interrupt_();
+  }
+
+ private:
+  const Interrupt& interrupt_;
+  Clock::time_point last_ = Clock::now();
+};
+
+}  // namespace deltarule

@@ -1,0 +1,266 @@
+// Derivatives beyond delta, a row at a time: J_O u, dL/dy_hat, H u; and the outer product of a row.
+#pragma once
+
+#include "kernels.hpp"
+#include "loss.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+// v = (diag(p) - p p^T) v = p (v - sum_j p_j v_j): the Jacobian of the softmax, and a covariance.
+template <class T>
+static inline void times_covariance(int64_t n, const T* p, T* v) {
+  const pack<T> mean(lane_sum<T>(n, [=](int64_t j, int64_t) { return load_pack(p + j) * load_pack(v + j); }));
+  each_pack<T>(n, [=](int64_t j, int64_t) { store(load_pack(p + j) * (load_pack(v + j) - mean), v + j); });
+}
+
+// O'(z) of the outputs other than the softmax, and O''(z) / O'(z), from y_hat = O(z).
+template <class T>
+static inline pack<T> output_slope(Output output, pack<T> y_hat) {
+  const pack<T> one(T(1));
+  switch (output) {
+    case Output::sigmoid: return y_hat * (one - y_hat);
+    case Output::tanh: return fused(-y_hat, y_hat, one);
+    case Output::exp: return y_hat;
+    default: return one;
+  }
+}
+template <class T>
+static inline pack<T> output_bend(Output output, pack<T> y_hat) {
+  switch (output) {
+    case Output::sigmoid: return fused(pack<T>(T(-2)), y_hat, pack<T>(T(1)));
+    case Output::tanh: return pack<T>(T(-2)) * y_hat;
+    case Output::exp: return pack<T>(T(1));
+    default: return pack<T>(T(0));
+  }
+}
+
+// u = J_O u.
+template <class T>
+static inline void through_output(Output output, int64_t n, const T* y_hat, T* u) {
+  if (output == Output::softmax) return times_covariance(n, y_hat, u);
+  each_pack<T>(n, [=](int64_t j, int64_t) {
+    store(load_pack(u + j) * output_slope(output, load_pack(y_hat + j)), u + j);
+  });
+}
+
+// row = factor row, padded with zeros to ld.
+template <class T>
+static inline void scaled_row(int64_t n, T factor, T* row, int64_t ld) {
+  for (int64_t j = 0; j < ld; ++j) row[j] = j < n ? row[j] * factor : T(0);
+}
+
+template <class T>
+static void output_jacobian(Output output, int64_t rows, int64_t n, T* z, T* u, int64_t ld) {
+  for (int64_t r = 0; r < rows; ++r) {
+    output_row(output, n, z + r * ld, z + r * ld);
+    through_output(output, n, z + r * ld, u + r * ld);
+    scaled_row(n, T(1), u + r * ld, ld);
+  }
+}
+
+// f(row, targets, its factor) for each row.
+template <class T, class F>
+static inline void each_target(int64_t rows, const Targets<T>& y, const double* weight, double scale, F f) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t i = y.index ? y.index[r] : r;
+    const T factor = T(weight ? weight[i] * scale : scale);
+    if (y.classes)
+      f(r, OneHot<T>{y.classes[i]}, factor);
+    else
+      f(r, DenseTargets<T>{y.values + i * y.stride}, factor);
+  }
+}
+
+template <class T>
+static void loss_gradient(const OutputLoss<T>& f, int64_t rows, int64_t n, const T* z, T* g, int64_t ld, Targets<T> y,
+                          const double* weight, double scale) {
+  using V = pack<T>;
+  const V zero(T(0)), one(T(1));
+  const auto over = [=](V t, V p) { return select(zero < t, t / p, zero); };  // t / p, 0 where t is
+  each_target(rows, y, weight, scale, [&](int64_t r, auto targets, T factor) {
+    const T* z_r = z + r * ld;
+    T* g_r = g + r * ld;
+    output_row(f.output, n, z_r, g_r);
+    each_pack<T>(n, [&](int64_t j, int64_t count) {
+      const V p = load_pack(g_r + j), t = targets.at(j, count);
+      V gradient = residual_gradient<T>(f.loss, p - t, T(n), f.huber_delta);
+      if (f.loss == Loss::cross_entropy) gradient = -over(t, p);
+      if (f.loss == Loss::poisson) gradient = one - over(t, p);
+      if (f.loss == Loss::binary_cross_entropy)
+        gradient = over(one - t, f.output == Output::sigmoid ? logistic(-load_pack(z_r + j)) : one - p) - over(t, p);
+      store(gradient, g_r + j);
+    });
+    scaled_row(n, factor, g_r, ld);
+    if (weight && factor == T(0)) scaled_row(0, factor, g_r, ld);
+  });
+}
+
+// d2L/dy_hat_j2 of the losses of a residual e = y_hat_j - y_j; n outputs, d the Huber loss's.
+template <class T>
+static inline pack<T> residual_curvature(Loss loss, pack<T> e, T n, T d) {
+  using V = pack<T>;
+  switch (loss) {
+    case Loss::sum_squared_error: return V(T(2));
+    case Loss::mean_squared_error: return V(T(2)) / V(n);
+    case Loss::absolute_error: return V(T(0));
+    case Loss::huber: return select(V(d) < absolute(e), V(T(0)), V(T(1)));
+    default: return V(T(1));  // squared_error
+  }
+}
+
+// The softmax with a loss of residuals. With g = dL/dp and p_dot = C(p) u, delta = C(p) g changes by
+// p_dot (g - g.p) - p g.p_dot + C(p) (d2L/dp2 p_dot), of which Gauss-Newton keeps the last term.
+template <class T, class Y>
+static inline void softmax_residual_curvature(const OutputLoss<T>& f, int64_t n, const T* p, T* u, Y y,
+                                              bool gauss_newton, T* w) {
+  using V = pack<T>;
+  const auto at = [=](const T* row, int64_t j) { return load_pack(row + j); };
+  const auto g = [=](int64_t j, int64_t count) {
+    return residual_gradient<T>(f.loss, at(p, j) - y.at(j, count), T(n), f.huber_delta);
+  };
+  times_covariance(n, p, u);
+  each_pack<T>(n, [=](int64_t j, int64_t count) {
+    const V e = at(p, j) - y.at(j, count);
+    store(residual_curvature<T>(f.loss, e, T(n), f.huber_delta) * at(u, j), w + j);
+  });
+  times_covariance(n, p, w);
+  const V g_p(lane_sum<T>(n, [=](int64_t j, int64_t count) { return g(j, count) * at(p, j); }));
+  const V g_p_dot(lane_sum<T>(n, [=](int64_t j, int64_t count) { return g(j, count) * at(u, j); }));
+  each_pack<T>(n, [=](int64_t j, int64_t count) {
+    const V bend = at(u, j) * (g(j, count) - g_p) - at(p, j) * g_p_dot;
+    store(gauss_newton ? at(w, j) : bend + at(w, j), u + j);
+  });
+}
+
+// What a row of the softmax says about all classes but one, j: p_i / (1 - p_j) for i != j, and its mean of u. For
+// the largest p they come from the other exponentials, since 1 - p_j may round to 0.
+template <class T>
+struct Others {
+  Largest<T> largest;
+  T rest, largest_mean, mean;
+
+  // e = e^(z - next), 0 at the largest.
+  Others(int64_t n, const T* z, const T* p, const T* u, T* e) : largest(two_largest(n, z)) {
+    map_row(n, z, e, [=, this](pack<T> v) { return exponential(v - pack<T>(largest.next)); });
+    e[largest.arg] = T(0);
+    rest = lane_sum<T>(n, [=](int64_t j, int64_t) { return load_pack(e + j); });
+    const T sum = lane_sum<T>(n, [=](int64_t j, int64_t) { return load_pack(e + j) * load_pack(u + j); });
+    largest_mean = n > 1 ? sum / rest : T(0);
+    mean = lane_sum<T>(n, [=](int64_t j, int64_t) { return load_pack(p + j) * load_pack(u + j); });
+  }
+  T share_beside_largest(const T* e, int64_t i) const { return rest > T(0) ? e[i] / rest : T(0); }
+  T mean_beside(const T* p, const T* u, int64_t j) const {
+    return j == largest.arg ? largest_mean : (mean - p[j] * u[j]) / (T(1) - p[j]);
+  }
+};
+
+// The softmax with binary cross-entropy: H u = n C(p) u - sum_j (1 - y_j) C(pi_j) u, pi_j being the softmax over the
+// classes other than j; row i of the sum is sum_{j != i} (1 - y_j) pi_ji (u_i - pi_j.u).
+template <class T, class Y>
+static inline void softmax_binary_curvature(int64_t n, const T* z, const T* p, T* u, Y y, T* e) {
+  const Others<T> others(n, z, p, u, e);
+  const int64_t arg = others.largest.arg;
+  const auto factor = [=](int64_t j) { return j == arg ? T(0) : (T(1) - y[j]) / (T(1) - p[j]); };
+  T factors = T(0), means = T(0);
+  for (int64_t j = 0; j < n; ++j) {
+    factors += factor(j);
+    means += factor(j) * others.mean_beside(p, u, j);
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const T beside = (factors - factor(i)) * u[i] - (means - factor(i) * others.mean_beside(p, u, i));
+    const T largest = (T(1) - y[arg]) * others.share_beside_largest(e, i) * (u[i] - others.largest_mean);
+    e[i] = T(n) * p[i] * (u[i] - others.mean) - p[i] * beside - largest;
+  }
+  for (int64_t i = 0; i < n; ++i) u[i] = e[i];
+}
+
+// Its Gauss-Newton part: C(p) w with p_j w_j = t_j = (u_j - p.u) (y_j + (1 - y_j) (p_j / (1 - p_j))^2). Of the
+// largest p, u_j - p.u is (1 - p_j) (u_j - pi_j.u), and p_i / (1 - p_j) is pi_ji.
+template <class T, class Y>
+static inline void softmax_binary_gauss_newton(int64_t n, const T* z, const T* p, T* u, Y y, T* e) {
+  const Others<T> others(n, z, p, u, e);
+  const int64_t arg = others.largest.arg;
+  const auto t = [&](int64_t j) {
+    const T odds = p[j] / (T(1) - p[j]);
+    return (u[j] - others.mean) * (y[j] + (T(1) - y[j]) * odds * odds);
+  };
+  T sum = T(0);
+  for (int64_t j = 0; j < n; ++j) sum += j == arg ? T(0) : t(j);
+  T rest = T(0);  // 1 - p_arg
+  for (int64_t i = 0; i < n; ++i) rest += i == arg ? T(0) : p[i];
+  // t_arg = of_y + of_rest / rest
+  const T beside = u[arg] - others.largest_mean, of_y = y[arg] * rest * beside;
+  const T of_rest = (T(1) - y[arg]) * p[arg] * p[arg] * beside;
+  for (int64_t i = 0; i < n; ++i) {
+    const T from_largest = i == arg ? of_y * rest + of_rest
+                                    : -(p[i] * of_y) - others.share_beside_largest(e, i) * of_rest;
+    e[i] = (i == arg ? T(0) : t(i)) - p[i] * sum + from_largest;
+  }
+  for (int64_t i = 0; i < n; ++i) u[i] = e[i];
+}
+
+// u = H u of a row; scratch holds 2 rows of ld.
+template <class T, class Y>
+static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, T* u, int64_t ld, Y y,
+                                 bool gauss_newton, T* scratch) {
+  using V = pack<T>;
+  const V one(T(1));
+  T *y_hat = scratch, *other = scratch + ld;
+  output_row(f.output, n, z, y_hat);
+  const auto map = [=](auto h) {
+    each_pack<T>(n, [=](int64_t j, int64_t count) {
+      store(load_pack(u + j) * h(load_pack(y_hat + j), y.at(j, count)), u + j);
+    });
+  };
+  if (is_canonical(f.output, f.loss)) return through_output(f.output, n, y_hat, u);
+  if (f.output == Output::softmax) {
+    if (f.loss == Loss::binary_cross_entropy)
+      return gauss_newton ? softmax_binary_gauss_newton(n, z, y_hat, u, y, other)
+                          : softmax_binary_curvature(n, z, y_hat, u, y, other);
+    if (f.loss != Loss::poisson) return softmax_residual_curvature(f, n, y_hat, u, y, gauss_newton, other);
+    if (!gauss_newton) {
+      const V total(lane_sum<T>(n, [=](int64_t j, int64_t count) { return y.at(j, count); }));
+      times_covariance(n, y_hat, u);
+      return map([=](V, V) { return total; });
+    }
+    const V mean(lane_sum<T>(n, [=](int64_t j, int64_t) { return load_pack(y_hat + j) * load_pack(u + j); }));
+    each_pack<T>(n, [=](int64_t j, int64_t count) {
+      store(y.at(j, count) * (load_pack(u + j) - mean), other + j);
+    });
+    each_pack<T>(n, [=](int64_t j, int64_t) { store(load_pack(y_hat + j), u + j); });
+    return through_softmax(n, other, u);
+  }
+  if (f.loss == Loss::cross_entropy || f.loss == Loss::poisson) {  // with the sigmoid
+    if (gauss_newton) return map([=](V a, V t) { return t * (one - a) * (one - a); });
+    if (f.loss == Loss::cross_entropy) return map([=](V a, V t) { return t * (a * (one - a)); });
+    return map([=](V a, V t) { return a * (one - a) * (fused(V(T(-2)), a, one) + t); });
+  }
+  map([=](V a, V t) {
+    const V slope = output_slope(f.output, a), e = a - t;
+    const V straight = residual_curvature<T>(f.loss, e, T(n), f.huber_delta) * slope;
+    if (gauss_newton) return slope * straight;
+    return slope * fused(residual_gradient<T>(f.loss, e, T(n), f.huber_delta), output_bend(f.output, a), straight);
+  });
+}
+
+template <class T>
+static void loss_curvature(const OutputLoss<T>& f, int64_t rows, int64_t n, const T* z, T* u, int64_t ld, Targets<T> y,
+                           const double* weight, double scale, bool gauss_newton, T* scratch) {
+  each_target(rows, y, weight, scale, [&](int64_t r, auto targets, T factor) {
+    T* u_r = u + r * ld;
+    curvature_row(f, n, z + r * ld, u_r, ld, targets, gauss_newton, scratch);
+    scaled_row(weight && factor == T(0) ? 0 : n, factor, u_r, ld);
+  });
+}
+
+template <class T>
+static void outer(int64_t n_out, int64_t n_in, const T* delta, const T* a, T* G) {
+  for (int64_t j = 0; j < n_out; ++j) {
+    const pack<T> delta_j(delta[j]);
+    each_pack<T>(n_in, [=](int64_t k, int64_t count) {
+      store_first(fused(delta_j, load_first(a + k, count), pack<T>(T(0))), G + j * n_in + k, count);
+    });
+  }
+}
+
+}  // namespace deltarule::DELTARULE_ISA

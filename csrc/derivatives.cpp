@@ -83,6 +83,7 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
   TileLoop loop(batch.rows, row_tiles(plan_, batch.rows, team_of), interrupt);
   std::vector<Activations<T>> states;
   for (int i = 0; i < team_of; ++i) states.emplace_back(architecture_, loop.largest_tile(), false, true);
+  const Buffer<T> scratch = make_buffer<T>(row_stride<T>(architecture_.n_outputs()) * team_of);
   const OutputLoss<T> f{architecture_.output, architecture_.loss, static_cast<T>(architecture_.huber_delta)};
   const double scale = reduction_scale(architecture_, total_weight(batch));
   const int64_t L = architecture_.layers(), n_out = architecture_.n_outputs();
@@ -103,7 +104,8 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
       std::copy_n(z, tile.rows * ld, delta);
       kernels<T>().output(f.output, tile.rows, n_out, delta, ld, to.a.back() + first * n_out, n_out);
       if (!to.losses) return true;
-      kernels<T>().loss_gradient(f, tile.rows, n_out, z, delta, ld, tile.y, tile.weight, scale);
+      kernels<T>().loss_gradient(f, tile.rows, n_out, z, delta, ld, tile.y, tile.weight, scale,
+                                 scratch.get() + team.rank() * ld);
       pack_rows(tile.rows, n_out, delta, ld, to.dy_hat + first * n_out);
       const double largest =
           loss_and_delta(architecture_, tile, 0, tile.rows, scale, state, to.losses + first);

@@ -148,8 +148,9 @@ class Network {
   void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss) const;
   int64_t evaluation_elements() const;  // of one member's scratch in evaluate_rows
   double reduced(const Batch<T>& batch, double loss_sum) const;
+  void reserve_product(const ThetaProduct<T>& call, int threads);
   void product_rows(const ThetaProduct<T>& call, const Batch<T>& chunk, int64_t first, int64_t last, double scale,
-                    const Parameters<T>& theta_dot, T* scratch, double* row_loss);
+                    T* scratch, double* row_loss);
   void product_tile(const ThetaProduct<T>& call, const ParameterTile& tile, const Batch<T>& chunk, bool is_first,
                     T* scratch);
 
@@ -175,7 +176,8 @@ class Network {
   std::vector<double> tile_sums_;  // a sum of squares a tile of parameters
   Buffer<T> tile_scratch_;         // a gradient tile a thread
   int tile_scratch_threads_ = 0;
-  std::unique_ptr<Activations<T>> tangents_;
+  std::unique_ptr<Activations<T>> tangents_;   // what products with theta's derivatives take besides
+  std::unique_ptr<Parameters<T>> theta_dot_;
   Buffer<T> gradient_;  // laid out as theta's values: the gradient so far, or the one to return
 };
 

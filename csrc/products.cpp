@@ -11,10 +11,26 @@
 
 namespace deltarule {
 
+template <class T>
+void Network<T>::reserve_product(const ThetaProduct<T>& call, int threads) {
+  const int64_t chunk_rows = std::min(call.batch.rows, plan_.chunk_rows);
+  reserve_state(chunk_rows, false);
+  reserve_scratch(call.batch.rows, threads);
+  if (!gradient_) gradient_ = make_buffer<T>(theta_.storage());
+  if (!call.v) return;
+  if (!tangents_ || tangents_->rows() < chunk_rows) {
+    tangents_.reset();
+    tangents_ = std::make_unique<Activations<T>>(architecture_, chunk_rows, false, true);
+  }
+  if (!theta_dot_) theta_dot_ = std::make_unique<Parameters<T>>(architecture_);
+  theta_dot_->from_theta(call.v, theta_dot_->values());
+  if (call.of == ThetaProduct<T>::Of::hessian) theta_dot_->refresh_copies();
+}
+
 // delta and what the product needs besides, rows [first, last) of the chunk.
 template <class T>
 void Network<T>::product_rows(const ThetaProduct<T>& call, const Batch<T>& chunk, int64_t first, int64_t last,
-                              double scale, const Parameters<T>& theta_dot, T* scratch, double* row_loss) {
+                              double scale, T* scratch, double* row_loss) {
   using Of = typename ThetaProduct<T>::Of;
   const int64_t rows = last - first, L = architecture_.layers(), n = architecture_.n_outputs(), ld = state_->ld(L);
   const OutputLoss<T> f{architecture_.output, architecture_.loss, static_cast<T>(architecture_.huber_delta)};
@@ -29,11 +45,12 @@ void Network<T>::product_rows(const ThetaProduct<T>& call, const Batch<T>& chunk
   }
   const bool gauss_newton = call.of == Of::gauss_newton;
   T* delta_dot = tangents_->delta(L, first);
-  forward_tangents(architecture_, theta_, chunk, first, last, &theta_dot, nullptr, *state_, *tangents_);
+  forward_tangents(architecture_, theta_, chunk, first, last, theta_dot_.get(), nullptr, *state_, *tangents_);
   std::copy_n(tangents_->z(L, first), rows * ld, delta_dot);
   kernels<T>().loss_curvature(f, rows, n, z, delta_dot, ld, tile.y, tile.weight, scale, gauss_newton, scratch);
   if (!gauss_newton) loss_and_delta(architecture_, chunk, first, last, scale, *state_, row_loss);
-  backward_tangents(architecture_, theta_, first, last, gauss_newton ? nullptr : &theta_dot, *state_, *tangents_);
+  backward_tangents(architecture_, theta_, first, last, gauss_newton ? nullptr : theta_dot_.get(), *state_,
+                    *tangents_);
 }
 
 // The chunk's part of a tile of the product, on top of what came before: delta a^T; or delta_dot a^T and, of H v, delta
@@ -59,20 +76,9 @@ PassEnd Network<T>::theta_product(const ThetaProduct<T>& call, int threads, cons
   const Batch<T>& batch = call.batch;
   const double work = training_work(architecture_) * static_cast<double>(batch.rows) * (call.of == Of::output ? 1 : 2);
   const TimedTeam timed(theta_products_, team_size(work, threads), batch.rows);
-  const int64_t chunk_rows = std::min(batch.rows, plan_.chunk_rows), ld = row_stride<T>(architecture_.n_outputs());
-  reserve_state(chunk_rows, false);
-  reserve_scratch(batch.rows, timed.size());
-  if (!gradient_) gradient_ = make_buffer<T>(theta_.storage());
-  if (call.v && (!tangents_ || tangents_->rows() < chunk_rows)) {
-    tangents_.reset();
-    tangents_ = std::make_unique<Activations<T>>(architecture_, chunk_rows, false, true);
-  }
-  Parameters<T> theta_dot(architecture_);
-  if (call.v) {
-    theta_dot.from_theta(call.v, theta_dot.values());
-    theta_dot.refresh_copies();
-  }
-  const Buffer<T> scratch = make_buffer<T>(2 * ld * timed.size());
+  const int64_t ld = row_stride<T>(architecture_.n_outputs());
+  reserve_product(call, timed.size());
+  const Buffer<T> scratch = make_buffer<T>(3 * ld * timed.size());
   const double scale = reduction_scale(architecture_, total_weight(batch));
   Shared shared;
   shared.caller.emplace(interrupt);
@@ -84,8 +90,7 @@ PassEnd Network<T>::theta_product(const ThetaProduct<T>& call, int threads, cons
       for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles;) {
         const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
         if (r < end)
-          product_rows(call, chunk, r, end, scale, theta_dot, scratch.get() + 2 * ld * team.rank(),
-                       row_loss_.get() + first);
+          product_rows(call, chunk, r, end, scale, scratch.get() + 3 * ld * team.rank(), row_loss_.get() + first);
       }
       team.wait();
       if (team.rank() == 0) shared.next_row_tile.store(0);

@@ -58,26 +58,24 @@ static void output_jacobian(Output output, int64_t rows, int64_t n, T* z, T* u, 
   }
 }
 
-// f(row, targets, its factor) for each row.
+// f(row, targets, its factor) for each row, whose targets are laid out in `line`.
 template <class T, class F>
-static inline void each_target(int64_t rows, const Targets<T>& y, const double* weight, double scale, F f) {
+static inline void each_target(int64_t rows, int64_t n, const Targets<T>& y, const double* weight, double scale,
+                               T* line, F f) {
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t i = y.index ? y.index[r] : r;
-    const T factor = T(weight ? weight[i] * scale : scale);
-    if (y.classes)
-      f(r, OneHot<T>{y.classes[i]}, factor);
-    else
-      f(r, DenseTargets<T>{y.values + i * y.stride}, factor);
+    for (int64_t j = 0; j < n; ++j) line[j] = y.classes ? T(y.classes[i] == j) : y.values[i * y.stride + j];
+    f(r, DenseTargets<T>{line}, T(weight ? weight[i] * scale : scale));
   }
 }
 
 template <class T>
 static void loss_gradient(const OutputLoss<T>& f, int64_t rows, int64_t n, const T* z, T* g, int64_t ld, Targets<T> y,
-                          const double* weight, double scale) {
+                          const double* weight, double scale, T* scratch) {
   using V = pack<T>;
   const V zero(T(0)), one(T(1));
   const auto over = [=](V t, V p) { return select(zero < t, t / p, zero); };  // t / p, 0 where t is
-  each_target(rows, y, weight, scale, [&](int64_t r, auto targets, T factor) {
+  each_target(rows, n, y, weight, scale, scratch, [&](int64_t r, DenseTargets<T> targets, T factor) {
     const T* z_r = z + r * ld;
     T* g_r = g + r * ld;
     output_row(f.output, n, z_r, g_r);
@@ -110,8 +108,8 @@ static inline pack<T> residual_curvature(Loss loss, pack<T> e, T n, T d) {
 
 // The softmax with a loss of residuals. With g = dL/dp and p_dot = C(p) u, delta = C(p) g changes by
 // p_dot (g - g.p) - p g.p_dot + C(p) (d2L/dp2 p_dot), of which Gauss-Newton keeps the last term.
-template <class T, class Y>
-static inline void softmax_residual_curvature(const OutputLoss<T>& f, int64_t n, const T* p, T* u, Y y,
+template <class T>
+static inline void softmax_residual_curvature(const OutputLoss<T>& f, int64_t n, const T* p, T* u, DenseTargets<T> y,
                                               bool gauss_newton, T* w) {
   using V = pack<T>;
   const auto at = [=](const T* row, int64_t j) { return load_pack(row + j); };
@@ -156,8 +154,8 @@ struct Others {
 
 // The softmax with binary cross-entropy: H u = n C(p) u - sum_j (1 - y_j) C(pi_j) u, pi_j being the softmax over the
 // classes other than j; row i of the sum is sum_{j != i} (1 - y_j) pi_ji (u_i - pi_j.u).
-template <class T, class Y>
-static inline void softmax_binary_curvature(int64_t n, const T* z, const T* p, T* u, Y y, T* e) {
+template <class T>
+static inline void softmax_binary_curvature(int64_t n, const T* z, const T* p, T* u, DenseTargets<T> y, T* e) {
   const Others<T> others(n, z, p, u, e);
   const int64_t arg = others.largest.arg;
   const auto factor = [=](int64_t j) { return j == arg ? T(0) : (T(1) - y[j]) / (T(1) - p[j]); };
@@ -176,8 +174,8 @@ static inline void softmax_binary_curvature(int64_t n, const T* z, const T* p, T
 
 // Its Gauss-Newton part: C(p) w with p_j w_j = t_j = (u_j - p.u) (y_j + (1 - y_j) (p_j / (1 - p_j))^2). Of the
 // largest p, u_j - p.u is (1 - p_j) (u_j - pi_j.u), and p_i / (1 - p_j) is pi_ji.
-template <class T, class Y>
-static inline void softmax_binary_gauss_newton(int64_t n, const T* z, const T* p, T* u, Y y, T* e) {
+template <class T>
+static inline void softmax_binary_gauss_newton(int64_t n, const T* z, const T* p, T* u, DenseTargets<T> y, T* e) {
   const Others<T> others(n, z, p, u, e);
   const int64_t arg = others.largest.arg;
   const auto t = [&](int64_t j) {
@@ -199,9 +197,9 @@ static inline void softmax_binary_gauss_newton(int64_t n, const T* z, const T* p
   for (int64_t i = 0; i < n; ++i) u[i] = e[i];
 }
 
-// u = H u of a row; scratch holds 2 rows of ld.
-template <class T, class Y>
-static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, T* u, int64_t ld, Y y,
+// u = H u of a row; scratch holds 2 rows.
+template <class T>
+static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, T* u, int64_t ld, DenseTargets<T> y,
                                  bool gauss_newton, T* scratch) {
   using V = pack<T>;
   const V one(T(1));
@@ -246,9 +244,9 @@ static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, 
 template <class T>
 static void loss_curvature(const OutputLoss<T>& f, int64_t rows, int64_t n, const T* z, T* u, int64_t ld, Targets<T> y,
                            const double* weight, double scale, bool gauss_newton, T* scratch) {
-  each_target(rows, y, weight, scale, [&](int64_t r, auto targets, T factor) {
+  each_target(rows, n, y, weight, scale, scratch, [&](int64_t r, DenseTargets<T> targets, T factor) {
     T* u_r = u + r * ld;
-    curvature_row(f, n, z + r * ld, u_r, ld, targets, gauss_newton, scratch);
+    curvature_row(f, n, z + r * ld, u_r, ld, targets, gauss_newton, scratch + ld);
     scaled_row(weight && factor == T(0) ? 0 : n, factor, u_r, ld);
   });
 }

@@ -109,11 +109,12 @@ struct Kernels {
   void (*output_jacobian)(Output output, int64_t rows, int64_t n, T* z, T* u, int64_t ld);
 
   // dL/dy_hat * scale_r by the plain formula, into g, padded with zeros to ld; infinite where y_hat rounds to a pole.
+  // scratch holds a row.
   void (*loss_gradient)(const OutputLoss<T>& f, int64_t rows, int64_t n, const T* z, T* g, int64_t ld, Targets<T> y,
-                        const double* weight, double scale);
+                        const double* weight, double scale, T* scratch);
 
   // u = scale_r H u, padded with zeros to ld, where H = d2L/dz2; or, where `gauss_newton`, J_O (d2L/dy_hat2) J_O unless
-  // the pair is canonical, whose H has no other part. scratch holds 2 rows.
+  // the pair is canonical, whose H has no other part. scratch holds 3 rows.
   void (*loss_curvature)(const OutputLoss<T>& f, int64_t rows, int64_t n, const T* z, T* u, int64_t ld, Targets<T> y,
                          const double* weight, double scale, bool gauss_newton, T* scratch);
 

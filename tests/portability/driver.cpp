@@ -208,9 +208,9 @@ void check_loss(Random& random, const OutputLoss<T>& f, int64_t rows, int64_t n,
     if (want_delta) bytes.put(delta);
   });
   compare<T>("derivatives of the " + call, [&](const Kernels<T>& k, Bytes& bytes) {
-    Array<T> u = z0, g = z0, scratch(2 * ld);
+    Array<T> u = z0, g = z0, scratch(3 * ld);
     const double* w = weighted ? weight.get() : nullptr;
-    k.loss_gradient(f, rows, n, z0.get(), g.get(), ld, targets, w, 0.5);
+    k.loss_gradient(f, rows, n, z0.get(), g.get(), ld, targets, w, 0.5, scratch.get());
     bytes.put(g);
     k.loss_curvature(f, rows, n, z0.get(), u.get(), ld, targets, w, 0.5, want_delta, scratch.get());
     bytes.put(u);

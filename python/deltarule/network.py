@@ -21,6 +21,7 @@ from deltarule.errors import UPDATE_OVERFLOWED, DivergenceError, raise_update_ov
 from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
 from deltarule.optimizers import Optimizer
+from deltarule.provable import Provable
 from deltarule.trainable import Trainable
 
 Array = NDArray[Any]
@@ -44,7 +45,7 @@ class Gradients(NamedTuple):
     theta: Array
 
 
-class MLP(Trainable, Differentiable):
+class MLP(Trainable, Differentiable, Provable):
     """A multilayer perceptron.
 
     For l = 1..L: z[l] = W[l] a[l-1] + b[l], a[l] = g(z[l]) with a[0] = x, and y_hat = O(z[L]).

@@ -1,0 +1,1 @@
+"""What shows that the mathematics is right: every quantity of the derivation, by name."""

@@ -155,22 +155,33 @@ def parameters64(net: dr.MLP) -> tuple[list[Array], list[Array]]:
     return [w.astype(np.float64) for w in net.weights], [b.astype(np.float64) for b in net.biases]
 
 
-def gradient_magnitudes(
+def magnitudes(
     case: Case, weights: list[Array], forward: reference.Forward, backward: reference.Backward
-) -> list[float]:
-    """Return, a layer, the largest sum over the samples of the magnitudes that make up dL/dW.
+) -> tuple[list[Array], list[Array]]:
+    """Return, for a[0] .. a[L] and delta[1] .. delta[L], the magnitudes that make up each entry.
 
     Rounding is relative to the terms of a sum, not to the sum: where the terms of z or of delta
-    cancel, their own magnitudes count. float64 needs none of this to stay within 1e-12.
+    cancel, their own magnitudes count.
     """
-    if case.dtype == "float64":
-        return [float(np.abs(g).max(initial=0.0)) for g in backward.weights]
     a, delta = [np.abs(v) for v in forward.a], [np.abs(v) for v in backward.delta]
     per_sample = 1.0 if case.reduction == "sum" else 2.0 / case.batch  # weights are in [0.5, 1.5]
     delta[-1] = delta[-1] + per_sample * (1 + np.abs(forward.y_hat))
     for i, w in reversed(list(enumerate(weights[1:]))):
         delta[i] = delta[i] + delta[i + 1] @ np.abs(w)
         a[i + 1] = a[i + 1] + a[i] @ np.abs(weights[i]).T
+    return a, delta
+
+
+def gradient_magnitudes(
+    case: Case, weights: list[Array], forward: reference.Forward, backward: reference.Backward
+) -> list[float]:
+    """Return, a layer, the largest sum over the samples of the magnitudes that make up dL/dW.
+
+    See `magnitudes`. float64 needs none of this to stay within 1e-12.
+    """
+    if case.dtype == "float64":
+        return [float(np.abs(g).max(initial=0.0)) for g in backward.weights]
+    a, delta = magnitudes(case, weights, forward, backward)
     return [float((d.T @ m).max()) for d, m in zip(delta, a, strict=False)]
 
 

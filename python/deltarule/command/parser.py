@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import deltarule
-from deltarule.command import bench, info, plan, predict, recipe, train
+from deltarule.command import bench, info, plan, predict, recipe, trace, train
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
 
@@ -53,7 +53,7 @@ def _build() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=deltarule.__version__)
-    commands = parser.add_subparsers(required=True, metavar="{train,predict,info,bench}")
+    commands = parser.add_subparsers(required=True, metavar="{train,predict,info,trace,bench}")
     _add_train(
         commands.add_parser(
             "train",
@@ -76,6 +76,16 @@ def _build() -> argparse.ArgumentParser:
             "info",
             help="show a saved model, or how the package runs here",
             description="Show what MODEL is; without MODEL, how the package runs here.",
+            allow_abbrev=False,
+        )
+    )
+    _add_trace(
+        commands.add_parser(
+            "trace",
+            help="show every quantity of the forward and backward pass on a few rows",
+            description="Print the equations of MODEL's forward pass, loss, backward pass and "
+            "gradient on the first rows of DATA, with their numbers. Without DATA: the digits in "
+            "the package, where they fit.",
             allow_abbrev=False,
         )
     )
@@ -239,6 +249,31 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=info.run)
     parser.add_argument("model", metavar="MODEL", nargs="?", type=Path, help="a model file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def _add_trace(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=trace.run)
+    add = parser.add_argument
+    add("model", metavar="MODEL", type=Path, help="a model file")
+    add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
+    add("--target", metavar="NAME", help="the column of the targets (default: the model's)")
+    add(
+        "--rows",
+        metavar="N",
+        type=_whole(1),
+        default=trace.ROWS,
+        help=f"how many, from the first (default {trace.ROWS})",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--markdown",
+        metavar="FILE.md",
+        nargs="?",
+        type=Path,
+        const=trace.STDOUT,
+        help="write Markdown with the formulas in LaTeX; without FILE.md, print it",
+    )
+    form.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:

@@ -121,7 +121,7 @@ def make_problem(
     if classes is None and network.output == "identity":
         y_map = Standardization.fit(truth[training, None].astype(np.float64), where)
     model = TableModel(network, samples.features, x_map, samples.target, classes, y_map)
-    x, y = model.inputs(samples.x), _encode(model, truth)
+    x, y = model.inputs(samples.x), encode(model, truth)
     with package_errors():  # are the targets in the loss's domain?
         network.evaluate(x, y, threads=arguments.threads)
     return Problem(model, x, y, truth, training, held_out, table.reason)
@@ -173,7 +173,7 @@ def _output(name: str | None, classes: tuple[tables.Label, ...] | None) -> tuple
     )
 
 
-def _encode(model: TableModel, truth: NDArray[Any]) -> NDArray[Any]:
+def encode(model: TableModel, truth: NDArray[Any]) -> NDArray[Any]:
     """Return the targets as the network's loss takes them."""
     network = model.network
     if model.classes is None:

@@ -51,7 +51,9 @@ class Samples:
     y: Values
 
 
-def read_samples(path: Path, target: str | None) -> Samples:
+def read_samples(
+    path: Path, target: str | None, features: tuple[str, ...] | None = None
+) -> Samples:
     """Read the inputs and targets of a file.
 
     Parameters
@@ -60,11 +62,13 @@ def read_samples(path: Path, target: str | None) -> Samples:
         CSV, TSV or Parquet; or npz with arrays ``x`` (n, d) and ``y`` (n,).
     target : str or None
         The target's column; for npz it must be None.
+    features : tuple of str, optional
+        The columns to take; by default every one but the target, in the file's order. Of an npz
+        file all are taken.
 
     Returns
     -------
     Samples
-        Every column but the target is a feature, in the file's order.
 
     Raises
     ------
@@ -85,10 +89,31 @@ def read_samples(path: Path, target: str | None) -> Samples:
         raise CommandError(f"{path}: name its target with --target ({_listing(frame.columns)})")
     if target not in frame.columns:
         raise CommandError(f"{path}: no column {target!r} ({_listing(frame.columns)})")
-    features = tuple(name for name in frame.columns if name != target)
+    if features is None:
+        features = tuple(name for name in frame.columns if name != target)
     if not features:
         raise CommandError(f"{path}: no column beside the target {target!r}")
+    _check_features(path, frame, features)
     return Samples(features, _numbers(path, frame, features), target, _targets(path, frame[target]))
+
+
+def read_target_rows(path: Path) -> NDArray[np.float64] | None:
+    """Read the targets (n, K) of an npz file whose array ``y`` has K > 1 columns.
+
+    Returns
+    -------
+    ndarray of shape (n, K), float64, or None
+        Finite; None of a table, and of one target a row.
+
+    Raises
+    ------
+    CommandError
+        As for `read_samples`.
+    """
+    if not _is_npz(path):
+        return None
+    y = _read_npz(path, ("y",))["y"]
+    return _npz_numbers(path, y, "y") if y.ndim == 2 and y.shape[1] > 1 else None
 
 
 def read_inputs(path: Path, features: tuple[str, ...] | None, n_features: int) -> NDArray[Any]:
@@ -126,16 +151,19 @@ def read_inputs(path: Path, features: tuple[str, ...] | None, n_features: int) -
                     f"{path}: {len(features)} columns, the model takes {n_features} (it knows "
                     "its features by position)"
                 )
-        missing = [name for name in features if name not in frame.columns]
-        if missing:
-            raise CommandError(
-                f"{path}: no column {missing[0]!r}, a feature of the model "
-                f"({_listing(frame.columns)})"
-            )
+        _check_features(path, frame, features)
         x = _numbers(path, frame, features)
     if len(x) == 0:
         raise CommandError(f"{path}: no rows")
     return x
+
+
+def _check_features(path: Path, frame: pl.DataFrame, features: tuple[str, ...]) -> None:
+    missing = [name for name in features if name not in frame.columns]
+    if missing:
+        raise CommandError(
+            f"{path}: no column {missing[0]!r}, a feature of the model ({_listing(frame.columns)})"
+        )
 
 
 def _is_npz(path: Path) -> bool:
@@ -301,10 +329,14 @@ def _read_npz(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
 def _npz_inputs(path: Path, x: NDArray[Any]) -> NDArray[np.float64]:
     if x.ndim != 2 or x.shape[1] == 0:
         raise CommandError(f"{path}: x must be (samples, features), its shape is {x.shape}")
-    if x.dtype.kind not in "biuf":
-        raise CommandError(f"{path}: x must hold numbers, its dtype is {x.dtype}")
-    values = x.astype(np.float64)
-    _check_finite(values, lambda at: f"{path}: x, row {at[0] + 1}, column {at[1] + 1}")
+    return _npz_numbers(path, x, "x")
+
+
+def _npz_numbers(path: Path, array: NDArray[Any], name: str) -> NDArray[np.float64]:
+    if array.dtype.kind not in "biuf":
+        raise CommandError(f"{path}: {name} must hold numbers, its dtype is {array.dtype}")
+    values = array.astype(np.float64)
+    _check_finite(values, lambda at: f"{path}: {name}, row {at[0] + 1}, column {at[1] + 1}")
     return values
 
 

@@ -52,7 +52,7 @@ def heading(trace: Trace) -> tuple[str, str]:
         f"MLP {'-'.join(map(str, network.sizes))}, {network.dtype.name}: {hidden}"
         f"output {network.output}; loss {network.loss} ({network.reduction})",
         f"n = {samples}, K = {network.sizes[-1]}. Row i of an array is sample i; "
-        "the vectors in an equation are those of one sample.",
+        "an equation's vectors are one sample's.",
     )
 
 

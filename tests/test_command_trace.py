@@ -175,7 +175,7 @@ def test_a_table_that_does_not_fit_a_network_alone() -> None:
 def test_a_loss_that_is_not_finite_is_a_failed_run() -> None:
     dr.MLP([1, 1], init=([[[1e30]]], [[0.0]])).save("net.safetensors")
     np.savez("d.npz", x=[[1e30]], y=[0.0])
-    refused("trace", "net.safetensors", "d.npz", fragment="the loss is inf", status=1)
+    refused("trace", "net.safetensors", "d.npz", fragment="the loss is not finite", status=1)
 
 
 def test_the_digits_have_their_own_target() -> None:

@@ -299,5 +299,5 @@ def test_bad_threads() -> None:
 
 def test_a_loss_that_is_not_finite() -> None:
     net = dr.MLP([1, 1], init=([[[1e30]]], [[0.0]]))
-    with pytest.raises(dr.DivergenceError, match="the loss is inf; it has no gradient"):
+    with pytest.raises(dr.DivergenceError, match="the loss is not finite; it has no gradient"):
         net.trace([[1e30]], [[0.0]])

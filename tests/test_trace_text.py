@@ -335,7 +335,7 @@ def test_functions_of_the_users_own_have_their_name() -> None:
     assert "hidden my_function; output identity; loss my_function (mean)" in text
     assert "a[1] = g(z[1])" in text
     assert "      g = my_function\n" in text
-    assert "      g' of my_function\n" in text
+    assert "      g'(z) = my_function'(z)\n" in text
     assert "L_i = my_function(ŷ_i, y_i)" in text
     assert "∂L/∂ŷ_ij = 1/n ∂L_i/∂ŷ_ij " in text
     assert "δ[2] = ∂L/∂ŷ ⊙ O'(z[2])  " in text

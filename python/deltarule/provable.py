@@ -1,4 +1,4 @@
-"""What shows a network's mathematics: the part of `MLP` whose work is imported when it is asked."""
+"""The methods that show a network's mathematics; their work is imported when one is called."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 from numpy.typing import ArrayLike
 
-from deltarule.parameters import Parameterized
-
 if TYPE_CHECKING:
     from deltarule.network import MLP
     from deltarule.proof.trace import Trace
 
 
-class Provable(Parameterized):
+class Provable:
     """The part of `MLP` that shows each step of what it computes."""
 
     def trace(

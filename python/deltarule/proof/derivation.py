@@ -62,7 +62,7 @@ def _forward(trace: Trace) -> Iterator[Line]:
     yield Line(equations.INPUT, trace.a[0])
     for layer, g in enumerate(functions, start=1):
         is_last = layer == network.n_layers
-        name = equations.PREDICTION if is_last else equations.ACTIVATION
+        name = equations.PREDICTION_IS if is_last else equations.ACTIVATION_IS
         activation = (name + g.value).at(layer, leaky_slope=network.leaky_slope)
         yield Line(equations.WEIGHTS.at(layer), trace.W[layer])
         yield Line(equations.BIASES.at(layer), trace.b[layer])
@@ -76,21 +76,21 @@ def _forward(trace: Trace) -> Iterator[Line]:
 def _loss(trace: Trace) -> Iterator[Line]:
     network, loss = trace.network, equations.loss_of(trace.network.loss)
     yield Line(equations.LABELS if trace.of_labels else equations.TARGETS, trace.y)
-    yield Line(equations.SAMPLE_LOSS + loss.value, trace.losses)
+    yield Line(equations.SAMPLE_LOSS_IS + loss.value, trace.losses)
     if loss.where is not None:
         yield Line(loss.where.at(network.n_layers, huber_delta=network.huber_delta))
     if trace.sample_weight is not None:
         yield Line(equations.SAMPLE_WEIGHTS, trace.sample_weight)
-    yield Line(equations.LOSS + _reduction(trace).value, np.array(trace.loss))
+    yield Line(equations.LOSS_IS + _reduction(trace).value, np.array(trace.loss))
 
 
 def _backward(trace: Trace) -> Iterator[Line]:
     network, last, factor = trace.network, trace.network.n_layers, _reduction(trace).factor
     loss, output = equations.loss_of(network.loss), equations.OUTPUTS[network.output]
-    yield Line(equations.DELTA_IS)
-    gradient = equations.OUTPUT_GRADIENT + factor + loss.gradient
+    yield Line(equations.DELTA_MEANS)
+    gradient = equations.OUTPUT_GRADIENT_IS + factor + loss.gradient
     yield Line(gradient.at(last, huber_delta=network.huber_delta), trace.dL_dy_hat)
-    delta = equations.DELTA + output.chain
+    delta = equations.DELTA_IS + output.chain
     if loss.canonical == network.output:
         delta += equations.EQUALS + factor + equations.ERROR
     yield Line(delta.at(last), trace.delta[last])
@@ -98,7 +98,7 @@ def _backward(trace: Trace) -> Iterator[Line]:
     for layer in range(last - 1, 0, -1):
         g = equations.activation_of(network.hidden[layer - 1])
         yield Line(equations.FROM_ABOVE.at(layer), trace.dL_da[layer])
-        yield Line((equations.DELTA + equations.HIDDEN_CHAIN).at(layer), trace.delta[layer])
+        yield Line((equations.DELTA_IS + equations.HIDDEN_CHAIN).at(layer), trace.delta[layer])
         yield Line(g.derivative.at(layer, leaky_slope=network.leaky_slope))
 
 

@@ -200,9 +200,7 @@ OUTPUTS: dict[str, Output] = {
     ),
     "softmax": Output(
         Formula("softmax(z[l])", r"\mathrm{softmax}(z^{[l]})"),
-        Formula(
-            "J_O = diag(ŷ) − ŷ ŷᵀ", r"J_O = \mathrm{diag}(\hat y) - \hat y \hat y^\top"
-        ),
+        Formula("J_O = diag(ŷ) − ŷ ŷᵀ", r"J_O = \mathrm{diag}(\hat y) - \hat y \hat y^\top"),
         Formula("ŷ_j = e^z_j / Σ_k e^z_k", r"\hat y_j = \frac{e^{z_j}}{\sum_k e^{z_k}}"),
         Formula("J_Oᵀ ∂L/∂ŷ", r"J_O^\top \frac{\partial L}{\partial \hat y}"),
     ),
@@ -210,7 +208,7 @@ OUTPUTS: dict[str, Output] = {
         Formula("exp(z[l])", r"\exp(z^{[l]})"),
         Formula("O'(z) = ŷ", r"O'(z) = \hat y"),
     ),
-}  # fmt: skip
+}
 
 _ERROR = Formula("(ŷ_ij − y_ij)", r"(\hat y_{ij} - y_{ij})")
 _SQUARES = Formula("Σ_j (ŷ_ij − y_ij)²", r"\sum_j (\hat y_{ij} - y_{ij})^2")
@@ -284,16 +282,16 @@ INPUT = Formula("a[0] = x", r"a^{[0]} = x")
 WEIGHTS = Formula("W[l]", r"W^{[l]}")
 BIASES = Formula("b[l]", r"b^{[l]}")
 PRE_ACTIVATION = Formula("z[l] = W[l] a[l-1] + b[l]", r"z^{[l]} = W^{[l]} a^{[l-1]} + b^{[l]}")
-ACTIVATION = Formula("a[l] = ", r"a^{[l]} = ")
-PREDICTION = Formula("ŷ = a[l] = ", r"\hat y = a^{[l]} = ")
+ACTIVATION_IS = Formula("a[l] = ", r"a^{[l]} = ")
+PREDICTION_IS = Formula("ŷ = a[l] = ", r"\hat y = a^{[l]} = ")
 TARGETS = Formula("y", "y")
 LABELS = Formula("y_ij = 1(j = label i)", r"y_{ij} = \mathbf{1}(j = \text{label } i)")
 SAMPLE_WEIGHTS = Formula("w", "w")
-SAMPLE_LOSS = Formula("L_i = ", "L_i = ")
-LOSS = Formula("L = ", "L = ")
-OUTPUT_GRADIENT = Formula("∂L/∂ŷ_ij = ", r"\frac{\partial L}{\partial \hat y_{ij}} = ")
-DELTA_IS = Formula("δ[l] = ∂L/∂z[l]", r"\delta^{[l]} = \frac{\partial L}{\partial z^{[l]}}")
-DELTA = Formula("δ[l] = ", r"\delta^{[l]} = ")
+SAMPLE_LOSS_IS = Formula("L_i = ", "L_i = ")
+LOSS_IS = Formula("L = ", "L = ")
+OUTPUT_GRADIENT_IS = Formula("∂L/∂ŷ_ij = ", r"\frac{\partial L}{\partial \hat y_{ij}} = ")
+DELTA_MEANS = Formula("δ[l] = ∂L/∂z[l]", r"\delta^{[l]} = \frac{\partial L}{\partial z^{[l]}}")
+DELTA_IS = Formula("δ[l] = ", r"\delta^{[l]} = ")
 EQUALS = Formula(" = ", " = ")
 ERROR = Formula("(ŷ − y)", r"(\hat y - y)")
 FROM_ABOVE = Formula(
@@ -319,7 +317,7 @@ def activation_of(word: object) -> Activation:
     name = _name(word)
     return Activation(
         Formula("g(z[l])", "g(z^{[l]})"),
-        Formula("g' of ", r"g' \text{ of }") + name,
+        Formula("g'(z) = ", "g'(z) = ") + name + Formula("'(z)", "'(z)"),
         Formula("g = ", "g = ") + name,
     )
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule import checks
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
+from deltarule.errors import DivergenceError
 from deltarule.proof.rendering import as_markdown, as_text
 
 if TYPE_CHECKING:
@@ -220,9 +221,12 @@ def trace_network(
     if one_row is not None:
         x, y = one_row.reshape(1, -1), _one_target(y, network.sizes[-1])
     batch = checks.checked_batch(network._architecture, x, y, sample_weight)
+    quantities = network._core.propagate(*batch, resolve_threads(threads))
+    if quantities is None:
+        raise DivergenceError("the loss is not finite; it has no gradient", 1, 1)
+    z, a, losses, dy_hat, delta, da = quantities
     rows, targets, weight = batch
     loss, grads = network.value_and_grad(rows, targets, sample_weight=weight, threads=threads)
-    z, a, losses, dy_hat, delta, da = network._core.propagate(*batch, resolve_threads(threads))
     of_labels = targets.ndim == 1
     if of_labels:
         targets = (targets[:, np.newaxis] == np.arange(network.sizes[-1])).astype(network.dtype)

@@ -20,7 +20,7 @@ here z and a) and 004 (slides on the backward pass: the recursion; its cross ent
 
 The modules, each on those before it: `functions` (types, stable forms), `activations` and `losses`
 (the tables), `network` (the words), `propagation` (loss and gradient), `dropout` (its masks),
-`training` (update, descents), `parameters` (first values, theta).
+`training` (update, descents), `parameters` (first values, theta), `derivatives` (all the others).
 """
 
 from __future__ import annotations
@@ -31,6 +31,15 @@ from deltarule.reference.activations import (
     Activation,
     Output,
 )
+from deltarule.reference.derivatives import (
+    gauss_newton_vp,
+    hvp,
+    input_gradient,
+    jacobian,
+    jvp,
+    per_sample_gradients,
+    vjp,
+)
 from deltarule.reference.dropout import (
     dropout_masks,
     mix,
@@ -39,6 +48,7 @@ from deltarule.reference.functions import (
     F1,
     F2,
     F3,
+    F4,
     Array,
     Arrays,
 )
@@ -65,6 +75,8 @@ from deltarule.reference.propagation import (
     forward_propagation,
     loss_value,
     output_delta,
+    output_gauss_newton,
+    output_hessian,
     sample_losses,
     value_and_grad,
 )
@@ -84,6 +96,7 @@ __all__ = [
     "F1",
     "F2",
     "F3",
+    "F4",
     "INITIALIZERS",
     "LOSSES",
     "OUTPUTS",
@@ -105,11 +118,19 @@ __all__ = [
     "back_propagation",
     "dropout_masks",
     "forward_propagation",
+    "gauss_newton_vp",
     "gradient_descent",
+    "hvp",
     "initialize",
+    "input_gradient",
+    "jacobian",
+    "jvp",
     "loss_value",
     "mix",
     "output_delta",
+    "output_gauss_newton",
+    "output_hessian",
+    "per_sample_gradients",
     "sample_losses",
     "sgd_update",
     "shuffle",
@@ -117,4 +138,5 @@ __all__ = [
     "theta",
     "unflatten",
     "value_and_grad",
+    "vjp",
 ]

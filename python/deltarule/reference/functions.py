@@ -17,6 +17,12 @@ Arrays: TypeAlias = Sequence[Array]
 F1: TypeAlias = Callable[[Array], Array]
 F2: TypeAlias = Callable[[Array, Array], Array]
 F3: TypeAlias = Callable[[Array, Array, Array], Array]
+F4: TypeAlias = Callable[[Array, Array, Array, Array], Array]
+
+
+def no_curvature(*arrays: Array) -> Array:
+    """Stand in for a second derivative that was not given."""
+    raise ValueError("curvature is not given: a second derivative is needed of every function")
 
 
 def softplus(z: Array) -> Array:
@@ -32,11 +38,22 @@ def sigmoid(z: Array) -> Array:
     return value
 
 
+def sigmoid_slope(z: Array) -> Array:
+    """sigmoid'(z) = sigmoid(z) sigmoid(-z); sigmoid''(z) = -sigmoid'(z) tanh(z / 2)."""
+    return sigmoid(z) * sigmoid(-z)
+
+
 def softmax(z: Array) -> Array:
     """p_j = e^z_j / sum_i e^z_i, row by row."""
     e: Array = np.exp(z - z.max(axis=1, keepdims=True))
     total: Array = e.sum(axis=1, keepdims=True)
     return e / total
+
+
+def softmax_product(p: Array, v: Array) -> Array:
+    """J v = p * (v - p.v), row by row: J = diag(p) - p p^T is symmetric, the covariance of e(p)."""
+    value: Array = p * (v - (p * v).sum(axis=1, keepdims=True))
+    return value
 
 
 def log_softmax(z: Array) -> Array:

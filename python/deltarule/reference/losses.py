@@ -10,25 +10,38 @@ from deltarule.reference.functions import (
     F1,
     F2,
     F3,
+    F4,
     Array,
     log_one_minus_softmax,
     log_softmax,
+    no_curvature,
     sigmoid,
+    sigmoid_slope,
     softmax,
+    softmax_product,
     softplus,
 )
 
 
 class Loss(NamedTuple):
-    """value(y_hat, y) = L of each row, (n,), beside gradient(y_hat, y) = dL/dy_hat, (n, K)."""
+    """value(y_hat, y) = L of each row, (n,), beside its two derivatives by y_hat, (n, K).
+
+    gradient(y_hat, y) = dL/dy_hat and curvature(y_hat, y) = d2L/dy_hat2, which is diagonal: L is a
+    sum over the outputs. curvature is 0 for absolute_error, and 1 on the kink of huber.
+    """
 
     value: F2
     gradient: F2
+    curvature: F2 = no_curvature
 
 
-def _of_error(value: F1, gradient: F1) -> Loss:
+def _of_error(value: F1, gradient: F1, curvature: F1) -> Loss:
     """sum_j value(e_j), e = y_hat - y."""
-    return Loss(lambda y_hat, y: value(y_hat - y).sum(axis=1), lambda y_hat, y: gradient(y_hat - y))
+    return Loss(
+        lambda y_hat, y: value(y_hat - y).sum(axis=1),
+        lambda y_hat, y: gradient(y_hat - y),
+        lambda y_hat, y: curvature(y_hat - y),
+    )
 
 
 def huber(d: float) -> Loss:
@@ -36,24 +49,34 @@ def huber(d: float) -> Loss:
     return _of_error(
         lambda e: np.where(np.abs(e) <= d, e * e / 2, d * (np.abs(e) - d / 2)),
         lambda e: np.clip(e, -d, d),
+        lambda e: (np.abs(e) <= d).astype(e.dtype),
     )
 
 
 LOSSES: dict[str, Loss] = {
-    "squared_error": _of_error(lambda e: e * e / 2, lambda e: e),
-    "sum_squared_error": _of_error(lambda e: e * e, lambda e: 2 * e),
-    "mean_squared_error": _of_error(lambda e: e * e / e.shape[1], lambda e: 2 * e / e.shape[1]),
-    "absolute_error": _of_error(np.abs, np.sign),
+    "squared_error": _of_error(lambda e: e * e / 2, lambda e: e, np.ones_like),
+    "sum_squared_error": _of_error(lambda e: e * e, lambda e: 2 * e, lambda e: np.full_like(e, 2)),
+    "mean_squared_error": _of_error(
+        lambda e: e * e / e.shape[1],
+        lambda e: 2 * e / e.shape[1],
+        lambda e: np.full_like(e, 2 / e.shape[1]),
+    ),
+    "absolute_error": _of_error(np.abs, np.sign, np.zeros_like),
     "huber": huber(1.0),
     "binary_cross_entropy": Loss(
         lambda y_hat, y: -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)).sum(axis=1),
         lambda y_hat, y: (y_hat - y) / (y_hat * (1 - y_hat)),
+        lambda y_hat, y: y / y_hat**2 + (1 - y) / (1 - y_hat) ** 2,
     ),
     "cross_entropy": Loss(
-        lambda y_hat, y: -(y * np.log(y_hat)).sum(axis=1), lambda y_hat, y: -y / y_hat
+        lambda y_hat, y: -(y * np.log(y_hat)).sum(axis=1),
+        lambda y_hat, y: -y / y_hat,
+        lambda y_hat, y: y / y_hat**2,
     ),
     "poisson": Loss(
-        lambda y_hat, y: (y_hat - y * np.log(y_hat)).sum(axis=1), lambda y_hat, y: 1 - y / y_hat
+        lambda y_hat, y: (y_hat - y * np.log(y_hat)).sum(axis=1),
+        lambda y_hat, y: 1 - y / y_hat,
+        lambda y_hat, y: y / y_hat**2,
     ),
 }
 
@@ -61,10 +84,17 @@ LOSSES: dict[str, Loss] = {
 
 
 class Pair(NamedTuple):
-    """value(z, y), the (n, K) terms whose sum is L, beside delta(z, y_hat, y) = dL/dz."""
+    """value(z, y), the (n, K) terms whose sum is L, beside delta(z, y_hat, y) = dL/dz.
+
+    hessian(z, y_hat, y, v) = d2L/dz2 v, and gauss_newton(z, y_hat, y, v) = J_O d2L/dy_hat2 J_O v,
+    what is left of it without the curvature of the output; None where the pair is canonical, so
+    that z takes the place of y_hat and hessian serves both (Schraudolph 2002).
+    """
 
     value: F2
     delta: F3
+    hessian: F4
+    gauss_newton: F4 | None = None
 
 
 def _softmax_binary_delta(z: Array, p: Array, y: Array) -> Array:
@@ -80,26 +110,84 @@ def _softmax_binary_delta(z: Array, p: Array, y: Array) -> Array:
     return delta
 
 
+def _softmax_without(j: int, z: Array) -> Array:
+    """p_i / q_j, zero for i = j: the softmax of the others, of which there are some."""
+    others = z.copy()
+    others[:, j] = np.finfo(z.dtype).min
+    return softmax(others)
+
+
+def _softmax_binary_hessian(z: Array, p: Array, y: Array, v: Array) -> Array:
+    """K C(p) v - sum_j (1 - y_j) C(p without j) v, C(p) v = p * (v - p.v).
+
+    For log p_j = z_j - s and log q_j = s_j - s, s the logarithm of the sum of all exponentials and
+    s_j of all but j.
+    """
+    product: Array = z.shape[1] * softmax_product(p, v)
+    for j in range(z.shape[1]):
+        product -= (1 - y[:, [j]]) * softmax_product(_softmax_without(j, z), v)
+    return product
+
+
+def _softmax_log_gauss_newton(z: Array, p: Array, y: Array, v: Array) -> Array:
+    """sum_j y_j r_j r_j^T v, r_j = d(log p_j)/dz = e(j) - p."""
+    r_v = y * (v - (p * v).sum(axis=1, keepdims=True))
+    product: Array = r_v - p * r_v.sum(axis=1, keepdims=True)
+    return product
+
+
+def _softmax_binary_gauss_newton(z: Array, p: Array, y: Array, v: Array) -> Array:
+    """As for log p_j, plus sum_j (1 - y_j) r_j r_j^T v, r_j = d(log q_j)/dz.
+
+    r_j = -p_j (e(j) - the softmax without j).
+    """
+    product = _softmax_log_gauss_newton(z, p, y, v)
+    for j in range(z.shape[1]):
+        r = _softmax_without(j, z)
+        r[:, j] = -1
+        r *= p[:, [j]]
+        product += (1 - y[:, [j]]) * (r * v).sum(axis=1, keepdims=True) * r
+    return product
+
+
 PAIRS: dict[tuple[str, str], Pair] = {
     ("softmax", "cross_entropy"): Pair(
-        lambda z, y: -y * log_softmax(z), lambda z, y_hat, y: y_hat - y
+        lambda z, y: -y * log_softmax(z),
+        lambda z, y_hat, y: y_hat - y,
+        lambda z, y_hat, y, v: softmax_product(y_hat, v),
     ),
     ("softmax", "binary_cross_entropy"): Pair(
         lambda z, y: -y * log_softmax(z) - (1 - y) * log_one_minus_softmax(z),
         _softmax_binary_delta,
+        _softmax_binary_hessian,
+        _softmax_binary_gauss_newton,
     ),
     ("softmax", "poisson"): Pair(
         lambda z, y: softmax(z) - y * log_softmax(z),
         lambda z, y_hat, y: y_hat * y.sum(axis=1, keepdims=True) - y,
+        lambda z, y_hat, y, v: y.sum(axis=1, keepdims=True) * softmax_product(y_hat, v),
+        _softmax_log_gauss_newton,
     ),
     ("sigmoid", "cross_entropy"): Pair(
-        lambda z, y: y * softplus(-z), lambda z, y_hat, y: -y * sigmoid(-z)
+        lambda z, y: y * softplus(-z),
+        lambda z, y_hat, y: -y * sigmoid(-z),
+        lambda z, y_hat, y, v: y * sigmoid_slope(z) * v,
+        lambda z, y_hat, y, v: y * sigmoid(-z) ** 2 * v,
     ),
     ("sigmoid", "binary_cross_entropy"): Pair(
-        lambda z, y: y * softplus(-z) + (1 - y) * softplus(z), lambda z, y_hat, y: y_hat - y
+        lambda z, y: y * softplus(-z) + (1 - y) * softplus(z),
+        lambda z, y_hat, y: y_hat - y,
+        lambda z, y_hat, y, v: sigmoid_slope(z) * v,
     ),
     ("sigmoid", "poisson"): Pair(
-        lambda z, y: sigmoid(z) + y * softplus(-z), lambda z, y_hat, y: (y_hat - y) * sigmoid(-z)
+        lambda z, y: sigmoid(z) + y * softplus(-z),
+        lambda z, y_hat, y: (y_hat - y) * sigmoid(-z),
+        lambda z, y_hat, y, v: sigmoid_slope(z) * (y - np.tanh(z / 2)) * v,
+        lambda z, y_hat, y, v: y * sigmoid(-z) ** 2 * v,
     ),
-    ("exp", "poisson"): Pair(lambda z, y: np.exp(z) - y * z, lambda z, y_hat, y: y_hat - y),
+    ("exp", "poisson"): Pair(
+        lambda z, y: np.exp(z) - y * z,
+        lambda z, y_hat, y: y_hat - y,
+        lambda z, y_hat, y, v: y_hat * v,
+    ),
 }

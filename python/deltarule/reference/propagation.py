@@ -87,7 +87,7 @@ def _targets(y: ArrayLike, y_hat: Array, network: Network) -> Array:
     return rows.astype(y_hat.dtype)
 
 
-def _scale(y_hat: Array, network: Network, sample_weight: ArrayLike | None) -> Array:
+def sample_scale(y_hat: Array, network: Network, sample_weight: ArrayLike | None) -> Array:
     """c of L = sum_i c_i L_i: w_i / sum_i w_i, 0 where that sum is 0, or w_i."""
     w: Array = np.ones_like(y_hat[:, 0])
     if sample_weight is not None:
@@ -122,11 +122,39 @@ def output_delta(forward: Forward, y: ArrayLike, network: Network) -> Array:
     return pair.delta(forward.z[-1], forward.y_hat, y)
 
 
+def output_hessian(forward: Forward, y: ArrayLike, network: Network, v: Array) -> Array:
+    """H v, H = d2L/dz[L]2 of each sample's own loss; v (n, K), a row a sample.
+
+    In the closed form of `PAIRS`; else, g = dL/dy_hat, J_O d2L/dy_hat2 J_O v plus the curvature of
+    the output, d(J_O g)/dz v.
+    """
+    y, pair = _targets(y, forward.y_hat, network), PAIRS.get((network.output, network.loss))
+    z, y_hat = forward.z[-1], forward.y_hat
+    if pair is not None:
+        return pair.hessian(z, y_hat, y, v)
+    output, loss = OUTPUTS[network.output], loss_of(network)
+    through_loss = output.vjp(z, y_hat, loss.curvature(y_hat, y) * output.vjp(z, y_hat, v))
+    return through_loss + output.curvature(z, y_hat, loss.gradient(y_hat, y), v)
+
+
+def output_gauss_newton(forward: Forward, y: ArrayLike, network: Network, v: Array) -> Array:
+    """J_O d2L/dy_hat2 J_O v: `output_hessian` without the curvature of the output.
+
+    For a canonical pair, whose L is convex in z, all of `output_hessian` (Schraudolph 2002).
+    """
+    y, pair = _targets(y, forward.y_hat, network), PAIRS.get((network.output, network.loss))
+    z, y_hat = forward.z[-1], forward.y_hat
+    if pair is not None:
+        return (pair.gauss_newton or pair.hessian)(z, y_hat, y, v)
+    output, loss = OUTPUTS[network.output], loss_of(network)
+    return output.vjp(z, y_hat, loss.curvature(y_hat, y) * output.vjp(z, y_hat, v))
+
+
 def loss_value(
     forward: Forward, y: ArrayLike, network: Network, sample_weight: ArrayLike | None = None
 ) -> float:
     """L, the `sample_losses` under the network's reduction."""
-    scale = _scale(forward.y_hat, network, sample_weight)
+    scale = sample_scale(forward.y_hat, network, sample_weight)
     return float(scale @ sample_losses(forward, y, network))
 
 
@@ -136,6 +164,20 @@ class Backward(NamedTuple):
     delta: list[Array]
     weights: list[Array]
     biases: list[Array]
+
+
+def deltas(
+    weights: Arrays, forward: Forward, network: Network, last: Array, masks: Arrays | None = None
+) -> list[Array]:
+    """delta[l] = W[l+1]^T delta[l+1] * g'(z[l]), l = 1..L, from delta[L] = ``last``, (n, K)."""
+    g = activations_of(network, len(weights) - 1)
+    delta: list[Array] = [last]
+    for k in reversed(range(len(weights) - 1)):
+        from_above = delta[0] @ weights[k + 1]
+        if masks is not None:
+            from_above = from_above * masks[k].astype(from_above.dtype)
+        delta.insert(0, from_above * g[k].derivative(forward.z[k], forward.a[k + 1]))
+    return delta
 
 
 def back_propagation(
@@ -165,15 +207,10 @@ def back_propagation(
     >>> back_propagation(W, b, forward, [3.0], network).weights
     [array([[0.5, 0.5]])]
     """
-    z, a, fed, g = forward.z, forward.a, forward.fed, activations_of(network, len(weights) - 1)
-    scale = _scale(forward.y_hat, network, sample_weight)
-    delta: list[Array] = [output_delta(forward, y, network) * scale[:, np.newaxis]]
-    for k in reversed(range(len(weights) - 1)):
-        from_above = delta[0] @ weights[k + 1]
-        if masks is not None:
-            from_above = from_above * masks[k].astype(from_above.dtype)
-        delta.insert(0, from_above * g[k].derivative(z[k], a[k + 1]))
-    dW: list[Array] = [d.T @ fed[k] for k, d in enumerate(delta)]
+    scale = sample_scale(forward.y_hat, network, sample_weight)
+    last = output_delta(forward, y, network) * scale[:, np.newaxis]
+    delta = deltas(weights, forward, network, last, masks)
+    dW: list[Array] = [d.T @ forward.fed[k] for k, d in enumerate(delta)]
     db: list[Array] = [d.sum(axis=0) for d in delta]
     return Backward(delta, dW, db)
 

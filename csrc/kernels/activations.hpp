@@ -61,7 +61,7 @@ struct Elu {
     return select(constant<T>(0) < a, constant<T>(1), a + constant<T>(1));
   }
   template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T>, pack<T> a) {
-    return select(constant<T>(0) < a, constant<T>(0), a + constant<T>(1));
+    return select(a < constant<T>(0), a + constant<T>(1), constant<T>(0));
   }
 };
 struct Softplus {

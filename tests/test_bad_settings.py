@@ -133,16 +133,16 @@ FIT_ROWS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"batch_size": -32}, ValueError, "batch_size must be 1 or more, not -32"),
     ({"batch_size": 0.5}, TypeError, "batch_size must be a whole number, not 0.5"),
     ({"batch_size": "all"}, TypeError, "batch_size must be a whole number, not 'all'"),
-    ({"optimizer": 0.1}, TypeError, "optimizer must be a deltarule.SGD, Adam or AdamW, not 0.1"),
+    ({"optimizer": 0.1}, TypeError, "optimizer must be a deltarule.SGD, Adam or AdamW.*, not 0.1"),
     (
         {"optimizer": "sgd"},
         TypeError,
-        "optimizer must be a deltarule.SGD, Adam or AdamW, not 'sgd'",
+        "optimizer must be a deltarule.SGD, Adam or AdamW.*, not 'sgd'",
     ),
     (
         {"optimizer": dr.SGD},
         TypeError,
-        "optimizer must be a deltarule.SGD, Adam or AdamW, not <class .*SGD'>",
+        "optimizer must be a deltarule.SGD, Adam or AdamW.*, not <class .*SGD'>",
     ),
     ({"validation_data": X}, TypeError, "validation_data must be (x, y) or .*, not ndarray"),
     ({"validation_data": (X,)}, TypeError, "validation_data must be (x, y) or (x, y, .*"),
@@ -213,7 +213,7 @@ def test_threads(
 @pytest.mark.parametrize("optimizer", [0.1, "sgd", dr.SGD, {"lr": 0.1}])
 def test_train_step_takes_an_optimizer(optimizer: Any) -> None:
     net = dr.MLP([3, 4, 2], seed=0)
-    rule = "optimizer must be a deltarule.SGD, Adam or AdamW, not .*"
+    rule = "optimizer must be a deltarule.SGD, Adam or AdamW.*, not .*"
     refused(net, lambda: net.train_step(X, Y, optimizer=optimizer), TypeError, rule)
 
 

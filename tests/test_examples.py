@@ -53,3 +53,10 @@ def test_uci(share: float, bounds: dict[str, float]) -> None:
     errors = example("uci").main(shared("uci_yacht.npz").parent, share)
     for name, bound in bounds.items():
         assert errors[name] <= bound
+
+
+@pytest.mark.full
+def test_second_order() -> None:
+    pytest.importorskip("scipy", reason="needs the extra: pip install 'deltarule[second-order]'")
+    for losses in example("second_order").main(shared("uci_yacht.npz").parent).values():
+        assert losses["Levenberg-Marquardt"] < losses["Adam"] / 2

@@ -32,6 +32,7 @@ from deltarule.history import EpochRecord, History
 from deltarule.many import ManyFits, MLPEnsemble, fit_many
 from deltarule.network import MLP, Gradients
 from deltarule.optimizers import SGD, Adam, AdamW
+from deltarule.second_order import LBFGS, LevenbergMarquardt
 from deltarule.stopping import EarlyStopping
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def __getattr__(name: str) -> ModuleType:
 
 
 __all__ = [
+    "LBFGS",
     "MLP",
     "SGD",
     "Adam",
@@ -56,6 +58,7 @@ __all__ = [
     "EpochRecord",
     "Gradients",
     "History",
+    "LevenbergMarquardt",
     "MLPEnsemble",
     "ManyFits",
     "ModelFileError",

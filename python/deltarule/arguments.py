@@ -21,7 +21,10 @@ def check_optimizer(optimizer: object) -> Optimizer:
     if optimizer is None:
         return _DEFAULT
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be a deltarule.SGD, Adam or AdamW, not {optimizer!r}")
+        raise TypeError(
+            "optimizer must be a deltarule.SGD, Adam or AdamW, or for MLP.fit LevenbergMarquardt "
+            f"or LBFGS, not {optimizer!r}"
+        )
     return optimizer
 
 
@@ -41,6 +44,13 @@ def whole_number(value: object, name: str, lowest: int) -> int:
     if isinstance(value, bool) or n < lowest:
         raise ValueError(f"{name} must be {lowest} or more, not {value!r}")
     return n
+
+
+def check_batch_size(value: object) -> int | None:
+    """Return the samples of a mini-batch, 32 for "auto"; None for all."""
+    if isinstance(value, str) and value == "auto":
+        return 32
+    return None if value is None else whole_number(value, "batch_size", 1)
 
 
 def check_dropout(dropout: object, hidden: int) -> NDArray[np.float64] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltarule import advice
 from deltarule.arguments import (
+    check_batch_size,
     check_callbacks,
     check_dropout,
     check_flag,
@@ -26,6 +27,7 @@ from deltarule.pace import Pace, check_schedule
 from deltarule.passes import Training, pass_over
 from deltarule.preparation import Given
 from deltarule.progress import epoch_lines, progress_bar
+from deltarule.second_order import SecondOrder
 from deltarule.stopping import EarlyStopping, Follower
 
 if TYPE_CHECKING:
@@ -60,8 +62,20 @@ def fit_network(
     threads: Any,
 ) -> History:
     """Do what `MLP.fit` says."""
+    given = Given(
+        x, y, sample_weight, validation_data, validation_split, class_weight, label_smoothing
+    )
+    if isinstance(optimizer, SecondOrder):
+        from deltarule.second_order.call import fit_second_order
+
+        return fit_second_order(
+            network, optimizer, given, epochs=epochs, batch_size=batch_size, schedule=schedule,
+            dropout=dropout, shuffle=shuffle, early_stopping=early_stopping, metrics=metrics,
+            callbacks=callbacks, max_seconds=max_seconds, verbose=verbose, progress=progress,
+            threads=threads,
+        )  # fmt: skip
     n_epochs = whole_number(epochs, "epochs", 0)
-    size = None if batch_size is None else whole_number(batch_size, "batch_size", 1)
+    size = check_batch_size(batch_size)
     sgd = check_optimizer(optimizer)
     settings = sgd._settings_in(network.dtype)
     looking_on = check_callbacks(callbacks)
@@ -73,16 +87,13 @@ def fit_network(
     watchers = [epoch_lines()] if check_verbose(verbose) else []
     if check_flag(progress, "progress"):
         watchers.append(progress_bar(n_epochs))
-    given = Given(
-        x, y, sample_weight, validation_data, validation_split, class_weight, label_smoothing
-    )
-    split = _SplitSeed(network)
+    split = SplitSeed(network)
     data, validation = given.prepared(network._architecture, n_epochs, split.seed)
     training = Training(
         network._core, settings, float(sgd.lr), pace, rates, size, team, network.reduction
     )
     passes = pass_over(data, training, validation, draws)
-    measure, measured = _measure(network, metrics, data, validation)
+    measure, measured = check_measure(network, metrics, data, validation)
     fit = Fit(
         training=training,
         data=passes,
@@ -91,7 +102,7 @@ def fit_network(
         max_seconds=limit,
         measure=measure,
         measured=measured,
-        follower=_follower(early_stopping, measure, validation),
+        follower=check_follower(early_stopping, measure, validation),
     )
     network._core.begin_training()  # refused while another thread trains: nothing has changed
     try:
@@ -104,7 +115,7 @@ def fit_network(
     return history
 
 
-class _SplitSeed:
+class SplitSeed:
     """The seed of `validation_split`: one for all fits of a network, drawn where it is needed.
 
     Parameters
@@ -130,7 +141,7 @@ class _SplitSeed:
             self._network._split_seed = int(self._network._rng.integers(_SEEDS))
 
 
-def _measure(
+def check_measure(
     network: Trainable, metrics: object, data: Samples | Stream, validation: Samples | None
 ) -> tuple[Measure | None, Samples | None]:
     """Return what evaluates the metrics, and what they are of."""
@@ -147,7 +158,7 @@ def _measure(
     return Measure(named, kind, "" if validation is None else "validation_"), measured
 
 
-def _follower(
+def check_follower(
     early_stopping: object, measure: Measure | None, validation: Samples | None
 ) -> Follower | None:
     if early_stopping is None:

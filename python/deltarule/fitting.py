@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from deltarule.data.samples import Samples
 from deltarule.errors import DivergenceError
-from deltarule.evaluation import predict_into
 from deltarule.history import EpochRecord, History
 from deltarule.metrics import Measure
 from deltarule.passes import Pass, State, Training
@@ -71,7 +70,9 @@ class Fit:
             self._measure(history)
             if self._is_best(history) and self.follower and self.follower.settings.restore_best:
                 best = State(self.training.network)
-            answers = [callback(self._record(history)) for callback in callbacks]
+            answers = [
+                callback(history._record(self.epochs, self.data.samples)) for callback in callbacks
+            ]
             stop = any(isinstance(a, bool | np.bool_) and bool(a) for a in answers)
             stop = stop or (self.follower is not None and self.follower.is_over)
             if stop or time.perf_counter() >= deadline:
@@ -104,12 +105,9 @@ class Fit:
     def _measure(self, history: History) -> None:
         if self.measure is None or self.measured is None:
             return
-        network, x = self.training.network, self.measured.x
-        out = np.empty((len(x), self.measure.n_outputs), x.dtype)
-        y_hat = predict_into(network, x, out, self.training.threads)
-        y = self.measured.targets().view()
-        y.flags.writeable = False  # it is the user's, or what is trained on
-        for name, value in self.measure(y, y_hat).items():
+        training = self.training
+        values = self.measure.of(training.network, self.measured, training.threads)
+        for name, value in values.items():
             history.metrics[name].append(value)
 
     def _is_best(self, history: History) -> bool:
@@ -119,16 +117,3 @@ class Fit:
         is_best = self.follower.is_best(len(history), value)
         history.best_epoch = self.follower.best_epoch
         return is_best
-
-    def _record(self, history: History) -> EpochRecord:
-        seconds = history.seconds[-1]
-        return {
-            "epoch": len(history),
-            "epochs": self.epochs,
-            "loss": history.loss[-1],
-            "validation_loss": history.validation_loss[-1] if history.validation_loss else None,
-            "metrics": {name: values[-1] for name, values in history.metrics.items()},
-            "learning_rate": history.learning_rate[-1],
-            "seconds": seconds,
-            "samples_per_second": self.data.samples / max(seconds, 1e-9),
-        }

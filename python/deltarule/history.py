@@ -49,8 +49,9 @@ class History:
     Attributes
     ----------
     loss : list of float
-        Training loss of each epoch: over its samples, each taken before its batch's update;
-        reduced over the samples as the network's `reduction` says.
+        Training loss of each epoch: over its samples, each taken before its batch's update (with
+        `LevenbergMarquardt` and `LBFGS` after it); reduced over the samples as the network's
+        `reduction` says.
     validation_loss : list of float
         Loss on `validation_data` after each epoch; empty without it.
     learning_rate : list of float
@@ -92,6 +93,20 @@ class History:
         self.validation_loss.extend(validation_loss)
         self.seconds.extend(seconds)
         self.learning_rate.extend(learning_rate[: len(loss)])
+
+    def _record(self, epochs: int, samples: int) -> EpochRecord:
+        """Return the record of the last epoch of so many, for the callbacks."""
+        seconds = self.seconds[-1]
+        return {
+            "epoch": len(self),
+            "epochs": epochs,
+            "loss": self.loss[-1],
+            "validation_loss": self.validation_loss[-1] if self.validation_loss else None,
+            "metrics": {name: values[-1] for name, values in self.metrics.items()},
+            "learning_rate": self.learning_rate[-1],
+            "seconds": seconds,
+            "samples_per_second": samples / max(seconds, 1e-9),
+        }
 
     def __len__(self) -> int:
         """Return the number of epochs."""

@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from deltarule import checks
 from deltarule._load import core
-from deltarule.arguments import check_dropout, check_flag, check_optimizer, whole_number
+from deltarule.arguments import (
+    check_batch_size,
+    check_dropout,
+    check_flag,
+    check_optimizer,
+    whole_number,
+)
 from deltarule.config import resolve_threads
 from deltarule.draws import Draws
 from deltarule.history import History
@@ -27,7 +33,7 @@ Array = NDArray[Any]
 _NETWORK = frozenset(inspect.signature(MLP).parameters)
 _FIT = {
     "epochs": 10,
-    "batch_size": 32,
+    "batch_size": "auto",
     "optimizer": None,
     "schedule": None,
     "dropout": 0.0,
@@ -231,15 +237,13 @@ def _member(
     rows = _rows(fit["rows"], len(batch[0]))
     if batch[2] is not None:
         checks.sample_weights(batch[2][rows], len(rows), "sample_weight of rows")
-    size = fit["batch_size"]
+    size = check_batch_size(fit["batch_size"])
     return _Member(
         net=net,
         batch=batch,
         rows=rows,
         epochs=whole_number(fit["epochs"], "epochs", 0),
-        batch_size=len(rows)
-        if size is None
-        else min(len(rows), whole_number(size, "batch_size", 1)),
+        batch_size=len(rows) if size is None else min(len(rows), size),
         optimizer=_fitting_optimizer(fit["optimizer"], net),
         schedule=_schedule(fit["schedule"], whole_number(fit["epochs"], "epochs", 0)),
         dropout=check_dropout(fit["dropout"], len(net.hidden)),

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from deltarule.evaluation import predict_into
+
+if TYPE_CHECKING:
+    from deltarule.architecture import Core
+    from deltarule.data.samples import Samples
 
 Array = NDArray[Any]
 Metric: TypeAlias = Callable[[Array, Array], float]
@@ -139,6 +145,14 @@ class Measure:
     def names(self) -> tuple[str, ...]:
         """The names under which the values are recorded."""
         return tuple(self._functions)
+
+    def of(self, network: Core, samples: Samples, threads: int) -> dict[str, float]:
+        """Return the value of each metric of a network on these samples, by name."""
+        out = np.empty((len(samples), self.n_outputs), samples.x.dtype)
+        y_hat = predict_into(network, samples.x, out, threads)
+        y = samples.targets().view()
+        y.flags.writeable = False  # it is the user's, or what is trained on
+        return self(y, y_hat)
 
     def __call__(self, y: Array, y_hat: Array) -> dict[str, float]:
         """Return the value of each metric by name."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from deltarule.metrics import Metrics
     from deltarule.optimizers import Optimizer
     from deltarule.schedules import Plateau, Schedule
+    from deltarule.second_order import SecondOrder
     from deltarule.stopping import EarlyStopping
 
 Batches = Iterable[tuple[ArrayLike, ...]] | Callable[[], Iterable[tuple[ArrayLike, ...]]]
@@ -29,8 +30,8 @@ class Trainable(Parameterized):
         y: ArrayLike | None = None,
         *,
         epochs: int = 10,
-        batch_size: int | None = 32,
-        optimizer: Optimizer | None = None,
+        batch_size: int | str | None = "auto",
+        optimizer: Optimizer | SecondOrder | None = None,
         schedule: Schedule | Plateau | None = None,
         dropout: float | Sequence[float] = 0.0,
         validation_data: tuple[ArrayLike, ...] | None = None,
@@ -60,11 +61,12 @@ class Trainable(Parameterized):
             `batch_size` and `shuffle` say nothing then.
         epochs : int, default 10
             Passes over the data, 0 or more.
-        batch_size : int or None, default 32
+        batch_size : int, None or "auto", default "auto"
             Samples a step; the last batch of an epoch may be smaller. None: all at once, plain
-            gradient descent.
-        optimizer : SGD, Adam or AdamW, optional
-            By default ``SGD()``. What it remembers stays with the network from call to call.
+            gradient descent. "auto": 32, or all for the optimizers that need them.
+        optimizer : SGD, Adam, AdamW, LevenbergMarquardt or LBFGS, optional
+            By default ``SGD()``. What it remembers stays with the network from call to call. Of
+            the last two, which take all samples at once, an epoch is an iteration.
         schedule : schedule or callable, optional
             Learning rates in place of the optimizer's: one of `deltarule.schedules`, or any
             f(epoch) -> rate, asked before each epoch, which counts from 0 over all fits of the
@@ -128,15 +130,15 @@ class Trainable(Parameterized):
         Warns
         -----
         TrainingAdvice
-            After a fit of 50 ms and more: see `set_advice`.
+            After a fit of 50 ms and more: see `set_advice`. Not with LevenbergMarquardt and LBFGS.
 
         Notes
         -----
         Fits continue each other: 5 epochs twice are 10 epochs, bit for bit, but for early stopping,
-        whose patience begins anew. Blocks of rows and
-        streams give the parameters of the same batches in memory, bit for bit, and the losses to
-        rounding. Without callbacks, early stopping, metrics, verbose and progress many epochs are
-        one call of the core.
+        whose patience begins anew, and LevenbergMarquardt and LBFGS, which begin anew themselves.
+        Blocks of rows and streams give the parameters of the same batches in memory, bit for bit
+        (of the last two optimizers to rounding), and the losses to rounding. Without callbacks,
+        early stopping, metrics, verbose and progress many epochs are one call of the core.
 
         Examples
         --------

@@ -1,0 +1,68 @@
+"""L-BFGS iterations: SciPy's."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
+
+from deltarule.errors import DivergenceError
+from deltarule.second_order.problem import Problem
+from deltarule.second_order.settings import LBFGS, After
+
+Array = NDArray[Any]
+
+# In place of a loss that is not finite, with which the line search could not interpolate.
+_HIGH = 1e100
+
+
+def lbfgs(
+    settings: LBFGS,
+    problem: Problem,
+    theta: Array,
+    epochs: int,
+    after: After,
+) -> None:
+    """Call after(theta, loss) for each iteration, until it says so or no step lowers the loss.
+
+    Parameters
+    ----------
+    settings, problem, theta, epochs, after
+        As for `levenberg_marquardt`.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss is not finite at the beginning.
+    """
+
+    def objective(theta: Array) -> tuple[float, Array]:
+        value, gradient = problem.value_and_gradient(theta)
+        if math.isfinite(value) and np.isfinite(gradient).all():
+            return value, gradient
+        return _HIGH, np.zeros_like(theta)
+
+    def iteration(intermediate_result: Any) -> None:
+        try:
+            is_enough = after(intermediate_result.x.copy(), float(intermediate_result.fun))
+        except StopIteration as error:  # SciPy would take it for its own
+            raise RuntimeError("a callback raised StopIteration") from error
+        if is_enough:
+            raise StopIteration
+
+    if objective(theta)[0] == _HIGH:
+        raise DivergenceError(
+            "the loss or its gradient is not finite at the beginning of epoch 1; scale the inputs, "
+            "or start from smaller weights",
+            1,
+            1,
+        )
+    options = {
+        "maxcor": settings.memory, "maxiter": epochs, "maxfun": math.inf, "ftol": 0.0, "gtol": 0.0,
+    }  # fmt: skip
+    with threadpool_limits(limits=1, user_api="blas"):  # the same bits for any number of threads
+        minimize(objective, theta, method="L-BFGS-B", jac=True, callback=iteration, options=options)

@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "network.hpp"
 
@@ -20,7 +21,7 @@ inline void require(bool condition, const char* name, const char* rule) {
 
 // A C-ordered array of exactly T, of the shape given (-1: any).
 template <class T>
-void require_shape(const py::array& array, const char* name, std::initializer_list<int64_t> shape) {
+void require_shape(const py::array& array, const char* name, const std::vector<py::ssize_t>& shape) {
   require(py::isinstance<py::array_t<T>>(array), name, "wrong dtype");
   require(array.flags() & py::array::c_style, name, "not C-contiguous");
   require(array.ndim() == static_cast<py::ssize_t>(shape.size()), name, "wrong number of dimensions");

@@ -33,21 +33,23 @@ Batch<T> rows_of(const Network<T>& network, const py::array& x) {
   return {x.shape(0), rows, {nullptr, nullptr, network.architecture().n_outputs(), nullptr}, nullptr};
 }
 
+// Into `out` where there is one.
 template <class T>
-std::optional<py::array_t<T>> pull_back(const Network<T>& network, PullBack<T> call, bool by_theta, bool by_output,
-                                        int threads) {
+std::optional<py::array> pull_back(const Network<T>& network, PullBack<T> call, bool by_theta, bool by_output,
+                                   const std::optional<py::array>& out, int threads) {
   std::vector<py::ssize_t> shape{call.batch.rows};
   if (by_output) shape.push_back(call.count);
   shape.push_back(by_theta ? network.parameters().count() : network.architecture().n_inputs());
-  py::array_t<T> result(shape);
-  (by_theta ? call.dtheta : call.dx) = result.mutable_data();
+  py::array result = out ? *out : py::array(py::dtype::of<T>(), shape);
+  require_shape<T>(result, "out", shape);
+  (by_theta ? call.dtheta : call.dx) = writable<T>(result, "out");
   if (!complete([&](const Interrupt& interrupt) { return network.pull_back(call, threads, interrupt); })) return {};
   return result;
 }
 
 template <class T>
-std::optional<py::array_t<T>> theta_product(Network<T>& network, ThetaProduct<T> call,
-                                            const std::optional<py::array>& v, int threads) {
+std::optional<py::array> theta_product(Network<T>& network, ThetaProduct<T> call, const std::optional<py::array>& v,
+                                       int threads) {
   const int64_t count = network.parameters().count();
   if (v) {
     require_shape<T>(*v, "v", {count});
@@ -104,36 +106,37 @@ void bind_derivatives(Class& c) {
   using From = typename PullBack<T>::From;
   using Of = typename ThetaProduct<T>::Of;
   using Weight = const std::optional<py::array>&;
+  using Out = const std::optional<py::array>&;
   c.def("propagate", &propagate<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"));
   c.def("activations", &activations<T>, py::arg("x"), py::arg("threads"));
   c.def("input_gradient",
         [](const N& network, const py::array& x, const py::array& y, Weight weight, int threads) {
           const Batch<T> batch = batch_of(network, x, y, weight);
-          return pull_back<T>(network, {From::loss, batch, true, 0, 1, nullptr, nullptr}, false, false, threads);
+          return pull_back<T>(network, {From::loss, batch, true, 0, 1, nullptr, nullptr}, false, false, {}, threads);
         },
         py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"));
   c.def("per_sample_gradients",
-        [](const N& network, const py::array& x, const py::array& y, int threads) {
+        [](const N& network, const py::array& x, const py::array& y, Out out, int threads) {
           const Batch<T> batch = batch_of(network, x, y, std::nullopt);
-          return pull_back<T>(network, {From::loss, batch, false, 0, 1, nullptr, nullptr}, true, false, threads);
+          return pull_back<T>(network, {From::loss, batch, false, 0, 1, nullptr, nullptr}, true, false, out, threads);
         },
-        py::arg("x"), py::arg("y"), py::arg("threads"));
+        py::arg("x"), py::arg("y"), py::arg("out"), py::arg("threads"));
   c.def("output_jacobian",
-        [](const N& network, const py::array& x, int64_t first, int64_t count, bool by_theta, int threads) {
+        [](const N& network, const py::array& x, int64_t first, int64_t count, bool by_theta, Out out, int threads) {
           const Batch<T> batch = rows_of(network, x);
           require(first >= 0 && count > 0 && count <= network.architecture().n_outputs() - first, "first",
                   "out of range");
-          return pull_back<T>(network, {From::outputs, batch, false, first, count, nullptr, nullptr}, by_theta, true,
+          return pull_back<T>(network, {From::outputs, batch, false, first, count, nullptr, nullptr}, by_theta, true, out,
                               threads);
         },
-        py::arg("x"), py::arg("first"), py::arg("count"), py::arg("by_theta"), py::arg("threads"));
+        py::arg("x"), py::arg("first"), py::arg("count"), py::arg("by_theta"), py::arg("out"), py::arg("threads"));
   c.def("vjp",
         [](N& network, const py::array& x, const py::array& u, bool by_theta, int threads) {
           Batch<T> batch = rows_of(network, x);
           require_shape<T>(u, "u", {batch.rows, network.architecture().n_outputs()});
           batch.y.values = readable<T>(u);
           if (by_theta) return theta_product<T>(network, {Of::output, batch, nullptr, nullptr}, {}, threads);
-          return pull_back<T>(network, {From::given, batch, false, 0, 1, nullptr, nullptr}, false, false, threads);
+          return pull_back<T>(network, {From::given, batch, false, 0, 1, nullptr, nullptr}, false, false, {}, threads);
         },
         py::arg("x"), py::arg("u"), py::arg("by_theta"), py::arg("threads"));
   c.def("jvp",

@@ -193,6 +193,23 @@ def test_large_classes_saturate_without_nan() -> None:
             np.testing.assert_allclose(product(x, y, v), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_results_go_where_they_are_wanted(dtype: str) -> None:
+    net = dr.MLP([3, 4, 2], dtype=dtype, seed=0)
+    x, y = np.random.default_rng(0).standard_normal((2, 5, 3))
+    gradients, jacobian = net.per_sample_gradients(x, y[:, :2]), net.jacobian(x)
+    into = np.full_like(gradients, np.nan)
+    assert net.per_sample_gradients(x, y[:, :2], out=into) is into
+    np.testing.assert_array_equal(into, gradients)
+    for wrt, last in (("x", 3), ("theta", net.n_parameters)):
+        into = np.full((5, 2, last), np.nan, dtype)
+        assert net.jacobian(x, wrt=wrt, out=into) is into
+        np.testing.assert_array_equal(into, net.jacobian(x, wrt=wrt))
+        assert net.jacobian(x[0], wrt=wrt, out=into[1]).base is into
+        np.testing.assert_array_equal(into[1], into[0])
+    np.testing.assert_array_equal(jacobian, net.jacobian(x))
+
+
 X, Y = np.ones((4, 3)), np.zeros((4, 2))
 V = np.ones(26)  # D of 3-4-2
 BAD: list[tuple[Callable[[dr.MLP], object], type[Exception], str]] = [
@@ -239,6 +256,17 @@ BAD: list[tuple[Callable[[dr.MLP], object], type[Exception], str]] = [
     (lambda n: n.hvp(X, Y, V * np.inf), ValueError, r"v\[0\] is inf; every value must be finite.*"),
     (lambda n: n.gauss_newton_vp(X, Y[:, :1], V), ValueError, r"y must have shape .*"),
     (lambda n: n.per_sample_gradients(X, Y + np.inf), ValueError, r"y\[0, 0\] is inf; .*"),
+    (
+        lambda n: n.jacobian(X, out=np.ones((4, 3))),
+        ValueError,
+        r"out must have shape \(4, 2, 3\) .*",
+    ),
+    (lambda n: n.jacobian(X, out=[0.0]), TypeError, "out must be a NumPy array, not list"),
+    (
+        lambda n: n.per_sample_gradients(X, Y, out=np.ones((4, 25), "f")),
+        ValueError,
+        r"out must have shape \(4, 26\) and dtype float32, but .*",
+    ),
     (lambda n: n.hvp(X, Y, V, threads=0), ValueError, "threads must be 1 or more, not 0"),
 ]
 

@@ -138,9 +138,17 @@ class _Network:
     def input_gradient(
         self, x: _Array, y: _Array, sample_weight: _Array | None, threads: int
     ) -> _Array | None: ...
-    def per_sample_gradients(self, x: _Array, y: _Array, threads: int) -> _Array | None: ...
+    def per_sample_gradients(
+        self, x: _Array, y: _Array, out: _Array | None, threads: int
+    ) -> _Array | None: ...
     def output_jacobian(
-        self, x: _Array, first: int, count: int, by_theta: bool, threads: int
+        self,
+        x: _Array,
+        first: int,
+        count: int,
+        by_theta: bool,
+        out: _Array | None,
+        threads: int,
     ) -> _Array: ...
     def vjp(self, x: _Array, u: _Array, by_theta: bool, threads: int) -> _Array | None: ...
     def jvp(self, x: _Array, v: _Array, by_theta: bool, threads: int) -> _Array: ...

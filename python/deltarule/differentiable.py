@@ -111,10 +111,12 @@ class Differentiable:
         if k >= n_out:
             raise ValueError(f"output must be below {n_out}, the number of outputs, not {k}")
         rows, one = self._rows(x)
-        gradient = self._core.output_jacobian(rows, k, 1, False, resolve_threads(threads))[:, 0, :]
-        return gradient[0] if one else gradient
+        jacobian = self._core.output_jacobian(rows, k, 1, False, None, resolve_threads(threads))
+        return jacobian[0, 0] if one else jacobian[:, 0]
 
-    def jacobian(self, x: ArrayLike, *, wrt: str = "x", threads: int | None = None) -> Array:
+    def jacobian(
+        self, x: ArrayLike, *, wrt: str = "x", out: Array | None = None, threads: int | None = None
+    ) -> Array:
         """Compute the Jacobian of y_hat, sample by sample.
 
         Row k is J_O(z[L])^T e_k, carried back by the recursion of the deltas.
@@ -124,6 +126,8 @@ class Differentiable:
         x : array_like of shape (n_samples, n_0)
         wrt : {"x", "theta"}
             What to differentiate by: the sample's own x, or the parameters.
+        out : ndarray, optional
+            Where to write, as for `MLP.predict`: new memory is much of the time of a large result.
         threads : int, optional
 
         Returns
@@ -146,12 +150,17 @@ class Differentiable:
         ([[[1.0, -3.0]]], [[[2.0, 5.0, 1.0]]])
         """
         by_theta, (rows, one) = _by_theta(wrt), self._rows(x)
-        n_out, most = self._architecture.sizes[-1], resolve_threads(threads)
-        jacobian = self._core.output_jacobian(rows, 0, n_out, by_theta, most)
+        n_in, *_, n_out = self._architecture.sizes
+        shape = (len(rows), n_out, self._core.n_parameters if by_theta else n_in)
+        to = None if out is None else self._out(out, shape, x, one)
+        most = resolve_threads(threads)
+        jacobian = self._core.output_jacobian(rows, 0, n_out, by_theta, to, most)
+        if out is not None:
+            return out
         return jacobian[0] if one else jacobian
 
     def per_sample_gradients(
-        self, x: ArrayLike, y: ArrayLike, *, threads: int | None = None
+        self, x: ArrayLike, y: ArrayLike, *, out: Array | None = None, threads: int | None = None
     ) -> Array:
         """Compute the gradient of the loss of each sample by the parameters.
 
@@ -161,6 +170,8 @@ class Differentiable:
         ----------
         x, y, threads
             As for `MLP.evaluate`.
+        out : ndarray of shape (n_samples, n_parameters), optional
+            Where to write, as for `MLP.predict`: new memory is much of the time of a large result.
 
         Returns
         -------
@@ -185,8 +196,11 @@ class Differentiable:
         [[2.0, 1.0], [6.0, 2.0]]
         """
         rows, targets, _ = checks.checked_batch(self._architecture, x, y, None)
-        gradients = self._core.per_sample_gradients(rows, targets, resolve_threads(threads))
-        return _finite(gradients, "the loss")
+        shape = (len(rows), self._core.n_parameters)
+        to = None if out is None else self._out(out, shape, x, False)
+        made = self._core.per_sample_gradients(rows, targets, to, resolve_threads(threads))
+        gradients = _finite(made, "the loss")
+        return gradients if out is None else out
 
     def jvp(
         self, x: ArrayLike, v: ArrayLike, *, wrt: str = "x", threads: int | None = None
@@ -368,6 +382,10 @@ class Differentiable:
         rows = x if row is None else row.reshape(1, -1)
         n_in, dtype = self._architecture.sizes[0], self._architecture.dtype
         return checks.samples(rows, n_in, dtype), row is not None
+
+    def _out(self, out: Array, shape: tuple[int, ...], x: ArrayLike, one: bool) -> Array:
+        given = shape[1:] if one else shape
+        return checks.output_array(out, given, self._architecture.dtype, x).reshape(shape)
 
     def _direction(self, v: ArrayLike) -> Array:
         return self._like(v, "v", (self._core.n_parameters,))

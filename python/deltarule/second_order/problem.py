@@ -79,7 +79,7 @@ class Problem:
             for part in parts(len(self._data), max(1, _BLOCK // (K * D))):
                 x, y, _ = self._data.take(part)
                 y_hat = predict_into(core, x, np.empty_like(y), self._threads)
-                J = core.output_jacobian(x, 0, K, True, self._threads)
+                J = core.output_jacobian(x, 0, K, True, None, self._threads)
                 J *= roots[part, :, np.newaxis]
                 rows, r = J.reshape(-1, D), (roots[part] * (y_hat - y)).ravel()
                 matrix = dsyrk(1.0, rows.T, beta=1.0, c=matrix, overwrite_c=True)

@@ -25,6 +25,7 @@ from deltarule.config import (
     set_num_threads,
     show_config,
 )
+from deltarule.custom import CustomActivation, CustomLoss
 from deltarule.datasets import load_digits
 from deltarule.errors import DivergenceError, ModelFileError
 from deltarule.files import load
@@ -53,6 +54,8 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "CustomActivation",
+    "CustomLoss",
     "DivergenceError",
     "EarlyStopping",
     "EpochRecord",

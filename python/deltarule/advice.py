@@ -199,10 +199,10 @@ def _activations(network: Parameterized, x: Array) -> list[Array]:
 
     NumPy's products would leave the threads of its BLAS awake for 100 ms: in the next fit's way.
     """
-    from deltarule.reference.network import Network, activations_of
+    from deltarule.custom.checked import in_reference
+    from deltarule.reference.network import activations_of
 
-    words = Network(hidden=network.hidden, leaky_slope=network.leaky_slope)
-    functions = activations_of(words, len(network.hidden))
+    functions = activations_of(in_reference(network._architecture), len(network.hidden))
     activations: list[Array] = []
     for W, b, g in zip(network.weights, network.biases, functions, strict=False):
         layer = replace(

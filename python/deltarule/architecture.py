@@ -7,15 +7,19 @@ import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from deltarule import words
 from deltarule._load import core
+from deltarule.custom import ActivationWord, Custom, LossWord
 from deltarule.optimizers import number
 
-Core = core.NetworkF32 | core.NetworkF64
+if TYPE_CHECKING:
+    from deltarule.custom.network import CustomNetwork
+
+Core: TypeAlias = "core.NetworkF32 | core.NetworkF64 | CustomNetwork"
 
 _CORES: dict[str, type[core.NetworkF32] | type[core.NetworkF64]] = {
     "float32": core.NetworkF32,
@@ -28,9 +32,9 @@ class Architecture:
     """A network's description, names in canonical form; the fields are `MLP`'s attributes."""
 
     sizes: tuple[int, ...]
-    hidden: tuple[str, ...]
+    hidden: tuple[ActivationWord, ...]
     output: str
-    loss: str
+    loss: LossWord
     reduction: str
     dtype: np.dtype[Any]
     leaky_slope: float
@@ -77,14 +81,28 @@ class Architecture:
         """D of the notes: weights and biases."""
         return sum(n_out * (n_in + 1) for n_out, n_in in self.shapes)
 
+    @property
+    def custom(self) -> dict[str, Custom]:
+        """The functions of the user's own, by the arguments that hold them."""
+        named = {**{f"hidden[{i}]": g for i, g in enumerate(self.hidden)}, "loss": self.loss}
+        return {name: word for name, word in named.items() if not isinstance(word, str)}
+
     def make_core(self) -> Core:
         """Return a core network, all parameters 0; MemoryError says what was asked."""
+        if self.custom:
+            from deltarule.custom.network import CustomNetwork
+
+            return CustomNetwork(self)
+        return self.make_compiled()
+
+    def make_compiled(self) -> core.NetworkF32 | core.NetworkF64:
+        """Return the same in C++, of names alone."""
         try:
             return _CORES[self.dtype.name](
                 sizes=list(self.sizes),
-                hidden=[getattr(core.Activation, g) for g in self.hidden],
+                hidden=[getattr(core.Activation, str(g)) for g in self.hidden],
                 output=getattr(core.Output, self.output),
-                loss=getattr(core.Loss, self.loss),
+                loss=getattr(core.Loss, str(self.loss)),
                 mean=self.reduction == "mean",
                 leaky_slope=self.leaky_slope,
                 huber_delta=self.huber_delta,
@@ -97,7 +115,7 @@ class Architecture:
             ) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
+        """Return the fields as JSON can hold them, but for functions of the user's own."""
         return {
             "sizes": list(self.sizes),
             "hidden": list(self.hidden),

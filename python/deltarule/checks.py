@@ -14,6 +14,7 @@ from deltarule.data.samples import Batch, Samples
 
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture
+    from deltarule.custom import LossWord
 
 Array = NDArray[Any]
 
@@ -148,14 +149,14 @@ def _finite_rows(rows: Rows, name: str) -> Rows:
     return rows
 
 
-def targets(y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: str) -> Array:
+def targets(y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: LossWord) -> Array:
     """Return y as the core reads it: int64 class indices (rows,), or (rows, n_outputs) of dtype."""
     ready = target_rows(y, rows, n_outputs, dtype, loss)
     return ready.take(slice(0, rows)) if isinstance(ready, Rows) else ready
 
 
 def target_rows(
-    y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: str
+    y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: LossWord
 ) -> Array | Rows:
     """Return the same, or the rows of a large mapped file, checked but not ready."""
     array = y if type(y) is np.ndarray and y.dtype.kind in "biuf" else numeric(y, "y")
@@ -182,7 +183,7 @@ def target_rows(
     return ready
 
 
-def _check_targets(y: Array, loss: str, given: object, first_row: int = 0) -> None:
+def _check_targets(y: Array, loss: LossWord, given: object, first_row: int = 0) -> None:
     at: dict[str, Any] = {"given": given, "first_row": first_row}
     if loss in ("binary_cross_entropy", "cross_entropy"):
         check_within(y, "y", 0.0, 1.0, f"in [0, 1] for {loss}", **at)

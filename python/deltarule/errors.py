@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-# What the core says where an update overflowed before it could be foreseen.
+# What the core says where an update would overflow, and nothing is updated (OverflowError), and
+# where it overflowed before that could be foreseen (ValueError).
+UPDATE_OVERFLOWS = "the update overflows"
 UPDATE_OVERFLOWED = "the update overflowed"
 
 
@@ -29,7 +31,7 @@ class DivergenceError(ArithmeticError):
 
 
 class ModelFileError(ValueError):
-    """A model file is damaged, of another kind, or makes no sense."""
+    """A model file is damaged, of another kind, makes no sense, or cannot hold the network."""
 
 
 def raise_update_overflowed() -> None:

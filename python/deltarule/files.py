@@ -55,9 +55,16 @@ def write_model(
 
     Raises
     ------
+    ModelFileError
+        If the network has functions of the user's own.
     OSError
         If the file cannot be written.
     """
+    for argument, function in network._architecture.custom.items():
+        raise ModelFileError(
+            f"{argument} must be a name in a model file, which cannot hold functions, not "
+            f"{function!r}; pickle the network, or keep its theta"
+        )
     parameters = [np.ascontiguousarray(t) for t in (*network.weights, *network.biases)]
     named = dict(zip(_names(len(network.weights)), parameters, strict=True))
     taken = sorted(named.keys() & (tensors or {}).keys())

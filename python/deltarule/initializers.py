@@ -9,6 +9,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.custom import ActivationWord
+
 Array = NDArray[np.float64]
 
 # Hidden activations that pass a positive half-line on: half of their inputs carry the signal.
@@ -35,7 +37,7 @@ NAMES = (
 
 
 def initial_parameters(
-    sizes: Sequence[int], hidden: Sequence[str], init: str, rng: np.random.Generator
+    sizes: Sequence[int], hidden: Sequence[ActivationWord], init: str, rng: np.random.Generator
 ) -> tuple[list[Array], list[Array]]:
     """Draw weights (n_l, n_{l-1}) and biases (n_l,), layer by layer.
 
@@ -43,7 +45,7 @@ def initial_parameters(
     ----------
     sizes : sequence of int
         n_0 .. n_L.
-    hidden : sequence of str
+    hidden : sequence of str or CustomActivation
         Activation of each hidden layer.
     init : str
         One of `NAMES`. "auto" is he_normal for relu and its kin, glorot_uniform otherwise and for

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.custom import LossWord
 from deltarule.optimizers import number
 
 Array = NDArray[Any]
@@ -25,10 +26,10 @@ class ClassWeights:
         of classes present * samples of the class), as scikit-learn has it.
     n_outputs : int
         K: classes 0..K-1, or the classes 0 and 1 of one output.
-    loss : str
+    loss : str or CustomLoss
     """
 
-    def __init__(self, given: object, n_outputs: int, loss: str) -> None:
+    def __init__(self, given: object, n_outputs: int, loss: LossWord) -> None:
         self._n_outputs = n_outputs
         self._n_classes = n_classes = max(2, n_outputs)
         self.is_balanced = isinstance(given, str) and given == "balanced"
@@ -100,7 +101,7 @@ def _weight(key: object, value: object) -> float:
     return weight
 
 
-def check_smoothing(value: object, loss: str) -> float:
+def check_smoothing(value: object, loss: LossWord) -> float:
     """Return the argument `label_smoothing`, in [0, 1) and for losses of probabilities."""
     if type(value) is float and value == 0.0:  # as a rule
         return 0.0
@@ -117,7 +118,7 @@ def check_smoothing(value: object, loss: str) -> float:
 
 
 def smoothing(
-    s: float, n_outputs: int, dtype: np.dtype[Any], loss: str
+    s: float, n_outputs: int, dtype: np.dtype[Any], loss: LossWord
 ) -> Callable[[Array], Array] | None:
     """Return what makes (1 - s) y + s / K, or (1 - s) y + s / 2 for binary_cross_entropy, of y."""
     if s == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from deltarule.arguments import (
     whole_number,
 )
 from deltarule.config import resolve_threads
+from deltarule.custom import LossWord
+from deltarule.data.samples import Batch
 from deltarule.draws import Draws
 from deltarule.history import History
 from deltarule.network import MLP
@@ -29,6 +32,8 @@ from deltarule.pace import check_schedule, is_vector, rates
 from deltarule.schedules import Plateau
 
 Array = NDArray[Any]
+# What networks of the same dtype, inputs, outputs and loss share.
+Data = dict[tuple[str, int, int, LossWord], Batch]
 
 _NETWORK = frozenset(inspect.signature(MLP).parameters)
 _FIT = {
@@ -78,7 +83,7 @@ class _Member:
     """A network of `fit_many` and its training."""
 
     net: MLP
-    batch: tuple[Array, Array, Array | None]
+    batch: Batch
     rows: Array  # of the data that it trains on
     epochs: int
     batch_size: int
@@ -193,7 +198,7 @@ def fit_many(
     limit = resolve_threads(threads)
     if isinstance(configs, Mapping | str) or not isinstance(configs, Sequence) or not configs:
         raise TypeError(f"configs must be a sequence of mappings, not {configs!r}")
-    data: dict[tuple[str, int, str], tuple[Array, Array, Array | None]] = {}
+    data: Data = {}
     members = []
     for i, config in enumerate(configs):
         try:
@@ -218,7 +223,7 @@ def _member(
     sample_weight: ArrayLike | None,
     config: Mapping[str, Any],
     common: Mapping[str, Any],
-    data: dict[tuple[str, int, str], tuple[Array, Array, Array | None]],
+    data: Data,
 ) -> _Member:
     if not isinstance(config, Mapping):
         raise TypeError(f"must be a mapping, not {config!r}")
@@ -230,7 +235,7 @@ def _member(
     if "sizes" not in settings:
         raise TypeError("sizes must be given")
     net = MLP(**settings)
-    key = (net.dtype.name, net.sizes[0], f"{net.sizes[-1]} {net.loss}")
+    key = (net.dtype.name, net.sizes[0], net.sizes[-1], net.loss)
     if key not in data:
         data[key] = checks.checked_batch(net._architecture, x, y, sample_weight)
     batch = data[key]
@@ -297,12 +302,23 @@ def _train(members: list[_Member], threads: int) -> None:
         at_work = [m for m in members if m.left]
         runs = [m.run(min(epochs, m.left)) for m in at_work]
         start = time.perf_counter()
-        core.train_many(runs, min(threads, len(runs)))
+        _train_side_by_side(runs, threads)
         seconds = (time.perf_counter() - start) / epochs
         for member, run in zip(at_work, runs, strict=True):
             member.take(run[-1])
         by_memory = _ORDER_LIMIT // sum(len(m.rows) for m in at_work)
         epochs = int(max(1, min(_SLICE_SECONDS / max(seconds, 1e-9), by_memory)))
+
+
+def _train_side_by_side(runs: list[tuple[Any, ...]], threads: int) -> None:
+    """Train each in the core's team; those with functions of the user's own one by one."""
+    compiled = [run for run in runs if isinstance(run[0], core.NetworkF32 | core.NetworkF64)]
+    if compiled:
+        core.train_many(compiled, min(threads, len(compiled)))
+    for run in runs:
+        if run not in compiled:
+            *arguments, result = run[1:]
+            run[0].train(*arguments, None, 1, math.inf, result)
 
 
 def _row(

@@ -6,7 +6,7 @@ import math
 import operator
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +16,14 @@ from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.arguments import check_optimizer
 from deltarule.config import resolve_threads
+from deltarule.custom.functions import ActivationWord, CustomLoss, Of1, Of2
 from deltarule.differentiable import Differentiable
-from deltarule.errors import UPDATE_OVERFLOWED, DivergenceError, raise_update_overflowed
+from deltarule.errors import (
+    UPDATE_OVERFLOWED,
+    UPDATE_OVERFLOWS,
+    DivergenceError,
+    raise_update_overflowed,
+)
 from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
 from deltarule.optimizers import Optimizer
@@ -25,6 +31,7 @@ from deltarule.provable import Provable
 from deltarule.trainable import Trainable
 
 Array = NDArray[Any]
+Hidden: TypeAlias = ActivationWord | tuple[Of1, Of2]
 
 
 class Gradients(NamedTuple):
@@ -55,14 +62,16 @@ class MLP(Trainable, Differentiable, Provable):
     sizes : sequence of int
         n_0 .. n_L: inputs, hidden widths, outputs. Two entries are a network without hidden layer
         (linear, logistic or softmax regression).
-    hidden : str or sequence of str, default "relu"
-        g, one name or one a hidden layer: identity (linear), sigmoid (logistic), tanh, relu,
-        leaky_relu, elu, softplus, gelu (tanh form), silu.
+    hidden : str, CustomActivation, (value, derivative), or a sequence of them, default "relu"
+        g, one or one a hidden layer: identity (linear), sigmoid (logistic), tanh, relu,
+        leaky_relu, elu, softplus, gelu (tanh form), silu, or a function of your own, see
+        `CustomActivation`. A tuple of two callables is one such function, for all layers.
     output : str, default "identity"
         O: identity (linear), sigmoid (logistic), tanh, softmax, exp.
-    loss : str, optional
+    loss : str, CustomLoss or (value, gradient), optional
         By default the output's own: squared_error (identity, tanh), binary_cross_entropy
-        (sigmoid), cross_entropy (softmax), poisson (exp). With e_j = y_hat_j - y_j and K outputs:
+        (sigmoid), cross_entropy (softmax), poisson (exp). A loss of your own goes with any output,
+        see `CustomLoss`. With e_j = y_hat_j - y_j and K outputs:
 
         - squared_error: 1/2 sum_j e_j^2
         - sum_squared_error: sum_j e_j^2
@@ -128,9 +137,9 @@ class MLP(Trainable, Differentiable, Provable):
         self,
         sizes: Sequence[int],
         *,
-        hidden: str | Sequence[str] = "relu",
+        hidden: Hidden | Sequence[Hidden] = "relu",
         output: str = "identity",
-        loss: str | None = None,
+        loss: str | CustomLoss | tuple[Of2, Of2] | None = None,
         reduction: str = "mean",
         dtype: str | type | np.dtype[Any] = "float32",
         init: str | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "auto",
@@ -351,6 +360,8 @@ class MLP(Trainable, Differentiable, Provable):
             if math.isfinite(loss):
                 return loss
         except OverflowError as error:
+            if str(error) != UPDATE_OVERFLOWS:
+                raise
             trouble = str(error)
         except ValueError as error:
             if str(error) == UPDATE_OVERFLOWED:
@@ -374,6 +385,8 @@ class MLP(Trainable, Differentiable, Provable):
 
         Raises
         ------
+        ModelFileError
+            If the loss or an activation is your own: a file cannot hold functions.
         OSError
             If it cannot be written.
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule import checks
 from deltarule._load import core
 from deltarule.architecture import Architecture, Core
+from deltarule.custom import ActivationWord, LossWord
 from deltarule.pace import Watch
 
 Array = NDArray[Any]
@@ -33,8 +34,8 @@ class Parameterized:
         return self._architecture.sizes
 
     @property
-    def hidden(self) -> tuple[str, ...]:
-        """The activation of each hidden layer."""
+    def hidden(self) -> tuple[ActivationWord, ...]:
+        """The activation of each hidden layer: its name, or a `CustomActivation`."""
         return self._architecture.hidden
 
     @property
@@ -43,8 +44,8 @@ class Parameterized:
         return self._architecture.output
 
     @property
-    def loss(self) -> str:
-        """The loss's name."""
+    def loss(self) -> LossWord:
+        """The loss's name, or a `CustomLoss`."""
         return self._architecture.loss
 
     @property
@@ -154,7 +155,7 @@ class Parameterized:
         functions = (*self.hidden, self.output)
         for layer, (n_out, n_in) in enumerate(self._architecture.shapes, start=1):
             g, count = functions[layer - 1], n_out * (n_in + 1)
-            lines.append(f"{layer:5d}{n_in:9d}{n_out:9d}  {g:<10s}{count:12d}")
+            lines.append(f"{layer:5d}{n_in:9d}{n_out:9d}  {g!s:<10s}{count:12d}")
         lines.append(
             f"loss {self.loss} ({self.reduction}), {self.dtype}, {self.n_parameters} parameters"
         )

@@ -17,7 +17,7 @@ from deltarule.data.rows import parts
 from deltarule.data.samples import Batch, MeanLoss, Samples
 from deltarule.data.streams import Stream
 from deltarule.draws import Draw, Draws
-from deltarule.errors import UPDATE_OVERFLOWED
+from deltarule.errors import UPDATE_OVERFLOWED, UPDATE_OVERFLOWS
 from deltarule.evaluation import loss_of
 from deltarule.pace import Pace
 
@@ -92,10 +92,8 @@ class Training:
             return math.nan if result.diverged else result.loss[0]
         try:
             return self.network.train_step(*batch, self.settings, self.threads)
-        except OverflowError:
-            return math.nan
-        except ValueError as error:
-            if str(error) != UPDATE_OVERFLOWED:
+        except (OverflowError, ValueError) as error:
+            if str(error) not in (UPDATE_OVERFLOWS, UPDATE_OVERFLOWED):
                 raise
             return math.nan
 

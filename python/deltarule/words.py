@@ -5,6 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from deltarule.custom.functions import (
+    ActivationWord,
+    CustomActivation,
+    CustomLoss,
+    LossWord,
+    custom,
+)
+
 ACTIVATIONS = (
     "identity",
     "sigmoid",
@@ -61,22 +69,40 @@ def word(value: object, name: str, known: Iterable[str]) -> str:
     return canonical
 
 
-def hidden_words(hidden: object, n_hidden: int) -> tuple[str, ...]:
-    """Return one activation name a hidden layer from one name, or one a layer."""
+def hidden_words(hidden: object, n_hidden: int) -> tuple[ActivationWord, ...]:
+    """Return one activation a hidden layer, names in canonical form, from one or one a layer.
+
+    A tuple of two callables is one activation, (value, derivative); any other sequence has one a
+    layer.
+    """
+    function = custom(CustomActivation, hidden, "hidden")
+    if function is not None:
+        return (function,) * n_hidden
     if isinstance(hidden, str):
         return (word(hidden, "hidden", ACTIVATIONS),) * n_hidden
     if not isinstance(hidden, Iterable):
         raise TypeError(f"hidden must be a name or one name a hidden layer, not {hidden!r}")
-    names = tuple(word(g, f"hidden[{i}]", ACTIVATIONS) for i, g in enumerate(hidden))
+    names = tuple(activation_word(g, f"hidden[{i}]") for i, g in enumerate(hidden))
     if len(names) != n_hidden:
         raise ValueError(f"hidden has {len(names)} names, the network has {n_hidden} hidden layers")
     return names
 
 
-def loss_word(loss: object, output: str, n_outputs: int) -> str:
-    """Return the loss's canonical name, by default the output's own; the pair must be defined."""
+def activation_word(value: object, name: str) -> ActivationWord:
+    """Return the canonical name of an activation, or a function of the user's own."""
+    return custom(CustomActivation, value, name) or word(value, name, ACTIVATIONS)
+
+
+def loss_word(loss: object, output: str, n_outputs: int) -> LossWord:
+    """Return the loss's canonical name, by default the output's own; the pair must be defined.
+
+    Or a loss of the user's own, which goes with any output.
+    """
     if loss is None:
         return DEFAULT_LOSS[output]
+    function = custom(CustomLoss, loss, "loss")
+    if function is not None:
+        return function
     if loss == "log_loss":
         if n_outputs != 1:
             raise ValueError(

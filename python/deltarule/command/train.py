@@ -179,7 +179,7 @@ def _print_problem(plan: Plan, problem: Problem) -> None:
     print(f"{plan.source}: {n} rows, {d} features, target {model.target}: {what}")
     print(f"{len(problem.training)} rows to train on, {len(problem.held_out)} held out")
     sizes = "-".join(map(str, network.sizes))
-    words = ", ".join(dict.fromkeys((*network.hidden, network.output, network.loss)))
+    words = ", ".join(dict.fromkeys(map(str, (*network.hidden, network.output, network.loss))))
     print(f"network {sizes}: {words}, {network.n_parameters} parameters", flush=True)
 
 

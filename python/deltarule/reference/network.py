@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from deltarule.reference.activations import ACTIVATIONS, OUTPUTS, Activation, leaky_relu
-from deltarule.reference.losses import LOSSES, PAIRS, Loss, huber
+from deltarule.reference.losses import LOSSES, PAIRS, Loss, Pair, huber
 
 _ALIASES = {"linear": "identity", "logistic": "sigmoid", "log_loss": "binary_cross_entropy"}
 
@@ -19,12 +20,18 @@ def canonical(argument: str, name: str, known: Collection[str]) -> str:
     return word
 
 
-def hidden_names(hidden: str | Sequence[str], layers: int) -> tuple[str, ...]:
-    """One canonical name per hidden layer; a single name serves all."""
-    names = (hidden,) * layers if isinstance(hidden, str) else tuple(hidden)
+Hidden: TypeAlias = str | Activation | Sequence[str | Activation]
+
+
+def hidden_names(hidden: Hidden, layers: int) -> tuple[str | Activation, ...]:
+    """One canonical name, or function, per hidden layer; a single one serves all."""
+    names = (hidden,) * layers if isinstance(hidden, str | Activation) else tuple(hidden)
     if len(names) != layers:
         raise ValueError(f"hidden has {len(names)} names, the network has {layers} hidden layers")
-    return tuple(canonical("hidden", name, ACTIVATIONS) for name in names)
+    return tuple(
+        name if isinstance(name, Activation) else canonical("hidden", name, ACTIVATIONS)
+        for name in names
+    )
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,12 @@ class Network:
 
     Parameters
     ----------
-    hidden : str or sequence of str
-        A name in `ACTIVATIONS`, or one per hidden layer.
+    hidden : str, Activation, or sequence of them
+        A name in `ACTIVATIONS` or a function beside its derivative, or one per hidden layer.
     output, loss : str
         Names in `OUTPUTS` and `LOSSES`; a loss with logarithms needs an output in its domain, see
-        `PAIRS`. linear, logistic and log_loss are aliases, kept by their canonical names.
+        `PAIRS`. linear, logistic and log_loss are aliases, kept by their canonical names. loss may
+        be a `Loss` of one's own.
     reduction : {"mean", "sum"}
         L = sum_i w_i L_i / sum_i w_i (0 where all w_i are 0), or sum_i w_i L_i, over the samples i.
     leaky_slope, huber_delta : float
@@ -49,9 +57,9 @@ class Network:
         For an unknown name, or an output and a loss that do not go together.
     """
 
-    hidden: str | Sequence[str] = "relu"
+    hidden: Hidden = "relu"
     output: str = "identity"
-    loss: str = "squared_error"
+    loss: str | Loss = "squared_error"
     reduction: str = "mean"
     leaky_slope: float = 0.01
     huber_delta: float = 1.0
@@ -59,10 +67,11 @@ class Network:
     def __post_init__(self) -> None:
         if isinstance(self.hidden, str):
             object.__setattr__(self, "hidden", canonical("hidden", self.hidden, ACTIVATIONS))
-        else:
+        elif not isinstance(self.hidden, Activation):
             object.__setattr__(self, "hidden", hidden_names(self.hidden, len(self.hidden)))
         object.__setattr__(self, "output", canonical("output", self.output, OUTPUTS))
-        object.__setattr__(self, "loss", canonical("loss", self.loss, LOSSES))
+        if isinstance(self.loss, str):
+            object.__setattr__(self, "loss", canonical("loss", self.loss, LOSSES))
         canonical("reduction", self.reduction, ("mean", "sum"))
         outputs = [output for output, loss in PAIRS if loss == self.loss]
         if outputs and self.output not in outputs:
@@ -75,9 +84,17 @@ class Network:
 def activations_of(network: Network, layers: int) -> list[Activation]:
     """The activation of each hidden layer."""
     leaky, names = leaky_relu(float(network.leaky_slope)), hidden_names(network.hidden, layers)
-    return [leaky if name == "leaky_relu" else ACTIVATIONS[name] for name in names]
+    named = ACTIVATIONS | {"leaky_relu": leaky}
+    return [named[name] if isinstance(name, str) else name for name in names]
 
 
 def loss_of(network: Network) -> Loss:
     """The plain formula of the network's loss."""
+    if isinstance(network.loss, Loss):
+        return network.loss
     return huber(float(network.huber_delta)) if network.loss == "huber" else LOSSES[network.loss]
+
+
+def pair_of(network: Network) -> Pair | None:
+    """The formulas of the output with the loss from z, where there are some."""
+    return None if isinstance(network.loss, Loss) else PAIRS.get((network.output, network.loss))

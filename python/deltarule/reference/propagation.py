@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike
 
 from deltarule.reference.activations import OUTPUTS
 from deltarule.reference.functions import Array, Arrays
-from deltarule.reference.losses import PAIRS
-from deltarule.reference.network import Network, activations_of, loss_of
+from deltarule.reference.network import Network, activations_of, loss_of, pair_of
 
 
 class Forward(NamedTuple):
@@ -103,11 +102,16 @@ def sample_scale(y_hat: Array, network: Network, sample_weight: ArrayLike | None
 
 def sample_losses(forward: Forward, y: ArrayLike, network: Network) -> Array:
     """The loss of each sample, (n,): from z by `PAIRS` where it takes logarithms, else `LOSSES`."""
-    y, pair = _targets(y, forward.y_hat, network), PAIRS.get((network.output, network.loss))
+    y, pair = _targets(y, forward.y_hat, network), pair_of(network)
     if pair is None:
         return loss_of(network).value(forward.y_hat, y)
     losses: Array = pair.value(forward.z[-1], y).sum(axis=1)
     return losses
+
+
+def output_gradient(forward: Forward, y: ArrayLike, network: Network) -> Array:
+    """dL/dy_hat of each sample's own loss by its plain formula, (n, K), not yet averaged."""
+    return loss_of(network).gradient(forward.y_hat, _targets(y, forward.y_hat, network))
 
 
 def output_delta(forward: Forward, y: ArrayLike, network: Network) -> Array:
@@ -115,7 +119,7 @@ def output_delta(forward: Forward, y: ArrayLike, network: Network) -> Array:
 
     In the closed form of `PAIRS` where there is one (notes 000, 002, 003: y_hat - y).
     """
-    y, pair = _targets(y, forward.y_hat, network), PAIRS.get((network.output, network.loss))
+    y, pair = _targets(y, forward.y_hat, network), pair_of(network)
     if pair is None:
         g = loss_of(network).gradient(forward.y_hat, y)
         return OUTPUTS[network.output].vjp(forward.z[-1], forward.y_hat, g)
@@ -128,7 +132,7 @@ def output_hessian(forward: Forward, y: ArrayLike, network: Network, v: Array) -
     In the closed form of `PAIRS`; else, g = dL/dy_hat, J_O d2L/dy_hat2 J_O v plus the curvature of
     the output, d(J_O g)/dz v.
     """
-    y, pair = _targets(y, forward.y_hat, network), PAIRS.get((network.output, network.loss))
+    y, pair = _targets(y, forward.y_hat, network), pair_of(network)
     z, y_hat = forward.z[-1], forward.y_hat
     if pair is not None:
         return pair.hessian(z, y_hat, y, v)
@@ -142,7 +146,7 @@ def output_gauss_newton(forward: Forward, y: ArrayLike, network: Network, v: Arr
 
     For a canonical pair, whose L is convex in z, all of `output_hessian` (Schraudolph 2002).
     """
-    y, pair = _targets(y, forward.y_hat, network), PAIRS.get((network.output, network.loss))
+    y, pair = _targets(y, forward.y_hat, network), pair_of(network)
     z, y_hat = forward.z[-1], forward.y_hat
     if pair is not None:
         return (pair.gauss_newton or pair.hessian)(z, y_hat, y, v)

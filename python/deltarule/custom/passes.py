@@ -1,0 +1,296 @@
+"""Forward and backward passes with functions of the user's, by the reference, and derivatives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule import reference
+from deltarule.architecture import Architecture
+from deltarule.custom.checked import in_reference
+from deltarule.data.samples import Batch
+from deltarule.reference.network import activations_of
+
+Array = NDArray[Any]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def quiet(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn NumPy's warnings off in a function: what comes of an overflow is looked at there."""
+
+    @wraps(function)
+    def quietly(*args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(all="ignore"):
+            return function(*args, **kwargs)
+
+    return quietly
+
+
+@dataclass(eq=False, repr=False)
+class Rows:
+    """Samples of a pass.
+
+    Attributes
+    ----------
+    x, y : ndarray
+    weight : ndarray of shape (n,), float64
+    masks : list of ndarray (n, n_l), or None
+        Of dropout.
+    """
+
+    x: Array
+    y: Array
+    weight: Array
+    masks: list[Array] | None = None
+
+    @classmethod
+    def of(cls, batch: Batch, masks: Sequence[Array] | None = None) -> Rows:
+        """Return those whose weight is not 0: the others are as if they were not there."""
+        x, y, weight = batch
+        if weight is None or weight.all():
+            given = np.ones(len(x)) if weight is None else weight
+            return cls(x, y, given, None if masks is None else list(masks))
+        there = weight != 0
+        return cls(
+            x[there],
+            y[there],
+            weight[there],
+            None if masks is None else [mask[there] for mask in masks],
+        )
+
+    @property
+    def total_weight(self) -> float:
+        """sum_i w_i."""
+        return float(self.weight.sum())
+
+
+@dataclass(eq=False, repr=False)
+class Pass:
+    """A forward pass: the parameters it was made with, and what came of it."""
+
+    weights: list[Array]
+    biases: list[Array]
+    forward: reference.Forward
+
+
+class CustomPasses:
+    """The part of a network with functions of the user's that does not train it.
+
+    The methods are those of the core's networks, but for the number of threads, which is NumPy's
+    affair. Parameters and what the optimizer remembers lie in a core network.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        self._sizes, self._is_mean = architecture.sizes, architecture.reduction == "mean"
+        # The share of each sample in the loss is computed here, in float64.
+        self._words = replace(in_reference(architecture), reduction="sum")
+        self._hidden = activations_of(self._words, len(architecture.hidden))
+        self._custom = architecture.custom
+        named = replace(
+            architecture, hidden=("identity",) * len(architecture.hidden), loss="squared_error"
+        )
+        self._core = named.make_compiled()
+        self.n_parameters = self._core.n_parameters
+        self.weight_view, self.bias_view = self._core.weight_view, self._core.bias_view
+        self.get_theta, self.set_theta = self._core.get_theta, self._core.set_theta
+        self.get_memory, self.set_memory = self._core.get_memory, self._core.set_memory
+
+    @quiet
+    def predict(self, x: Array, out: Array, threads: int) -> None:
+        """Write y_hat (n, K) to `out`."""
+        out[...] = self._forward(x).forward.y_hat
+
+    @quiet
+    def evaluate(self, x: Array, y: Array, sample_weight: Array | None, threads: int) -> float:
+        """Return L."""
+        rows = Rows.of((x, y, sample_weight))
+        losses = self._losses(self._forward(rows.x), rows)
+        return self._reduced(float(rows.weight @ losses), rows.total_weight)
+
+    def value_and_gradient(
+        self, x: Array, y: Array, sample_weight: Array | None, threads: int
+    ) -> tuple[float, Array]:
+        """Return L and dL/dtheta; infinity, and 0, where a sample's loss is not finite."""
+        rows = Rows.of((x, y, sample_weight))
+        loss_sum, gradient = self._loss_and_gradient(rows)
+        if gradient is None:
+            return math.inf, np.zeros_like(self.get_theta())
+        return self._reduced(loss_sum, rows.total_weight), gradient
+
+    @quiet
+    def _loss_and_gradient(self, rows: Rows) -> tuple[float, Array | None]:
+        """Return sum_i w_i L_i and dL/dtheta; None in its place where an L_i is not finite."""
+        passed = self._forward(rows.x, rows.masks)
+        losses = self._losses(passed, rows)
+        if not np.isfinite(losses).all():
+            return math.nan, None
+        delta = self._deltas(passed, self._last_delta(passed, rows), rows.masks)
+        return float(rows.weight @ losses), _gradient(passed, delta)
+
+    # The stages
+
+    def _forward(self, x: Array, masks: Sequence[Array] | None = None) -> Pass:
+        weights, biases = reference.unflatten(self.get_theta(), self._sizes)
+        forward = reference.forward_propagation(weights, biases, x, self._words, masks)
+        return Pass(weights, biases, forward)
+
+    def _losses(self, passed: Pass, rows: Rows) -> Array:
+        """Return L_i (n,)."""
+        losses = reference.sample_losses(passed.forward, rows.y, self._words)
+        return losses.astype(np.float64)
+
+    def _reduced(self, loss_sum: float, total_weight: float) -> float:
+        return loss_sum * self._scale(total_weight)
+
+    def _scale(self, total_weight: float) -> float:
+        if not self._is_mean:
+            return 1.0
+        return 1.0 / total_weight if total_weight > 0 else 0.0
+
+    def _shares(self, rows: Rows, dtype: np.dtype[Any]) -> Array:
+        """Return c (n, 1) of L = sum_i c_i L_i."""
+        shares = rows.weight * self._scale(rows.total_weight)
+        return shares.astype(dtype)[:, np.newaxis]
+
+    def _last_delta(self, passed: Pass, rows: Rows) -> Array:
+        """Return delta[L] (n, K) of the reduced loss."""
+        delta = reference.output_delta(passed.forward, rows.y, self._words)
+        return delta * self._shares(rows, delta.dtype)
+
+    def _deltas(
+        self, passed: Pass, last: Array, masks: Sequence[Array] | None = None
+    ) -> list[Array]:
+        return reference.delta_recursion(passed.weights, passed.forward, last, self._words, masks)
+
+    # Derivatives beyond the gradient
+
+    @quiet
+    def propagate(
+        self, x: Array, y: Array, sample_weight: Array | None, threads: int
+    ) -> tuple[list[Array], list[Array], Array, Array, list[Array], list[Array]] | None:
+        """Return z, a[1] .. a[L], L_i, dL/dy_hat, delta, dL/da[1] .. dL/da[L-1].
+
+        None where an L_i is not finite.
+        """
+        rows = Rows(x, y, np.ones(len(x)) if sample_weight is None else sample_weight)
+        passed = self._forward(x)
+        losses = self._losses(passed, rows)
+        if not np.isfinite(losses[rows.weight != 0]).all():
+            return None
+        delta = self._deltas(passed, self._last_delta(passed, rows))
+        da = [d @ W for d, W in zip(delta[1:], passed.weights[1:], strict=True)]
+        dy_hat = reference.output_gradient(passed.forward, y, self._words)
+        dy_hat = dy_hat * self._shares(rows, dy_hat.dtype)
+        return passed.forward.z, passed.forward.a[1:], losses, dy_hat, delta, da
+
+    @quiet
+    def activations(self, x: Array, threads: int) -> list[Array]:
+        """Return a[1] .. a[L]."""
+        return self._forward(x).forward.a[1:]
+
+    @quiet
+    def input_gradient(
+        self, x: Array, y: Array, sample_weight: Array | None, threads: int
+    ) -> Array | None:
+        """Return dL/dx (n, n_0); None where an L_i is not finite."""
+        quantities = self.propagate(x, y, sample_weight, threads)
+        if quantities is None:
+            return None
+        return self._by_x(quantities[4])
+
+    @quiet
+    def per_sample_gradients(self, x: Array, y: Array, threads: int) -> Array | None:
+        """Return dL_i/dtheta (n, D); None where an L_i is not finite."""
+        passed, rows = self._forward(x), Rows(x, y, np.ones(len(x)))
+        if not np.isfinite(self._losses(passed, rows)).all():
+            return None
+        last = reference.output_delta(passed.forward, y, self._words)
+        return _gradients(passed, self._deltas(passed, last))
+
+    @quiet
+    def output_jacobian(
+        self, x: Array, first: int, count: int, by_theta: bool, threads: int
+    ) -> Array:
+        """Return dy_hat_k/dx (n, count, n_0) or dy_hat_k/dtheta (n, count, D), k from `first`."""
+        passed = self._forward(x)
+        jacobian = []
+        for k in range(first, first + count):
+            u = np.zeros_like(passed.forward.y_hat)
+            u[:, k] = 1
+            delta = self._deltas(passed, self._through_output(passed, u))
+            jacobian.append(_gradients(passed, delta) if by_theta else self._by_x(delta))
+        return np.stack(jacobian, axis=1)
+
+    @quiet
+    def vjp(self, x: Array, u: Array, by_theta: bool, threads: int) -> Array | None:
+        """Return J^T u: (n, n_0), or the sum over the samples (D,); None where not finite."""
+        passed = self._forward(x)
+        delta = self._deltas(passed, self._through_output(passed, u))
+        product = _gradient(passed, delta) if by_theta else self._by_x(delta)
+        return product if np.isfinite(product).all() else None
+
+    @quiet
+    def jvp(self, x: Array, v: Array, by_theta: bool, threads: int) -> Array:
+        """Return J v (n, K), v being (n, n_0) or (D,)."""
+        passed = self._forward(x)
+        zeros = np.zeros(self.n_parameters, x.dtype)
+        W_dot, b_dot = reference.unflatten(v if by_theta else zeros, self._sizes)
+        a_dot = np.zeros_like(x) if by_theta else v
+        z, a, hidden = passed.forward.z, passed.forward.a, self._hidden
+        for k, W in enumerate(passed.weights):
+            z_dot = a_dot @ W.T + a[k] @ W_dot[k].T + b_dot[k]
+            if k < len(hidden):
+                a_dot = hidden[k].derivative(z[k], a[k + 1]) * z_dot
+        return self._through_output(passed, z_dot)
+
+    def hessian_product(
+        self,
+        x: Array,
+        y: Array,
+        sample_weight: Array | None,
+        v: Array,
+        gauss_newton: bool,
+        threads: int,
+    ) -> NoReturn:
+        """Raise TypeError: the user's functions have no second derivative."""
+        name, function = next(iter(self._custom.items()))
+        raise TypeError(
+            "hvp and gauss_newton_vp need second derivatives: all activations and the loss must "
+            f"be names, but {name} is {function!r}"
+        )
+
+    def _through_output(self, passed: Pass, u: Array) -> Array:
+        """Return J_O(z[L])^T u, for each output the same as J_O(z[L]) u."""
+        output = reference.OUTPUTS[self._words.output]
+        return output.vjp(passed.forward.z[-1], passed.forward.y_hat, u)
+
+    def _by_x(self, delta: Sequence[Array]) -> Array:
+        """Return W[1]^T delta[1], (n, n_0)."""
+        return np.ascontiguousarray(delta[0] @ self.weight_view(1))
+
+
+def _gradient(passed: Pass, delta: Sequence[Array]) -> Array:
+    """Return the sums over the samples of delta[l] a[l-1]^T and delta[l], (D,)."""
+    dW = [d.T @ a for d, a in zip(delta, passed.forward.fed, strict=True)]
+    return reference.theta(dW, [d.sum(axis=0) for d in delta])
+
+
+def _gradients(passed: Pass, delta: Sequence[Array]) -> Array:
+    """Return delta[l] a[l-1]^T and delta[l] of each sample, (n, D)."""
+    dW = [
+        (d[:, :, np.newaxis] * a[:, np.newaxis, :]).reshape(len(d), -1)
+        for d, a in zip(delta, passed.forward.fed, strict=True)
+    ]
+    return np.concatenate([*dW, *delta], axis=1)

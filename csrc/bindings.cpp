@@ -213,18 +213,22 @@ PYBIND11_MODULE(_core, module) {
            py::arg("kind"), py::arg("lr"), py::arg("momentum") = 0.0, py::arg("nesterov") = false,
            py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8,
            py::arg("epsilon_hat") = false, py::arg("weight_decay") = 0.0, py::arg("decoupled") = false,
-           py::arg("l1") = 0.0, py::arg("max_norm") = 0.0, py::arg("penalizes_sum") = false);
+           py::arg("l1") = 0.0, py::arg("max_norm") = 0.0, py::arg("penalizes_sum") = false)
+      .def("at", [](Optimizer optimizer, double lr) { return optimizer.lr = lr, optimizer; }, py::arg("lr"))
+      .def_readonly("weight_decay", &Optimizer::weight_decay)
+      .def_readonly("penalizes_sum", &Optimizer::penalizes_sum);
 
   using Status = TrainingResult::Status;
-  py::class_<TrainingResult>(module, "TrainingResult")
+  py::class_<TrainingResult>(module, "TrainingResult")  // filled by train, the core's or one written in Python
       .def(py::init<>())
-      .def_property_readonly("diverged", [](const TrainingResult& r) { return r.status == Status::diverged; })
-      .def_readonly("step", &TrainingResult::step)
-      .def_readonly("partial_loss", &TrainingResult::partial_loss)
-      .def_readonly("partial_weight", &TrainingResult::partial_weight)
-      .def_readonly("loss", &TrainingResult::loss)
-      .def_readonly("validation_loss", &TrainingResult::validation_loss)
-      .def_readonly("seconds", &TrainingResult::seconds);
+      .def_property("diverged", [](const TrainingResult& r) { return r.status == Status::diverged; },
+                    [](TrainingResult& r, bool is) { r.status = is ? Status::diverged : Status::finished; })
+      .def_readwrite("step", &TrainingResult::step)
+      .def_readwrite("partial_loss", &TrainingResult::partial_loss)
+      .def_readwrite("partial_weight", &TrainingResult::partial_weight)
+      .def_readwrite("loss", &TrainingResult::loss)
+      .def_readwrite("validation_loss", &TrainingResult::validation_loss)
+      .def_readwrite("seconds", &TrainingResult::seconds);
 
   bind_network<float>(module, "NetworkF32");
   bind_network<double>(module, "NetworkF64");

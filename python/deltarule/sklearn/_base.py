@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
+from deltarule.custom import ActivationWord, LossWord
 from deltarule.sklearn._core_training import Network
 from deltarule.sklearn._data import Samples, as_rows
 from deltarule.sklearn._initial import draw_parameters
@@ -97,7 +98,7 @@ class BaseMLP(BaseEstimator, ABC):
         """Return n_L."""
 
     @abstractmethod
-    def _output_and_loss(self, n_outputs: int) -> tuple[str, str, float]:
+    def _output_and_loss(self, n_outputs: int) -> tuple[str, LossWord, float]:
         """Return the output activation, the core's loss, and `Network.loss_scale`."""
 
     @abstractmethod
@@ -228,7 +229,7 @@ class BaseMLP(BaseEstimator, ABC):
                 f"{self.dropout!r}"
             )
 
-    def _initialize(self, network: Network, functions: list[str]) -> None:
+    def _initialize(self, network: Network, functions: list[ActivationWord]) -> None:
         sizes = network.architecture.sizes
         network.set_parameters(*draw_parameters(sizes, functions, self.init, self._random_state))
         self._begin(network)

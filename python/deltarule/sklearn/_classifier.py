@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from deltarule import words
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
+from deltarule.custom.functions import CustomLoss, LossWord, custom
 from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
 from deltarule.sklearn._data import Samples
 
@@ -42,9 +43,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
     ----------
     hidden_layer_sizes : array-like of int or int, default (100,)
         Widths of the hidden layers; () is logistic regression.
-    activation : str or sequence of str, default "relu"
+    activation : str, CustomActivation or a sequence of them, default "relu"
         Of the hidden layers, one name or one a layer: identity, logistic, tanh, relu, leaky_relu,
-        elu, softplus, gelu, silu.
+        elu, softplus, gelu, silu; or `deltarule.CustomActivation`s.
     solver : {"lbfgs", "sgd", "adam"}, default "adam"
         lbfgs takes all samples at once and is SciPy's.
     alpha : float, default 0.0001
@@ -88,9 +89,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         Weights of the classes, times `sample_weight`, in the training loss.
     dropout : float, default 0.0
         The probability with which a hidden unit is left out in a training step.
-    loss : {"log_loss", "cross_entropy", "squared_error"} or None
+    loss : {"log_loss", "cross_entropy", "squared_error"}, CustomLoss or None
         None and cross_entropy are log_loss; squared_error, on the probabilities, is the Brier
-        score.
+        score. A `deltarule.CustomLoss` is given 0 and 1 as y, a column a class or label.
     out_activation : {"softmax", "logistic"} or None
         By default softmax for several classes. With "logistic" these are one against the rest.
     label_smoothing : float, default 0.0
@@ -144,7 +145,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
     _parameter_constraints = {  # noqa: RUF012
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
-        "loss": [StrOptions({"log_loss", "cross_entropy", "squared_error"}), None],
+        "loss": [
+            StrOptions({"log_loss", "cross_entropy", "squared_error"}),
+            CustomLoss,
+            tuple,
+            None,
+        ],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -176,7 +182,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         max_fun: int = 15000,
         class_weight: Any = None,
         dropout: float = 0.0,
-        loss: str | None = None,
+        loss: Any = None,
         out_activation: str | None = None,
         label_smoothing: float = 0.0,
         init: str = "sklearn",
@@ -324,7 +330,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
     def _n_outputs(self, codes: Array) -> int:
         return len(self.classes_) if codes.ndim == 1 else int(codes.shape[1])
 
-    def _output_and_loss(self, n_outputs: int) -> tuple[str, str, float]:
+    def _output_and_loss(self, n_outputs: int) -> tuple[str, LossWord, float]:
         usual = "softmax" if self._is_multiclass else "logistic"
         output = words.word(self.out_activation or usual, "out_activation", words.OUTPUTS)
         if output not in ("sigmoid", "softmax") or (output, usual) == ("softmax", "logistic"):
@@ -333,8 +339,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
                 f"out_activation must be {allowed} for {self._label_binarizer.y_type_} y, "
                 f"not {self.out_activation!r}"
             )
-        if self.loss == "squared_error":
-            return output, "squared_error", 1.0
+        function = custom(CustomLoss, self.loss, "loss")
+        if function is not None or self.loss == "squared_error":
+            return output, function or "squared_error", 1.0
         return output, "cross_entropy" if output == "softmax" else "binary_cross_entropy", 1.0
 
     def _samples(self, X: Any, codes: Array, weight: Array | None, of: Architecture) -> Samples:

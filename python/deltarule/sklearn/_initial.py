@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.custom import ActivationWord
 from deltarule.initializers import initial_parameters
 
 Array = NDArray[Any]
@@ -17,7 +18,7 @@ Array = NDArray[Any]
 
 def draw_parameters(
     sizes: Sequence[int],
-    functions: Sequence[str],
+    functions: Sequence[ActivationWord],
     init: str,
     random_state: np.random.RandomState,
 ) -> tuple[list[Array], list[Array]]:
@@ -27,7 +28,7 @@ def draw_parameters(
     ----------
     sizes : sequence of int
         n_0 .. n_L.
-    functions : sequence of str
+    functions : sequence of str or CustomActivation
         The activation that each layer is drawn for, deltarule's names; scikit-learn draws the
         output layer as for the last hidden one.
     init : str

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from deltarule import words
+from deltarule.custom.functions import ActivationWord, CustomActivation, custom
 from deltarule.initializers import NAMES
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
@@ -22,7 +23,7 @@ _ACTIVATIONS = {*words.ACTIVATIONS, "logistic", "linear"}
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions(_ACTIVATIONS), "array-like"],
+    "activation": [StrOptions(_ACTIVATIONS), "array-like", CustomActivation],
     "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -73,14 +74,12 @@ def hidden_widths(hidden_layer_sizes: Any) -> list[int]:
     return widths
 
 
-def layer_functions(activation: Any, n_hidden: int) -> list[str]:
+def layer_functions(activation: Any, n_hidden: int) -> list[ActivationWord]:
     """Return the activation each layer is drawn for: the hidden ones, the last once more."""
-    if isinstance(activation, str):
-        return [words.word(activation, "activation", words.ACTIVATIONS)] * (n_hidden + 1)
-    names = [
-        words.word(str(name), f"activation[{i}]", words.ACTIVATIONS)
-        for i, name in enumerate(activation)
-    ]
+    function = custom(CustomActivation, activation, "activation")
+    if function is not None or isinstance(activation, str):
+        return [function or words.activation_word(activation, "activation")] * (n_hidden + 1)
+    names = [words.activation_word(name, f"activation[{i}]") for i, name in enumerate(activation)]
     if len(names) != n_hidden:
         raise ValueError(
             f"activation must be one name or one a hidden layer, but has {len(names)} names for "

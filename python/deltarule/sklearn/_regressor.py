@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 
 from deltarule import checks, words
 from deltarule.architecture import Architecture
+from deltarule.custom import CustomLoss, LossWord
 from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
 from deltarule.sklearn._data import Samples, poisson_constant
 
@@ -34,10 +35,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
 
     Parameters
     ----------
-    loss : {"squared_error", "poisson", "absolute_error", "huber"}, default "squared_error"
+    loss : {"squared_error", "poisson", "absolute_error", "huber"} or CustomLoss
+        By default squared_error.
         With e = y_hat - y: 1/2 e^2, half the Poisson deviance (its output is exp), abs(e), and
         1/2 e^2 where abs(e) <= 1, else abs(e) - 1/2. What is reported is the mean over the
-        outputs, of poisson the sum; what is descended is the sum always, as in scikit-learn.
+        outputs, of poisson the sum; what is descended is the sum always, as in scikit-learn. A
+        `deltarule.CustomLoss` is reported as it is.
     hidden_layer_sizes : array-like of int or int, default (100,)
         Widths of the hidden layers; () is linear regression.
     activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter
@@ -75,12 +78,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
 
     _parameter_constraints = {  # noqa: RUF012
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber"})],
+        "loss": [
+            StrOptions({"squared_error", "poisson", "absolute_error", "huber"}),
+            CustomLoss,
+            tuple,
+        ],
     }
 
     def __init__(
         self,
-        loss: str = "squared_error",
+        loss: Any = "squared_error",
         hidden_layer_sizes: Any = (100,),
         activation: Any = "relu",
         *,
@@ -171,7 +178,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
     def _n_outputs(self, codes: Array) -> int:
         return int(codes.shape[1])
 
-    def _output_and_loss(self, n_outputs: int) -> tuple[str, str, float]:
+    def _output_and_loss(self, n_outputs: int) -> tuple[str, LossWord, float]:
         usual = "exp" if self.loss == "poisson" else "identity"
         output = words.word(self.out_activation or usual, "out_activation", words.OUTPUTS)
         loss = words.loss_word(self.loss, output, n_outputs)

@@ -19,37 +19,47 @@ class Custom:
     name: str | None
 
     def __post_init__(self) -> None:
-        value, derivative = (field.name for field in fields(self)[:2])  # type: ignore[arg-type]
-        for argument in (value, derivative):
-            function = getattr(self, argument)
+        for argument, function in self._functions.items():
             if not callable(function):
                 raise TypeError(f"{argument} must be callable, not {function!r}")
         if self.name is None:
-            known = getattr(getattr(self, value), "__name__", "<")
-            object.__setattr__(self, "name", "custom" if known.startswith("<") else known)
+            object.__setattr__(self, "name", self._usual_name)
         elif not isinstance(self.name, str) or not self.name:
             raise TypeError(f"name must be a string that is not empty, not {self.name!r}")
 
     def __str__(self) -> str:
+        """Return the name."""
         return str(self.name)
 
     def __repr__(self) -> str:
         """Return the constructor's call, functions by their names."""
-        functions = [getattr(self, field.name) for field in fields(self)[:2]]  # type: ignore[arg-type]
-        shown = ", ".join(getattr(f, "__name__", type(f).__name__) for f in functions)
-        return f"{type(self).__name__}({shown}, name={self.name!r})"
+        shown = [getattr(f, "__name__", type(f).__name__) for f in self._functions.values()]
+        if self.name != self._usual_name:
+            shown.append(f"name={self.name!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __hash__(self) -> int:
         return hash((type(self), self.name))  # callables need not be hashable
 
+    @property
+    def _functions(self) -> dict[str, Any]:
+        names = [field.name for field in fields(self)[:2]]  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def _usual_name(self) -> str:
+        value, _ = self._functions.values()
+        name = getattr(value, "__name__", "<")
+        return "custom" if name.startswith("<") else str(name)
+
 
 @dataclass(frozen=True, repr=False)
 class CustomLoss(Custom):
-    """A loss of the user's own, for `MLP` and the estimators; ``(value, gradient)`` stands for it.
+    """A loss of your own, for `MLP` and the estimators; the tuple (value, gradient) stands for it.
 
-    A network with a loss or an activation of the user's own is computed by NumPy, some ten times
-    slower than the core for large networks and a hundred times for small ones, and to rounding: the
-    promise of the same bits for any number of threads is the core's alone.
+    A network with a loss or an activation of your own is computed by NumPy, layer by layer: much
+    slower than the core, above all where it is small, and to rounding: the same bits for any number
+    of threads are the core's promise alone.
 
     Parameters
     ----------
@@ -69,9 +79,13 @@ class CustomLoss(Custom):
 
     Notes
     -----
-    What the functions return is checked in every call: of that shape, real, finite. NumPy's
-    warnings of overflow and the like are off while they run. A loss that is not finite is
-    divergence, as with any loss. Pickles of the network hold the functions by name, as pickle does.
+    What a function returns is checked in every call: of that shape, real, and finite where its
+    arguments are. A loss of a sample that is not finite is divergence, as with any loss. NumPy's
+    warnings of overflow and the like are off meanwhile. An error in a function, or in what it
+    returns, is raised as it is; a fit then leaves the network at the last whole mini-batch.
+
+    All of `MLP` works but `hvp` and `gauss_newton_vp`, which need second derivatives, and `save`,
+    as a file cannot hold functions. Pickles hold functions by their names, as always.
 
     Examples
     --------
@@ -87,7 +101,7 @@ class CustomLoss(Custom):
     >>> loss = dr.CustomLoss(pinball, pinball_gradient)
     >>> net = dr.MLP([1, 1], loss=loss, dtype="float64", init=([[[0.0]]], [[0.0]]))
     >>> x, y = np.zeros((100, 1)), np.arange(100.0)
-    >>> history = net.fit(x, y, epochs=2000, batch_size=None, optimizer=dr.SGD(lr=0.5))
+    >>> history = net.fit(x, y, epochs=200, batch_size=None, optimizer=dr.SGD(lr=2))
     >>> 89 <= net.predict([0.0]).item() <= 90
     True
     """
@@ -101,7 +115,7 @@ class CustomLoss(Custom):
 
 @dataclass(frozen=True, repr=False)
 class CustomActivation(Custom):
-    """A hidden activation of the user's own; ``(value, derivative)`` stands for it.
+    """A hidden activation of your own; the tuple (value, derivative) stands for it.
 
     Parameters
     ----------
@@ -120,7 +134,7 @@ class CustomActivation(Custom):
 
     Notes
     -----
-    As for `CustomLoss`. With ``init="auto"`` its layers are drawn by glorot_uniform.
+    As of `CustomLoss`. With ``init="auto"`` the weights of its layers are glorot_uniform's.
 
     Examples
     --------

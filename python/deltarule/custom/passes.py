@@ -116,6 +116,8 @@ class CustomPasses:
     def evaluate(self, x: Array, y: Array, sample_weight: Array | None, threads: int) -> float:
         """Return L."""
         rows = Rows.of((x, y, sample_weight))
+        if not len(rows.x):
+            return 0.0
         losses = self._losses(self._forward(rows.x), rows)
         return self._reduced(float(rows.weight @ losses), rows.total_weight)
 
@@ -132,6 +134,8 @@ class CustomPasses:
     @quiet
     def _loss_and_gradient(self, rows: Rows) -> tuple[float, Array | None]:
         """Return sum_i w_i L_i and dL/dtheta; None in its place where an L_i is not finite."""
+        if not len(rows.x):
+            return 0.0, np.zeros_like(self.get_theta())
         passed = self._forward(rows.x, rows.masks)
         losses = self._losses(passed, rows)
         if not np.isfinite(losses).all():
@@ -185,14 +189,18 @@ class CustomPasses:
         None where an L_i is not finite.
         """
         rows = Rows(x, y, np.ones(len(x)) if sample_weight is None else sample_weight)
-        passed = self._forward(x)
+        passed, absent = self._forward(x), rows.weight == 0
         losses = self._losses(passed, rows)
-        if not np.isfinite(losses[rows.weight != 0]).all():
+        losses[absent] = 0
+        if not np.isfinite(losses).all():
             return None
-        delta = self._deltas(passed, self._last_delta(passed, rows))
+        last = self._last_delta(passed, rows)
+        last[absent] = 0
+        delta = self._deltas(passed, last)
         da = [d @ W for d, W in zip(delta[1:], passed.weights[1:], strict=True)]
         dy_hat = reference.output_gradient(passed.forward, y, self._words)
         dy_hat = dy_hat * self._shares(rows, dy_hat.dtype)
+        dy_hat[absent] = 0
         return passed.forward.z, passed.forward.a[1:], losses, dy_hat, delta, da
 
     @quiet

@@ -249,6 +249,23 @@ def test_many_at_once_are_as_alone() -> None:
     assert fits.table[0]["held_out_loss"] == alone.evaluate(x[40:], y[40:])
 
 
+def test_many_at_once_do_not_share_targets_by_a_losss_name() -> None:
+    """Class indices are for the core's cross_entropy alone."""
+    x, classes = regression()[0], np.arange(40) % 2
+    named = dr.CustomLoss(SQUARES.value, SQUARES.gradient, "cross_entropy")
+    with pytest.raises(ValueError, match=r"configs\[1\]: y must have shape"):
+        dr.fit_many(x, classes, [{}, {"loss": named}], sizes=[3, 2], output="softmax")
+
+
+def test_no_epoch_begins_after_the_time_is_over() -> None:
+    x, y = regression()
+    net, result = dr.MLP([3, 2], loss=SQUARES, dtype="float64"), core.TrainingResult()
+    sgd = core.Optimizer(core.OptimizerKind.sgd, 0.1)
+    net._core.train(x, y, None, None, 5, 8, sgd, None, None, (x, y, None), 1, 0.0, result)
+    assert len(result.loss) == len(result.validation_loss) == len(result.seconds) == 1
+    assert not result.diverged
+
+
 def test_a_second_trainer_is_refused() -> None:
     x, y = regression()
     seen: list[BaseException | None] = []

@@ -180,7 +180,7 @@ def test_what_a_function_raises_is_raised(place: str, error: type[BaseException]
     net.fit(X, Y, epochs=1, shuffle=False, batch_size=3)  # asks the loss's twice
     good.fit(X, Y, epochs=1, shuffle=False, batch_size=3)
     assert_same_bits(net.theta, good.theta)
-    for call in (net.train_step, net.fit):
+    for call in (net.train_step, net.fit, lambda x, y: net.fit([(x, y)])):
         with pytest.raises(error, match=r"^mine$"):
             call(X, Y)
         assert_same_bits(net.theta, good.theta)

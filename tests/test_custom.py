@@ -146,6 +146,25 @@ def test_propagate_gives_every_quantity(output: str, loss: str, weight: Array | 
                 assert_close(a, b, net.dtype)
 
 
+def test_a_trace_shows_them() -> None:
+    x, y = regression(5)
+    mine, cores = twins()
+    found, wanted = (net.trace(x, y, np.arange(5)) for net in (mine, cores))
+    for name, array in wanted.to_dict().items():
+        assert_close(found.to_dict()[name], array, mine.dtype)
+    assert "L_i = own squared_error(y_hat_i, y_i)" in found.to_text(ascii=True)
+
+
+def test_an_output_that_is_saturated_has_the_cores_gradient() -> None:
+    """A loss does not depend on an output whose target is 0, whatever the formula comes to."""
+    init = ([[[1.0]], [[1e4], [-1e4], [0.0]]], [[0.0], [0.0, 0.0, 0.0]])
+    settings: dict[str, Any] = {"sizes": [1, 1, 3], "output": "softmax", "dtype": "float64"}
+    x, y = [[1.0], [1.0], [-2.0]], [0, 2, 0]
+    for hidden in (own_activation("identity"), "identity"):
+        dy_hat = dr.MLP(hidden=hidden, init=init, **settings).trace(x, y).dL_dy_hat
+        np.testing.assert_array_equal(dy_hat[:2], [[-1 / 3, 0, 0], [0, 0, -np.inf]])
+
+
 @pytest.mark.parametrize("own", [{"hidden": TANH}, {"loss": SQUARES}], ids=str)
 def test_second_derivatives_are_not_known(own: dict[str, Any]) -> None:
     x, y = regression()

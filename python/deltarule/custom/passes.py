@@ -15,7 +15,7 @@ from deltarule import reference
 from deltarule.architecture import Architecture
 from deltarule.custom.checked import in_reference
 from deltarule.data.samples import Batch
-from deltarule.reference.network import activations_of
+from deltarule.reference.propagation import deltas
 
 Array = NDArray[Any]
 
@@ -74,10 +74,9 @@ class Rows:
 
 @dataclass(eq=False, repr=False)
 class Pass:
-    """A forward pass: the parameters it was made with, and what came of it."""
+    """A forward pass: the weights it was made with, and what came of it."""
 
     weights: list[Array]
-    biases: list[Array]
     forward: reference.Forward
 
 
@@ -96,7 +95,6 @@ class CustomPasses:
         self._sizes, self._is_mean = architecture.sizes, architecture.reduction == "mean"
         # The share of each sample in the loss is computed here, in float64.
         self._words = replace(in_reference(architecture), reduction="sum")
-        self._hidden = activations_of(self._words, len(architecture.hidden))
         self._custom = architecture.custom
         named = replace(
             architecture, hidden=("identity",) * len(architecture.hidden), loss="squared_error"
@@ -141,14 +139,19 @@ class CustomPasses:
         if not np.isfinite(losses).all():
             return math.nan, None
         delta = self._deltas(passed, self._last_delta(passed, rows), rows.masks)
-        return float(rows.weight @ losses), _gradient(passed, delta)
+        dW = [d.T @ a for d, a in zip(delta, passed.forward.fed, strict=True)]
+        db = [d.sum(axis=0) for d in delta]
+        return float(rows.weight @ losses), reference.theta(dW, db)
 
     # The stages
 
+    def _parameters(self) -> tuple[list[Array], list[Array]]:
+        return reference.unflatten(self.get_theta(), self._sizes)
+
     def _forward(self, x: Array, masks: Sequence[Array] | None = None) -> Pass:
-        weights, biases = reference.unflatten(self.get_theta(), self._sizes)
+        weights, biases = self._parameters()
         forward = reference.forward_propagation(weights, biases, x, self._words, masks)
-        return Pass(weights, biases, forward)
+        return Pass(weights, forward)
 
     def _losses(self, passed: Pass, rows: Rows) -> Array:
         """Return L_i (n,)."""
@@ -176,7 +179,7 @@ class CustomPasses:
     def _deltas(
         self, passed: Pass, last: Array, masks: Sequence[Array] | None = None
     ) -> list[Array]:
-        return reference.delta_recursion(passed.weights, passed.forward, last, self._words, masks)
+        return deltas(passed.weights, passed.forward, self._words, last, masks)
 
     # Derivatives beyond the gradient
 
@@ -195,12 +198,11 @@ class CustomPasses:
         if not np.isfinite(losses).all():
             return None
         last = self._last_delta(passed, rows)
-        last[absent] = 0
-        delta = self._deltas(passed, last)
-        da = [d @ W for d, W in zip(delta[1:], passed.weights[1:], strict=True)]
         dy_hat = reference.output_gradient(passed.forward, y, self._words)
         dy_hat = dy_hat * self._shares(rows, dy_hat.dtype)
-        dy_hat[absent] = 0
+        last[absent] = dy_hat[absent] = 0
+        delta = self._deltas(passed, last)
+        da = [d @ W for d, W in zip(delta[1:], passed.weights[1:], strict=True)]
         return passed.forward.z, passed.forward.a[1:], losses, dy_hat, delta, da
 
     @quiet
@@ -216,52 +218,37 @@ class CustomPasses:
         quantities = self.propagate(x, y, sample_weight, threads)
         if quantities is None:
             return None
-        return self._by_x(quantities[4])
+        gradient: Array = quantities[4][0] @ self.weight_view(1)
+        return gradient
 
     @quiet
     def per_sample_gradients(self, x: Array, y: Array, threads: int) -> Array | None:
         """Return dL_i/dtheta (n, D); None where an L_i is not finite."""
-        passed, rows = self._forward(x), Rows(x, y, np.ones(len(x)))
-        if not np.isfinite(self._losses(passed, rows)).all():
+        if not math.isfinite(self.evaluate(x, y, None, threads)):
             return None
-        last = reference.output_delta(passed.forward, y, self._words)
-        return _gradients(passed, self._deltas(passed, last))
+        return reference.per_sample_gradients(*self._parameters(), x, y, self._words)
 
     @quiet
     def output_jacobian(
         self, x: Array, first: int, count: int, by_theta: bool, threads: int
     ) -> Array:
         """Return dy_hat_k/dx (n, count, n_0) or dy_hat_k/dtheta (n, count, D), k from `first`."""
-        passed = self._forward(x)
-        jacobian = []
-        for k in range(first, first + count):
-            u = np.zeros_like(passed.forward.y_hat)
-            u[:, k] = 1
-            delta = self._deltas(passed, self._through_output(passed, u))
-            jacobian.append(_gradients(passed, delta) if by_theta else self._by_x(delta))
-        return np.stack(jacobian, axis=1)
+        wrt = "theta" if by_theta else "x"
+        rows = reference.jacobian(*self._parameters(), x, self._words, wrt)
+        return np.ascontiguousarray(rows[:, first : first + count])
 
     @quiet
     def vjp(self, x: Array, u: Array, by_theta: bool, threads: int) -> Array | None:
         """Return J^T u: (n, n_0), or the sum over the samples (D,); None where not finite."""
-        passed = self._forward(x)
-        delta = self._deltas(passed, self._through_output(passed, u))
-        product = _gradient(passed, delta) if by_theta else self._by_x(delta)
+        wrt = "theta" if by_theta else "x"
+        product = reference.vjp(*self._parameters(), x, u, self._words, wrt)
         return product if np.isfinite(product).all() else None
 
     @quiet
     def jvp(self, x: Array, v: Array, by_theta: bool, threads: int) -> Array:
         """Return J v (n, K), v being (n, n_0) or (D,)."""
-        passed = self._forward(x)
-        zeros = np.zeros(self.n_parameters, x.dtype)
-        W_dot, b_dot = reference.unflatten(v if by_theta else zeros, self._sizes)
-        a_dot = np.zeros_like(x) if by_theta else v
-        z, a, hidden = passed.forward.z, passed.forward.a, self._hidden
-        for k, W in enumerate(passed.weights):
-            z_dot = a_dot @ W.T + a[k] @ W_dot[k].T + b_dot[k]
-            if k < len(hidden):
-                a_dot = hidden[k].derivative(z[k], a[k + 1]) * z_dot
-        return self._through_output(passed, z_dot)
+        wrt = "theta" if by_theta else "x"
+        return reference.jvp(*self._parameters(), x, v, self._words, wrt)
 
     def hessian_product(
         self,
@@ -278,27 +265,3 @@ class CustomPasses:
             "hvp and gauss_newton_vp need second derivatives: all activations and the loss must "
             f"be names, but {name} is {function!r}"
         )
-
-    def _through_output(self, passed: Pass, u: Array) -> Array:
-        """Return J_O(z[L])^T u, for each output the same as J_O(z[L]) u."""
-        output = reference.OUTPUTS[self._words.output]
-        return output.vjp(passed.forward.z[-1], passed.forward.y_hat, u)
-
-    def _by_x(self, delta: Sequence[Array]) -> Array:
-        """Return W[1]^T delta[1], (n, n_0)."""
-        return np.ascontiguousarray(delta[0] @ self.weight_view(1))
-
-
-def _gradient(passed: Pass, delta: Sequence[Array]) -> Array:
-    """Return the sums over the samples of delta[l] a[l-1]^T and delta[l], (D,)."""
-    dW = [d.T @ a for d, a in zip(delta, passed.forward.fed, strict=True)]
-    return reference.theta(dW, [d.sum(axis=0) for d in delta])
-
-
-def _gradients(passed: Pass, delta: Sequence[Array]) -> Array:
-    """Return delta[l] a[l-1]^T and delta[l] of each sample, (n, D)."""
-    dW = [
-        (d[:, :, np.newaxis] * a[:, np.newaxis, :]).reshape(len(d), -1)
-        for d, a in zip(delta, passed.forward.fed, strict=True)
-    ]
-    return np.concatenate([*dW, *delta], axis=1)

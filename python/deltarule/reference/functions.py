@@ -31,6 +31,12 @@ def softplus(z: Array) -> Array:
     return value
 
 
+def over(t: Array, p: Array) -> Array:
+    """t / p, 0 where t is."""
+    quotient: Array = np.divide(t, p, out=np.zeros_like(p), where=t != 0)
+    return quotient
+
+
 def sigmoid(z: Array) -> Array:
     """1 / (1 + e^-z); sigmoid(-z) is 1 - sigmoid(z) without the cancellation."""
     e: Array = np.exp(-np.abs(z))

@@ -15,6 +15,7 @@ from deltarule.reference.functions import (
     log_one_minus_softmax,
     log_softmax,
     no_curvature,
+    over,
     sigmoid,
     sigmoid_slope,
     softmax,
@@ -65,17 +66,17 @@ LOSSES: dict[str, Loss] = {
     "huber": huber(1.0),
     "binary_cross_entropy": Loss(
         lambda y_hat, y: -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)).sum(axis=1),
-        lambda y_hat, y: (y_hat - y) / (y_hat * (1 - y_hat)),
+        lambda y_hat, y: over(1 - y, 1 - y_hat) - over(y, y_hat),
         lambda y_hat, y: y / y_hat**2 + (1 - y) / (1 - y_hat) ** 2,
     ),
     "cross_entropy": Loss(
         lambda y_hat, y: -(y * np.log(y_hat)).sum(axis=1),
-        lambda y_hat, y: -y / y_hat,
+        lambda y_hat, y: -over(y, y_hat),
         lambda y_hat, y: y / y_hat**2,
     ),
     "poisson": Loss(
         lambda y_hat, y: (y_hat - y * np.log(y_hat)).sum(axis=1),
-        lambda y_hat, y: 1 - y / y_hat,
+        lambda y_hat, y: 1 - over(y, y_hat),
         lambda y_hat, y: y / y_hat**2,
     ),
 }

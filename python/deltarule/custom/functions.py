@@ -101,7 +101,7 @@ class CustomLoss(Custom):
     >>> loss = dr.CustomLoss(pinball, pinball_gradient)
     >>> net = dr.MLP([1, 1], loss=loss, dtype="float64", init=([[[0.0]]], [[0.0]]))
     >>> x, y = np.zeros((100, 1)), np.arange(100.0)
-    >>> history = net.fit(x, y, epochs=200, batch_size=None, optimizer=dr.SGD(lr=2))
+    >>> history = net.fit(x, y, epochs=200, batch_size=None, optimizer=dr.SGD(lr=10))
     >>> 89 <= net.predict([0.0]).item() <= 90
     True
     """

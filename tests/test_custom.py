@@ -201,6 +201,25 @@ def test_the_pinball_loss_finds_a_quantile() -> None:
     assert abs(share - 0.9) < 0.03  # the minimum leaves at most the units' number on a line
 
 
+def test_fits_of_second_order() -> None:
+    pytest.importorskip("scipy")
+    x, y = regression(30)
+    for optimizer, own in (
+        (dr.LBFGS(), {"loss": SQUARES}),
+        (dr.LBFGS(), {"hidden": TANH}),
+        (dr.LevenbergMarquardt(), {"hidden": TANH}),
+    ):
+        settings: dict[str, Any] = {"sizes": [3, 4, 2], "dtype": "float64", "seed": 0}
+        cores = dr.MLP(hidden="tanh", **settings)
+        mine = dr.MLP(**({"hidden": "tanh"} | own), **settings)
+        fit: dict[str, Any] = {"optimizer": optimizer, "epochs": 4}
+        found, wanted = mine.fit(x, y, **fit), cores.fit(x, y, **fit)
+        np.testing.assert_allclose(found.loss, wanted.loss, rtol=1e-8)  # steps multiply roundings
+    mine = dr.MLP([3, 2], loss=SQUARES, dtype="float64")
+    with pytest.raises(ValueError, match=r"loss must be a sum of squares .*CustomLoss"):
+        mine.fit(x, y, optimizer=dr.LevenbergMarquardt())
+
+
 def test_streams_and_blocks_are_arrays_in_other_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ class Problem:
         core, D, K = self._core, len(theta), self._architecture.sizes[-1]
         core.set_theta(theta)
         matrix, gradient = np.zeros((D, D), order="F"), np.zeros(D)
-        roots = np.sqrt(2 * SQUARES[self._architecture.loss](K) * self.shares)[:, np.newaxis]
+        roots = np.sqrt(2 * SQUARES[str(self._architecture.loss)](K) * self.shares)[:, np.newaxis]
         with np.errstate(over="ignore", invalid="ignore"):
             for part in parts(len(self._data), max(1, _BLOCK // (K * D))):
                 x, y, _ = self._data.take(part)

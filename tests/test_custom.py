@@ -216,7 +216,7 @@ def test_fits_of_second_order() -> None:
         found, wanted = mine.fit(x, y, **fit), cores.fit(x, y, **fit)
         np.testing.assert_allclose(found.loss, wanted.loss, rtol=1e-8)  # steps multiply roundings
     mine = dr.MLP([3, 2], loss=SQUARES, dtype="float64")
-    with pytest.raises(ValueError, match=r"loss must be a sum of squares .*CustomLoss"):
+    with pytest.raises(ValueError, match=r"loss must be a sum of squares .*, not 'squares'"):
         mine.fit(x, y, optimizer=dr.LevenbergMarquardt())
 
 

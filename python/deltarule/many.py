@@ -312,13 +312,15 @@ def _train(members: list[_Member], threads: int) -> None:
 
 def _train_side_by_side(runs: list[tuple[Any, ...]], threads: int) -> None:
     """Train each in the core's team; those with functions of the user's own one by one."""
-    compiled = [run for run in runs if isinstance(run[0], core.NetworkF32 | core.NetworkF64)]
+    compiled: list[tuple[Any, ...]] = []
+    others: list[tuple[Any, ...]] = []
+    for run in runs:
+        is_compiled = isinstance(run[0], core.NetworkF32 | core.NetworkF64)
+        (compiled if is_compiled else others).append(run)
     if compiled:
         core.train_many(compiled, min(threads, len(compiled)))
-    for run in runs:
-        if run not in compiled:
-            *arguments, result = run[1:]
-            run[0].train(*arguments, None, 1, math.inf, result)
+    for network, *arguments, result in others:
+        network.train(*arguments, None, 1, math.inf, result)
 
 
 def _row(

@@ -120,6 +120,8 @@ def test_derivatives_beyond_the_gradient(output: str, hidden: str) -> None:
         lambda net: net.jacobian(x, wrt="theta"),
         lambda net: net.jacobian(x[0]),
         lambda net: net.per_sample_gradients(x, y),
+        lambda net: net.jacobian(x, out=np.empty((6, 2, 3))),
+        lambda net: net.per_sample_gradients(x, y, out=np.empty((6, net.n_parameters))),
         lambda net: net.jvp(x, v),
         lambda net: net.jvp(x, w, wrt="theta"),
         lambda net: net.vjp(x, u),

@@ -222,20 +222,23 @@ class CustomPasses:
         return gradient
 
     @quiet
-    def per_sample_gradients(self, x: Array, y: Array, threads: int) -> Array | None:
+    def per_sample_gradients(
+        self, x: Array, y: Array, out: Array | None, threads: int
+    ) -> Array | None:
         """Return dL_i/dtheta (n, D); None where an L_i is not finite."""
         if not math.isfinite(self.evaluate(x, y, None, threads)):
             return None
-        return reference.per_sample_gradients(*self._parameters(), x, y, self._words)
+        gradients = reference.per_sample_gradients(*self._parameters(), x, y, self._words)
+        return _written(gradients, out)
 
     @quiet
     def output_jacobian(
-        self, x: Array, first: int, count: int, by_theta: bool, threads: int
+        self, x: Array, first: int, count: int, by_theta: bool, out: Array | None, threads: int
     ) -> Array:
         """Return dy_hat_k/dx (n, count, n_0) or dy_hat_k/dtheta (n, count, D), k from `first`."""
         wrt = "theta" if by_theta else "x"
         rows = reference.jacobian(*self._parameters(), x, self._words, wrt)
-        return np.ascontiguousarray(rows[:, first : first + count])
+        return _written(rows[:, first : first + count], out)
 
     @quiet
     def vjp(self, x: Array, u: Array, by_theta: bool, threads: int) -> Array | None:
@@ -265,3 +268,11 @@ class CustomPasses:
             "hvp and gauss_newton_vp need second derivatives: all activations and the loss must "
             f"be names, but {name} is {function!r}"
         )
+
+
+def _written(values: Array, out: Array | None) -> Array:
+    """Return `out` with these values, or them."""
+    if out is None:
+        return np.ascontiguousarray(values)
+    out[...] = values
+    return out

@@ -27,7 +27,7 @@ from deltarule.config import (
 )
 from deltarule.custom import CustomActivation, CustomLoss
 from deltarule.datasets import load_digits
-from deltarule.errors import DivergenceError, ModelFileError
+from deltarule.errors import DivergenceError, ModelFileError, VerificationError
 from deltarule.files import load
 from deltarule.history import EpochRecord, History
 from deltarule.many import ManyFits, MLPEnsemble, fit_many
@@ -39,12 +39,17 @@ from deltarule.stopping import EarlyStopping
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from deltarule.proof.check import check_gradients
+
     reference: ModuleType
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name == "reference":  # imported when it is first asked for
+def __getattr__(name: str) -> object:
+    # imported when they are first asked for
+    if name == "reference":
         return importlib.import_module("deltarule.reference")
+    if name == "check_gradients":
+        return importlib.import_module("deltarule.proof.check").check_gradients
     raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
 
 
@@ -66,7 +71,9 @@ __all__ = [
     "ManyFits",
     "ModelFileError",
     "TrainingAdvice",
+    "VerificationError",
     "__version__",
+    "check_gradients",
     "fit_many",
     "get_isa",
     "get_num_threads",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deltarule.proof.report import Report
+
 # What the core says where an update would overflow, and nothing is updated (OverflowError), and
 # where it overflowed before that could be foreseen (ValueError).
 UPDATE_OVERFLOWS = "the update overflows"
@@ -28,6 +33,23 @@ class DivergenceError(ArithmeticError):
 
     def __reduce__(self) -> tuple[type[DivergenceError], tuple[str, int, int]]:
         return type(self), (str(self), self.epoch, self.step)
+
+
+class VerificationError(AssertionError):
+    """What was computed is beyond the bound of what it should be.
+
+    Attributes
+    ----------
+    report : Report
+        Every tensor that was compared.
+    """
+
+    def __init__(self, message: str, report: Report) -> None:
+        super().__init__(message)
+        self.report = report
+
+    def __reduce__(self) -> tuple[type[VerificationError], tuple[str, Report]]:
+        return type(self), (str(self), self.report)
 
 
 class ModelFileError(ValueError):

@@ -1,0 +1,225 @@
+"""The core's gradient beside central differences of the network's own loss."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from deltarule.architecture import Core
+from deltarule.arguments import check_flag
+from deltarule.config import resolve_threads
+from deltarule.data.samples import Batch
+from deltarule.errors import DivergenceError
+from deltarule.optimizers import check_number
+from deltarule.proof.arithmetic import U64, Arithmetic
+from deltarule.proof.differences import chosen_entries
+from deltarule.proof.landscape import Entries
+from deltarule.proof.ledger import Ledger, Name
+from deltarule.proof.model import Model
+from deltarule.proof.passes import Quantities, propagated
+from deltarule.proof.report import Report
+from deltarule.proof.verify import check_sampling, chosen_rows, title
+
+if TYPE_CHECKING:
+    from deltarule.network import MLP
+
+Array = NDArray[Any]
+
+BOUND = "atol + rtol |difference|, and the rounding of L, 2^-47 |L| / eps"
+BOUND_OF_FLOAT32 = BOUND + ", and of g, K u |delta|^T |a|"
+
+
+def check_gradients(
+    net: MLP,
+    x: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    seed: int = 0,
+    max_rows: int | None = 100,
+    max_entries: int | None = 20,
+    threads: int | None = None,
+) -> Report:
+    """Check the gradient of a network against central differences of its loss.
+
+    Entry by entry, |g - d| <= atol + rtol |d|, where g is that of `MLP.value_and_grad` and
+    d = (L(theta + eps) - L(theta - eps)) / (2 eps) of the network's own loss, a float32 network's
+    taken in float64. Names, defaults and the exception are as `torch.autograd.gradcheck` has them.
+    It is what tells whether a loss or an activation of your own comes with its derivative;
+    `MLP.verify` looks closer.
+
+    Parameters
+    ----------
+    net : MLP
+        It is not changed.
+    x, y, sample_weight, threads
+        As for `MLP.evaluate`.
+    eps : float, default 1e-6
+        The step in each parameter.
+    atol, rtol : float, default 1e-5 and 1e-3
+        0 or more. To the tolerance comes what rounding does to L (and in float32 to g).
+    raise_exception : bool, default True
+        Whether a gradient that is wrong is an error; else the report tells.
+    seed, max_rows, max_entries
+        As for `MLP.verify`.
+
+    Returns
+    -------
+    Report
+        A line a tensor. It is true where the gradient is right, so that
+        ``assert dr.check_gradients(net, x, y)`` reads as with gradcheck.
+
+    Raises
+    ------
+    VerificationError
+        If the gradient is wrong, naming the worst tensor and entry; its `report` has all.
+    TypeError, ValueError
+        If an argument does not fit or is not finite.
+    DivergenceError
+        If the loss is not finite.
+
+    Notes
+    -----
+    An entry whose step crosses a kink (of relu, of an absolute error) has no difference to compare
+    with: where it is off, it is left out and counted.
+
+    Examples
+    --------
+    >>> import deltarule as dr
+    >>> x, y = dr.load_digits()
+    >>> net = dr.MLP([64, 16, 10], hidden="tanh", output="softmax", seed=0)
+    >>> bool(dr.check_gradients(net, x[:50], y[:50]))
+    True
+    """
+    check_number("eps", eps, math.ulp(0.0), math.inf, "above 0 and finite")
+    check_number("atol", atol, 0.0, math.inf, "0 or more and finite")
+    check_number("rtol", rtol, 0.0, math.inf, "0 or more and finite")
+    raise_exception = check_flag(raise_exception, "raise_exception")
+    seed, most_rows, most_entries = check_sampling(seed, max_rows, max_entries)
+    generator, architecture = np.random.default_rng(seed), net._architecture
+    batch, rows, n = chosen_rows(architecture, x, y, sample_weight, most_rows, generator)
+    check = _Check(net, batch, float(eps), resolve_threads(threads))
+    ledger, parameters = Ledger(net.dtype), 0
+    with np.errstate(all="ignore"):
+        for entries in chosen_entries(architecture.shapes, most_entries, generator):
+            check.compare(ledger, entries, float(atol), float(rtol))
+            parameters += len(entries.units)
+    report = Report(
+        network=title(architecture),
+        dtype=net.dtype.name,
+        lines=ledger.lines,
+        rows=len(rows),
+        n_samples=n,
+        parameters=parameters,
+        n_parameters=net.n_parameters,
+        seed=seed,
+        overall={},
+    )
+    if raise_exception:
+        report.raise_if_broken()
+    return report
+
+
+class _Check:
+    """A network's gradient, and a copy of it in float64 whose parameters are moved."""
+
+    def __init__(self, net: MLP, batch: Batch, eps: float, threads: int) -> None:
+        self._net, self._eps, self._threads = net, eps, threads
+        loss, theta = net._core.value_and_gradient(*batch, threads)
+        if not math.isfinite(loss):
+            raise DivergenceError(f"the loss is {loss}; it has no gradient", 1, 1)
+        self._gradient, self._narrow = net._gradients(theta), net.dtype != np.float64
+        self._positions = net._gradients(np.arange(net.n_parameters))
+        x, y, weight = batch
+        self._x = x.astype(np.float64)
+        self._batch = self._x, y if y.ndim == 1 else y.astype(np.float64), weight
+        self._core = _in_float64(net)
+        self._theta = self._core.get_theta()
+        self._here = [propagated(net._core, batch, threads), self._at(self._theta)]
+        c = Model.of(net._architecture).factors(len(x), weight)
+        loss_size = np.abs(np.where(c > 0.0, c * self._here[1].losses, 0.0)).sum()
+        self._rounding = 64 * U64 * float(loss_size) / eps
+
+    def compare(self, ledger: Ledger, entries: Entries, atol: float, rtol: float) -> None:
+        """Compare some entries."""
+        gradient = entries.of(self._gradient.weights, self._gradient.biases).astype(np.float64)
+        positions = entries.of(self._positions.weights, self._positions.biases)
+        slopes = np.array([self._slope(p) for p in positions])
+        bounds = atol + rtol * np.abs(slopes) + self._rounding + self._rounding_of_gradient(entries)
+        at_kink = ~(np.abs(gradient - slopes) <= bounds)
+        at_kink[at_kink] = [self._crosses_kink(p) for p in positions[at_kink]]
+        ledger.add(
+            Name(f"gradient, by central differences (eps = {self._eps:g})", entries.name),
+            gradient, slopes, bounds, BOUND_OF_FLOAT32 if self._narrow else BOUND,
+            places=entries.places, at_kink=at_kink,
+        )  # fmt: skip
+
+    def _moved(self, position: int, step: float) -> Array:
+        theta = self._theta.copy()
+        theta[position] += step
+        return theta
+
+    def _slope(self, position: int) -> float:
+        values, places = [], []
+        for step in (self._eps, -self._eps):
+            theta = self._moved(position, step)
+            self._core.set_theta(theta)
+            values.append(self._core.evaluate(*self._batch, self._threads))
+            places.append(theta[position])
+        return float((values[0] - values[1]) / (places[0] - places[1]))
+
+    def _at(self, theta: Array) -> Quantities:
+        self._core.set_theta(theta)
+        return propagated(self._core, self._batch, self._threads)
+
+    def _crosses_kink(self, position: int) -> bool:
+        """Return whether a slope of the network jumps within the step, or from float32 to 64."""
+        around = [self._at(self._moved(position, step)) for step in (self._eps, -self._eps)]
+        return any(_jumps(p, q) for p, q in pairwise([self._here[0], *around, self._here[1]]))
+
+    def _rounding_of_gradient(self, entries: Entries) -> Array | float:
+        """Return K u |delta|^T |a|, K being the length of the path from an input to a gradient."""
+        if not self._narrow:
+            return 0.0
+        here, k, sizes = self._here[1], entries.layer - 1, self._net.sizes
+        delta, below = np.abs(here.delta[k]), np.abs(here.a[k - 1] if k else self._x)
+        K = 2 * sum(sizes) + len(delta)
+        return (
+            K * Arithmetic(self._net.dtype).u * entries.of([delta.T @ below], [delta.sum(axis=0)])
+        )
+
+
+def _in_float64(net: MLP) -> Core:
+    """Return a copy of the network's core, in float64."""
+    if net.dtype == np.float64:
+        return copy.deepcopy(net)._core
+    core = replace(net._architecture, dtype=np.dtype(np.float64)).make_core()
+    core.set_theta(net.theta.astype(np.float64))
+    return core
+
+
+def _jumps(p: Quantities, q: Quantities) -> bool:
+    """Return whether g' = delta / (dL/da) or dL/dy_hat is another from p to q."""
+    for here, there in zip(_slopes(p), _slopes(q), strict=True):
+        if (np.abs(here - there) > 0.01 * (1.0 + np.abs(here))).any():
+            return True
+    most = max(np.abs(p.dy_hat).max(), np.abs(q.dy_hat).max())
+    return bool((np.abs(p.dy_hat - q.dy_hat) > 0.01 * most).any())
+
+
+def _slopes(quantities: Quantities) -> list[Array]:
+    """Return g' of each hidden layer, 0 where dL/da is."""
+    return [
+        np.divide(delta, da, out=np.zeros(da.shape), where=da != 0.0)
+        for delta, da in zip(quantities.delta[:-1], quantities.da, strict=True)
+    ]

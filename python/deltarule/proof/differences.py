@@ -1,0 +1,114 @@
+"""The core's gradient beside slopes of the loss, by some entries of each tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule import reference
+from deltarule.proof.landscape import IMAGINARY_STEP, STEP, Entries, Landscape
+from deltarule.proof.ledger import Name
+from deltarule.proof.model import in_float64
+from deltarule.proof.passes import Passes, Quantities, a_name, delta_name, gradient_name
+from deltarule.proof.rounding import of_gradient
+
+Array = NDArray[Any]
+
+COMPLEX_STEP = f"gradient, by the complex step (h = {IMAGINARY_STEP:g})"
+CENTRAL = f"gradient, by central differences (h = {STEP:g})"
+
+BY_COMPLEX_STEP = "what the steps above rounded, and the rounding of float64 from x on"
+BY_CENTRAL = "the same, u |L| / h, and for h^2 what 2 h changes"
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """The gradient of the reference's loss in float64, from x on: by its formulas and by slopes.
+
+    Parameters
+    ----------
+    passes : Passes
+        Compared before.
+    core : Quantities
+    theta : ndarray
+        The core's gradient.
+    """
+
+    passes: Passes
+    core: Quantities
+    theta: Array
+
+    @cached_property
+    def _reference(self) -> tuple[reference.Forward, reference.Backward]:
+        weights, biases = in_float64(self.passes.net.weights), in_float64(self.passes.net.biases)
+        (x, y, weight), words = self.passes.batch, self.passes.model.words
+        forward = reference.forward_propagation(weights, biases, x, words)
+        return forward, reference.back_propagation(weights, biases, forward, y, words, weight)
+
+    def overall(self) -> dict[str, float]:
+        """Return how far the core's y_hat and gradient are from the reference's, at most."""
+        forward, backward = self._reference
+        gradient = reference.theta(backward.weights, backward.biases)
+        return {
+            "y_hat": float(np.abs(self.core.a[-1] - forward.y_hat).max()),
+            "gradient": float(np.abs(self.theta - gradient).max()),
+        }
+
+    def compare(self, max_entries: int | None, generator: np.random.Generator) -> int:
+        """Compare the core's gradient with slopes; return by how many parameters."""
+        model, (x, y, weight) = self.passes.model, self.passes.batch
+        targets, c = model.targets(y), model.factors(len(x), weight)
+        weights, biases = in_float64(self.passes.net.weights), in_float64(self.passes.net.biases)
+        forward, backward = self._reference
+        errors = of_gradient(model, weights, forward, backward, targets, c)
+        landscape = Landscape(model, weights, biases, targets, c, forward)
+        got, parameters = self.passes.net._gradients(self.theta), 0
+        for entries in chosen_entries(model.architecture.shapes, max_entries, generator):
+            slopes = landscape.slopes(entries, errors.loss)
+            rounded = entries.of(errors.weights, errors.biases)
+            self.passes.ledger.add(
+                Name(CENTRAL if model.has_own else COMPLEX_STEP, entries.name),
+                entries.of(got.weights, got.biases),
+                slopes.values,
+                slopes.bounds + 2.0 * rounded + self._steps_rounded(entries),
+                BY_CENTRAL if model.has_own else BY_COMPLEX_STEP,
+                inputs=[gradient_name(entries.layer, entries.kind)],
+                places=entries.places,
+                at_kink=slopes.at_kink,
+            )
+            parameters += len(entries.units)
+        return parameters
+
+    def _steps_rounded(self, entries: Entries) -> Array:
+        """Return how far the core's own steps, each within its bound, have moved the gradient."""
+        k = entries.layer - 1
+        delta = self.core.delta[k].astype(np.float64)
+        below = (self.core.a[k - 1] if k else self.passes.batch[0]).astype(np.float64)
+        arithmetic = self.passes.model.arithmetic
+        own = entries.of([arithmetic.row_product(delta, below)], [arithmetic.row_sum(delta)])
+        if self.passes.ledger.wrong([delta_name(k + 1), a_name(k)]):
+            return own  # nobody knows
+        backward = self._reference[1]
+        steps = entries.of([delta.T @ below], [delta.sum(axis=0)])
+        return own + np.abs(steps - entries.of(backward.weights, backward.biases))
+
+
+def chosen_entries(
+    shapes: list[tuple[int, int]], most: int | None, generator: np.random.Generator
+) -> Iterator[Entries]:
+    """Yield some entries of every W and b, in order; all where there are no more than `most`."""
+    for layer, (n_out, n_in) in enumerate(shapes, start=1):
+        for columns in (n_in, None):
+            size = n_out * (columns or 1)
+            flat = np.arange(size)
+            if most is not None and size > most:
+                flat = np.sort(generator.choice(size, most, replace=False))
+            if columns is None:
+                yield Entries(layer, flat, None)
+            else:
+                yield Entries(layer, *np.divmod(flat, columns))

@@ -141,9 +141,10 @@ class Provable:
         ...
         all 27 tensors within their bounds; looked at 100 of 1797 rows, 66 of 1210 parameters...
         """
+        from deltarule.proof.sampling import Sampling
         from deltarule.proof.verify import verify_network
 
         return verify_network(
-            cast("MLP", self), x, y, sample_weight, optimizer=optimizer, strict=strict, seed=seed,
-            max_rows=max_rows, max_entries=max_entries, threads=threads,
+            cast("MLP", self), x, y, sample_weight, optimizer=optimizer, strict=strict,
+            sampling=Sampling(seed, max_rows, max_entries), threads=threads,
         )  # fmt: skip

@@ -18,13 +18,13 @@ from deltarule.data.samples import Batch
 from deltarule.errors import DivergenceError
 from deltarule.optimizers import check_number
 from deltarule.proof.arithmetic import U64, Arithmetic
-from deltarule.proof.differences import chosen_entries
 from deltarule.proof.landscape import Entries
 from deltarule.proof.ledger import Ledger, Name
 from deltarule.proof.model import Model
 from deltarule.proof.passes import Quantities, propagated
 from deltarule.proof.report import Report
-from deltarule.proof.verify import check_sampling, chosen_rows, title
+from deltarule.proof.sampling import Sampling
+from deltarule.proof.verify import make_report
 
 if TYPE_CHECKING:
     from deltarule.network import MLP
@@ -105,26 +105,15 @@ def check_gradients(
     check_number("atol", atol, 0.0, math.inf, "0 or more and finite")
     check_number("rtol", rtol, 0.0, math.inf, "0 or more and finite")
     raise_exception = check_flag(raise_exception, "raise_exception")
-    seed, most_rows, most_entries = check_sampling(seed, max_rows, max_entries)
-    generator, architecture = np.random.default_rng(seed), net._architecture
-    batch, rows, n = chosen_rows(architecture, x, y, sample_weight, most_rows, generator)
-    check = _Check(net, batch, float(eps), resolve_threads(threads))
+    sampling = Sampling(seed, max_rows, max_entries)
+    sampled = sampling.samples(net._architecture, x, y, sample_weight)
+    check = _Check(net, sampled.batch, float(eps), resolve_threads(threads))
     ledger, parameters = Ledger(net.dtype), 0
     with np.errstate(all="ignore"):
-        for entries in chosen_entries(architecture.shapes, most_entries, generator):
+        for entries in sampling.entries(net._architecture):
             check.compare(ledger, entries, float(atol), float(rtol))
             parameters += len(entries.units)
-    report = Report(
-        network=title(architecture),
-        dtype=net.dtype.name,
-        lines=ledger.lines,
-        rows=len(rows),
-        n_samples=n,
-        parameters=parameters,
-        n_parameters=net.n_parameters,
-        seed=seed,
-        overall={},
-    )
+    report = make_report(net, ledger, sampling, sampled, parameters, {})
     if raise_exception:
         report.raise_if_broken()
     return report

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from deltarule.proof import equations
 from deltarule.proof.equations import Formula
+from deltarule.proof.title import title
 
 if TYPE_CHECKING:
     from deltarule.proof.trace import Trace
@@ -44,14 +45,11 @@ def derivation(trace: Trace) -> tuple[Section, ...]:
 
 def heading(trace: Trace) -> tuple[str, str]:
     """Return two sentences: the network, and how to read what follows."""
-    network, n = trace.network, len(trace.y)
-    words = network.hidden[:1] if len(set(network.hidden)) == 1 else network.hidden
-    hidden = f"hidden {', '.join(map(str, words))}; " if words else ""
+    n = len(trace.y)
     samples = "1 sample" if n == 1 else f"{n} samples"
     return (
-        f"MLP {'-'.join(map(str, network.sizes))}, {network.dtype.name}: {hidden}"
-        f"output {network.output}; loss {network.loss} ({network.reduction})",
-        f"n = {samples}, K = {network.sizes[-1]}. Row i of an array is sample i; "
+        title(trace.network),
+        f"n = {samples}, K = {trace.network.sizes[-1]}. Row i of an array is sample i; "
         "an equation's vectors are one sample's.",
     )
 

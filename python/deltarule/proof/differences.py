@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -59,8 +59,8 @@ class Differences:
             "gradient": float(np.abs(self.theta - gradient).max()),
         }
 
-    def compare(self, max_entries: int | None, generator: np.random.Generator) -> int:
-        """Compare the core's gradient with slopes; return by how many parameters."""
+    def compare(self, choice: Iterable[Entries]) -> int:
+        """Compare the core's gradient with slopes; return along how many parameters."""
         model, (x, y, weight) = self.passes.model, self.passes.batch
         targets, c = model.targets(y), model.factors(len(x), weight)
         weights, biases = in_float64(self.passes.net.weights), in_float64(self.passes.net.biases)
@@ -68,7 +68,7 @@ class Differences:
         errors = of_gradient(model, weights, forward, backward, targets, c)
         landscape = Landscape(model, weights, biases, targets, c, forward)
         got, parameters = self.passes.net._gradients(self.theta), 0
-        for entries in chosen_entries(model.architecture.shapes, max_entries, generator):
+        for entries in choice:
             slopes = landscape.slopes(entries, errors.loss)
             rounded = entries.of(errors.weights, errors.biases)
             self.passes.ledger.add(
@@ -96,19 +96,3 @@ class Differences:
         backward = self._reference[1]
         steps = entries.of([delta.T @ below], [delta.sum(axis=0)])
         return own + np.abs(steps - entries.of(backward.weights, backward.biases))
-
-
-def chosen_entries(
-    shapes: list[tuple[int, int]], most: int | None, generator: np.random.Generator
-) -> Iterator[Entries]:
-    """Yield some entries of every W and b, in order; all where there are no more than `most`."""
-    for layer, (n_out, n_in) in enumerate(shapes, start=1):
-        for columns in (n_in, None):
-            size = n_out * (columns or 1)
-            flat = np.arange(size)
-            if most is not None and size > most:
-                flat = np.sort(generator.choice(size, most, replace=False))
-            if columns is None:
-                yield Entries(layer, flat, None)
-            else:
-                yield Entries(layer, *np.divmod(flat, columns))

@@ -39,6 +39,11 @@ class Ledger:
         """All of them."""
         return tuple(self._lines.values())
 
+    @property
+    def ok(self) -> bool:
+        """Whether all are right."""
+        return all(line.ok for line in self._lines.values())
+
     def wrong(self, names: Iterable[Name]) -> str | None:
         """Return the first tensor that is wrong among these and what they rest on."""
         for line in (self._lines[name] for name in names if name in self._lines):

@@ -8,6 +8,9 @@ import pytest
 import deltarule as dr
 import planted
 from cases import DTYPES
+from deltarule.proof.differences import COMPLEX_STEP
+from deltarule.proof.passes import BACKWARD
+from deltarule.proof.update import AFTER
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -59,3 +62,41 @@ def test_a_bug_is_found_at_its_tensors(
     report = planted.plant(network(dtype), bug).verify(*data(), optimizer=MOMENTUM)
     assert not report.ok
     assert planted.names(report.broken) == where
+
+
+def test_what_was_computed_from_a_wrong_tensor_is_open() -> None:
+    report = planted.plant(network("float64"), planted.WrongDerivative).verify(*data())
+    open_ = {line.tensor for line in report.lines if line.rests_on == "delta[2]"}
+    below = {f"dL/d{kind}[{layer}]" for kind in "Wb" for layer in (1, 2)}
+    assert open_ == {"dL/da[1]", "delta[1]", *below, "W[1]", "b[1]", "W[2]", "b[2]"}
+    assert all(line.ok or line.rests_on or line in report.broken for line in report.lines)
+
+
+def test_the_slopes_of_a_wrong_gradient_are_off() -> None:
+    report = planted.plant(network("float64"), planted.WrongDerivative).verify(*data())
+    slopes = {line.tensor: line for line in report.lines if line.part == COMPLEX_STEP}
+    assert all(slopes[f"dL/d{kind}[{layer}]"].used > 1e6 for kind in "Wb" for layer in (1, 2))
+    assert all(slopes[f"dL/d{kind}[3]"].ok for kind in "Wb")
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_stale_copy_is_found_where_it_is_read(steps: int) -> None:
+    """In the next backward pass: of the verified step, or of the steps before."""
+    net = planted.plant(network("float32"), planted.StaleCopy)
+    for _ in range(steps):
+        net.train_step(*data()[:2], optimizer=dr.SGD(lr=0.01))
+    report = net.verify(*data(), optimizer=dr.SGD(lr=0.01))
+    assert {line.part for line in report.broken} == {BACKWARD if steps else AFTER}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_sample_of_thousands_is_missed(dtype: str) -> None:
+    net = planted.plant(network(dtype), planted.LostSample)
+    report = net.verify(*data(3000), max_rows=None, optimizer=dr.SGD())
+    assert planted.names(report.broken) == ["dL/dW[1]", "dL/dW[2]", "dL/dW[3]"]
+
+
+def test_one_wrong_entry_is_pointed_at() -> None:
+    report = planted.plant(network("float32"), planted.NotANumber).verify(*data())
+    (line,) = report.broken
+    assert (line.at, line.error, line.used) == ((0, 0), np.inf, np.inf)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from deltarule.architecture import Core
 from deltarule.arguments import check_flag
 from deltarule.config import resolve_threads
 from deltarule.data.samples import Batch
-from deltarule.errors import DivergenceError
 from deltarule.optimizers import check_number
 from deltarule.proof.arithmetic import U64, Arithmetic
 from deltarule.proof.landscape import Entries
@@ -91,7 +89,8 @@ def check_gradients(
     Notes
     -----
     An entry whose step crosses a kink (of relu, of an absolute error) has no difference to compare
-    with: where it is off, it is left out and counted.
+    with: where it is off, it is left out and counted. So is a sample which float32 puts on the
+    other side of a kink.
 
     Examples
     --------
@@ -107,12 +106,13 @@ def check_gradients(
     raise_exception = check_flag(raise_exception, "raise_exception")
     sampling = Sampling(seed, max_rows, max_entries)
     sampled = sampling.samples(net._architecture, x, y, sample_weight)
-    check = _Check(net, sampled.batch, float(eps), resolve_threads(threads))
     ledger, parameters = Ledger(net.dtype), 0
     with np.errstate(all="ignore"):
+        check = _Check(net, sampled.batch, float(eps), resolve_threads(threads))
         for entries in sampling.entries(net._architecture):
             check.compare(ledger, entries, float(atol), float(rtol))
             parameters += len(entries.units)
+    sampled = sampled._replace(rows=sampled.rows[~check.left_out])
     report = make_report(net, ledger, sampling, sampled, parameters, {})
     if raise_exception:
         report.raise_if_broken()
@@ -120,23 +120,33 @@ def check_gradients(
 
 
 class _Check:
-    """A network's gradient, and a copy of it in float64 whose parameters are moved."""
+    """A network's gradient, and a copy of it in float64 whose parameters are moved.
+
+    Attributes
+    ----------
+    left_out : ndarray of bool
+        Rows that float32 puts on the other side of a kink.
+    """
 
     def __init__(self, net: MLP, batch: Batch, eps: float, threads: int) -> None:
         self._net, self._eps, self._threads = net, eps, threads
-        loss, theta = net._core.value_and_gradient(*batch, threads)
-        if not math.isfinite(loss):
-            raise DivergenceError(f"the loss is {loss}; it has no gradient", 1, 1)
-        self._gradient, self._narrow = net._gradients(theta), net.dtype != np.float64
+        self._model, self._narrow = Model.of(net._architecture), net.dtype != np.float64
         self._positions = net._gradients(np.arange(net.n_parameters))
-        x, y, weight = batch
-        self._x = x.astype(np.float64)
-        self._batch = self._x, y if y.ndim == 1 else y.astype(np.float64), weight
         self._core = _in_float64(net)
         self._theta = self._core.get_theta()
-        self._here = [propagated(net._core, batch, threads), self._at(self._theta)]
-        c = Model.of(net._architecture).factors(len(x), weight)
-        loss_size = np.abs(np.where(c > 0.0, c * self._here[1].losses, 0.0)).sum()
+        here = propagated(net._core, batch, threads)
+        self._batch = _widened(batch)
+        self._here = self._at(self._theta)
+        self.left_out = self._apart(here)
+        x, y, weight = batch
+        if self.left_out.any():
+            weight = np.where(self.left_out, 0.0, 1.0 if weight is None else weight)
+            batch = x, y, weight
+            self._batch = _widened(batch)
+            self._here = self._at(self._theta)
+        self._gradient = net._gradients(net._core.value_and_gradient(*batch, threads)[1])
+        c = self._model.factors(len(x), weight)
+        loss_size = np.abs(np.where(c > 0.0, c * self._here.losses, 0.0)).sum()
         self._rounding = 64 * U64 * float(loss_size) / eps
 
     def compare(self, ledger: Ledger, entries: Entries, atol: float, rtol: float) -> None:
@@ -172,16 +182,46 @@ class _Check:
         return propagated(self._core, self._batch, self._threads)
 
     def _crosses_kink(self, position: int) -> bool:
-        """Return whether a slope of the network jumps within the step, or from float32 to 64."""
-        around = [self._at(self._moved(position, step)) for step in (self._eps, -self._eps)]
-        return any(_jumps(p, q) for p, q in pairwise([self._here[0], *around, self._here[1]]))
+        """Return whether a slope jumps within the step: half as far it is the same jump."""
+        low, high = -self._eps, self._eps
+        below, above = (self._at(self._moved(position, step)) for step in (low, high))
+        for _ in range(20):
+            if not _jumps(below, above):
+                return False
+            middle = (low + high) / 2
+            between = self._at(self._moved(position, middle))
+            if _jumps(below, between):
+                high, above = middle, between
+            else:
+                low, below = middle, between
+        return True
+
+    def _apart(self, narrow: Quantities) -> Array:
+        """Return which rows float32's z, all but equal, puts on the other side of a kink."""
+        wide, model = self._here, self._model
+        apart = np.zeros(len(wide.losses), bool)
+        if not self._narrow:
+            return apart
+        for l, g in enumerate(model.activations):  # noqa: E741
+            z, z32 = wide.z[l], narrow.z[l].astype(np.float64)
+            jump = _differ(g.derivative(z, g.value(z)), g.derivative(z32, g.value(z32)))
+            apart |= (jump & _close(z, z32)).any(axis=1)
+        if model.pair is None:
+            y, y_hat, y_hat32 = self._targets(), wide.a[-1], narrow.a[-1].astype(np.float64)
+            jump = _differ(model.loss.gradient(y_hat, y), model.loss.gradient(y_hat32, y))
+            apart |= (jump & _close(y_hat, y_hat32)).any(axis=1)
+        return apart if not apart.all() else np.zeros_like(apart)
+
+    def _targets(self) -> Array:
+        return self._model.targets(self._batch[1])
 
     def _rounding_of_gradient(self, entries: Entries) -> Array | float:
         """Return K u |delta|^T |a|, K being the length of the path from an input to a gradient."""
         if not self._narrow:
             return 0.0
-        here, k, sizes = self._here[1], entries.layer - 1, self._net.sizes
-        delta, below = np.abs(here.delta[k]), np.abs(here.a[k - 1] if k else self._x)
+        k, sizes = entries.layer - 1, self._net.sizes
+        delta = np.abs(self._here.delta[k])
+        below = np.abs(self._here.a[k - 1] if k else self._batch[0])
         K = 2 * sum(sizes) + len(delta)
         return (
             K * Arithmetic(self._net.dtype).u * entries.of([delta.T @ below], [delta.sum(axis=0)])
@@ -197,11 +237,26 @@ def _in_float64(net: MLP) -> Core:
     return core
 
 
+def _widened(batch: Batch) -> Batch:
+    x, y, weight = batch
+    return x.astype(np.float64), y if y.ndim == 1 else y.astype(np.float64), weight
+
+
+def _differ(p: Array, q: Array) -> Array:
+    """Whether slopes are not the same, entry by entry, as they are but at a kink."""
+    differ: Array = np.abs(np.subtract(p, q)) > 0.01 * (1.0 + np.abs(p))
+    return differ
+
+
+def _close(p: Array, q: Array) -> Array:
+    close: Array = np.abs(p - q) < 1e-3 * (1.0 + np.abs(p))
+    return close
+
+
 def _jumps(p: Quantities, q: Quantities) -> bool:
     """Return whether g' = delta / (dL/da) or dL/dy_hat is another from p to q."""
-    for here, there in zip(_slopes(p), _slopes(q), strict=True):
-        if (np.abs(here - there) > 0.01 * (1.0 + np.abs(here))).any():
-            return True
+    if any(_differ(s, t).any() for s, t in zip(_slopes(p), _slopes(q), strict=True)):
+        return True
     most = max(np.abs(p.dy_hat).max(), np.abs(q.dy_hat).max())
     return bool((np.abs(p.dy_hat - q.dy_hat) > 0.01 * most).any())
 

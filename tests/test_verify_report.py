@@ -170,7 +170,7 @@ def architecture(hidden: str, output: str, loss: str) -> Architecture:
 def test_activations_for_complex_numbers(hidden: str) -> None:
     """Their real part is g, the imaginary part's slope g', kinks and far ends included."""
     z = np.concatenate([np.linspace(-40, 40, 801), [-800.0, -0.0, 1e-300, 1e-9, 800.0]])
-    (g,) = analytic.activations(architecture(hidden, "identity", "squared_error"))
+    ((g,), _) = analytic.functions(architecture(hidden, "identity", "squared_error"))
     want = reference.ACTIVATIONS[hidden]
     with np.errstate(all="ignore"):
         got, value = g(z + 1e-30j), want.value(z)
@@ -190,7 +190,8 @@ def test_losses_for_complex_numbers(output: str, loss: str, scale: float) -> Non
     y_hat = reference.OUTPUTS[output].value(z)
     forward = reference.Forward([z], [z, y_hat], y_hat, [])
     want = (reference.output_delta(forward, y, words) * v).sum(axis=1)
-    got = analytic.sample_losses(architecture("tanh", output, loss))(z + 1e-30j * v, y)
+    _, losses_of = analytic.functions(architecture("tanh", output, loss))
+    got = losses_of(z + 1e-30j * v, y)
     size = np.abs(reference.sample_losses(forward, y, words)).max() + 1.0
     losses = reference.sample_losses(forward, y, words)
     np.testing.assert_allclose(got.real, losses, rtol=1e-12, atol=1e-15)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import deltarule
-from deltarule.command import bench, info, plan, predict, recipe, trace, train
+from deltarule.command import bench, info, plan, predict, recipe, trace, train, verify
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
 
@@ -53,7 +53,9 @@ def _build() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=deltarule.__version__)
-    commands = parser.add_subparsers(required=True, metavar="{train,predict,info,trace,bench}")
+    commands = parser.add_subparsers(
+        required=True, metavar="{train,predict,info,trace,verify,bench}"
+    )
     _add_train(
         commands.add_parser(
             "train",
@@ -86,6 +88,17 @@ def _build() -> argparse.ArgumentParser:
             description="Print the equations of MODEL's forward pass, loss, backward pass and "
             "gradient on the first rows of DATA, with their numbers. Without DATA: the digits in "
             "the package, where they fit.",
+            allow_abbrev=False,
+        )
+    )
+    _add_verify(
+        commands.add_parser(
+            "verify",
+            help="prove what a saved model computes, tensor by tensor",
+            description="Compare MODEL's forward pass, loss, backward pass, gradient and one "
+            "update on rows of DATA with the NumPy reference, and the gradient with slopes of the "
+            "loss; print the errors and their bounds. Exit status 1 if a bound is broken. Without "
+            "DATA: the digits in the package, where they fit.",
             allow_abbrev=False,
         )
     )
@@ -274,6 +287,23 @@ def _add_trace(parser: argparse.ArgumentParser) -> None:
         help="write Markdown with the formulas in LaTeX; without FILE.md, print it",
     )
     form.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=verify.run)
+    add = parser.add_argument
+    add("model", metavar="MODEL", type=Path, help="a model file")
+    add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
+    add("--target", metavar="NAME", help="the column of the targets (default: the model's)")
+    add(
+        "--rows",
+        metavar="N",
+        type=_whole(1),
+        default=verify.ROWS,
+        help=f"how many to look at, chosen by the seed (default {verify.ROWS})",
+    )
+    add("--seed", metavar="N", type=_whole(0), default=0, help="of what is looked at (default 0)")
+    add("--json", action="store_true", help="print one JSON object instead")
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:

@@ -58,7 +58,8 @@ def gelu(z: Array) -> Array:
 
 def absolute(e: Array) -> Array:
     """|e|, its derivative at 0 being 0."""
-    return np.sign(e.real) * e
+    size: Array = np.sign(e.real) * e
+    return size
 
 
 ACTIVATIONS: dict[str, Of1] = {
@@ -112,19 +113,14 @@ def huber(d: float) -> Of1:
     return lambda e: np.where(np.abs(e.real) <= d, e * e / 2.0, d * (absolute(e) - d / 2.0))
 
 
-def activations(architecture: Architecture) -> list[Of1] | None:
-    """Return g of each hidden layer; None where one is not analytic, or nobody knows."""
+def functions(architecture: Architecture) -> tuple[list[Of1], Of2]:
+    """Return g of each hidden layer, and f(z[L], y) = L_i of each row, (n,); all by their names."""
     known = ACTIVATIONS | {"leaky_relu": leaky_relu(architecture.leaky_slope)}
-    if not all(isinstance(g, str) for g in architecture.hidden):
-        return None
-    return [known[g] for g in architecture.hidden]
+    return [known[str(g)] for g in architecture.hidden], _sample_losses(architecture)
 
 
-def sample_losses(architecture: Architecture) -> Of2 | None:
-    """Return f(z[L], y) = L_i of each row, (n,); None for a loss of the user's own."""
-    output, loss = architecture.output, architecture.loss
-    if not isinstance(loss, str):
-        return None
+def _sample_losses(architecture: Architecture) -> Of2:
+    output, loss = architecture.output, str(architecture.loss)
     pair = PAIRS.get((output, loss))
     if pair is not None:
         return lambda z, y: pair(z, y).sum(axis=1)

@@ -70,11 +70,13 @@ class Arithmetic:
 
     def row_sum(self, values: Array) -> Array:
         """Return the bound of the sum over the rows."""
-        return self.row_product(values, np.ones((len(values), 1)))[:, 0]
+        bound: Array = self.row_product(values, np.ones((len(values), 1)))[:, 0]
+        return bound
 
     def _sum(self, left: Array, right: Array, added: Array | float, roundings: int) -> Array:
         K = left.shape[1]
-        lost = left.sum(axis=1, keepdims=True) + right.sum(axis=0) + K  # where `tiny` makes it 0
+        # where a factor or a product is below `tiny`, it is 0
+        lost: Array = left.sum(axis=1, keepdims=True) + right.sum(axis=0) + K
         bound: Array = (roundings * self.u + (K + 1) * U64) * (left @ right + added)
         return bound + self.tiny * lost
 

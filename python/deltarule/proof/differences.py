@@ -95,4 +95,5 @@ class Differences:
             return own  # nobody knows
         backward = self._reference[1]
         steps = entries.of([delta.T @ below], [delta.sum(axis=0)])
-        return own + np.abs(steps - entries.of(backward.weights, backward.biases))
+        moved: Array = own + np.abs(steps - entries.of(backward.weights, backward.biases))
+        return moved

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,11 +42,10 @@ class Entries(NamedTuple):
 
     def of(self, weights: Sequence[Array], biases: Sequence[Array]) -> Array:
         """Return these entries of tensors shaped as W[l] and b[l], at l - 1, or of one a kind."""
-        tensors = weights if self.columns is not None else biases
+        tensors = biases if self.columns is None else weights
         tensor = tensors[self.layer - 1 if len(tensors) > 1 else 0]
-        chosen: Array = tensor[
-            (self.units,) if self.columns is None else (self.units, self.columns)
-        ]
+        place = (self.units,) if self.columns is None else (self.units, self.columns)
+        chosen: Array = tensor[place]
         return chosen
 
     @property
@@ -77,11 +77,11 @@ class Landscape:
     ----------
     model : Model
     weights, biases : list of ndarray, float64
-    x, y : ndarray, float64
-        (n, n_0) and (n, n_L).
+    y : ndarray of shape (n, n_L), float64
     c : ndarray of shape (n,)
         Of L = sum_i c_i L_i.
     forward : reference.Forward
+        At the parameters.
     """
 
     model: Model
@@ -91,13 +91,10 @@ class Landscape:
     c: Array
     forward: reference.Forward
 
-    @property
-    def is_analytic(self) -> bool:
-        """Whether a complex step can be taken."""
-        return not self.model.has_own
-
     def slopes(self, entries: Entries, loss_rounding: float) -> Slopes:
-        """Return dL/dtheta of some entries.
+        """Return dL/dtheta of some entries: by the complex step, or by central differences.
+
+        The latter where a function is the user's own.
 
         Parameters
         ----------
@@ -107,24 +104,27 @@ class Landscape:
         """
         widest = max(self.model.architecture.sizes[entries.layer :])
         size = max(1, _CHUNK // (widest * len(self.c)))
-        slopes = self._by_complex_step if self.is_analytic else self._by_central_differences
-        parts = [slopes(part, loss_rounding) for part in entries.parts(size)]
+        parts = [
+            self._central_differences(part, loss_rounding)
+            if self.model.has_own
+            else self._complex_step(part)
+            for part in entries.parts(size)
+        ]
         return Slopes(*map(np.concatenate, zip(*parts, strict=True)))
 
-    def _by_complex_step(self, entries: Entries, loss_rounding: float) -> Slopes:
-        moved = self._moves(entries) * (1j * IMAGINARY_STEP)
-        values = self._losses(entries, moved)[0].imag @ self.c / IMAGINARY_STEP
+    def _complex_step(self, entries: Entries) -> Slopes:
+        losses, _ = self._losses(entries, 1j * IMAGINARY_STEP * self._moves(entries))
+        values = losses.imag @ self.c / IMAGINARY_STEP
         return Slopes(values, np.zeros(len(values)), np.zeros(len(values), bool))
 
-    def _by_central_differences(self, entries: Entries, loss_rounding: float) -> Slopes:
+    def _central_differences(self, entries: Entries, loss_rounding: float) -> Slopes:
         moves = self._moves(entries)
         steps = STEP / np.maximum(1.0, np.abs(moves).max(axis=0))
         values, at_kink = [], np.zeros(len(steps), bool)
-        for step in (steps, 2 * steps):
-            (up, slopes_up), (down, slopes_down) = (
-                self._losses(entries, moves * s) for s in (step, -step)
-            )
-            values.append((up - down) @ self.c / (2 * step))
+        for step in (steps, 2.0 * steps):
+            up, slopes_up = self._losses(entries, step * moves)
+            down, slopes_down = self._losses(entries, -step * moves)
+            values.append((up - down) @ self.c / (2.0 * step))
             for s, t in zip(slopes_up, slopes_down, strict=True):
                 jumps = np.abs(s - t) > 0.01 * (1.0 + np.abs(s))
                 at_kink |= jumps.reshape(len(steps), -1).any(axis=1)
@@ -133,59 +133,65 @@ class Landscape:
         return Slopes(values[0], bounds, at_kink)
 
     def _moves(self, entries: Entries) -> Array:
-        """Return how much z[l] of each entry's unit moves by a step of 1, (n, entries)."""
+        """Return how far z[l] of an entry's unit moves with the entry, (n, entries)."""
         if entries.columns is None:
             return np.ones((len(self.c), len(entries.units)))
-        return self.forward.a[entries.layer - 1][:, entries.columns]
+        moves: Array = self.forward.a[entries.layer - 1][:, entries.columns]
+        return moves
 
     def _losses(self, entries: Entries, moved: Array) -> tuple[Array, list[Array]]:
-        """Return L_i of each entry moved, (entries, n); of own functions their slopes as well."""
-        count, n, l = len(entries.units), len(self.c), entries.layer  # noqa: E741
-        L, z, slopes = self.model.architecture.n_layers, self.forward.z, list[Array]()
-        values, losses = self._functions()
-        z_l = z[l - 1][:, entries.units] + moved  # (n, entries)
-        if l < L:
-            a_l = values[l - 1](z_l)
-            slopes += self._slopes(l, z_l.T, a_l.T)
-            change = (a_l - self.forward.a[l][:, entries.units]).T[:, :, np.newaxis]
-            if self.is_analytic:  # the real part stays
-                change = 1j * change.imag
-            z_l = z[l] + change * self.weights[l][:, entries.units].T[:, np.newaxis, :]
+        """Return L_i with each entry moved, (entries, n), and the slopes of own functions there.
+
+        moved: how far that moves z[l] of its unit, (n, entries).
+        """
+        layer, last, slopes = entries.layer, self.model.architecture.n_layers, list[Array]()
+        column = (self.forward.z[layer - 1][:, entries.units] + moved).T
+        if layer == last:
+            z = np.repeat(self.forward.z[-1][np.newaxis].astype(column.dtype), len(column), axis=0)
+            z[np.arange(len(column)), :, entries.units] = column
         else:
-            column, z_l = z_l, np.repeat(z[-1][np.newaxis].astype(z_l.dtype), count, axis=0)
-            z_l[np.arange(count), :, entries.units] = column.T
-        z_l = z_l.reshape(count * n, -1)
-        for k in range(l + 1, L):
-            a = values[k - 1](z_l)
-            slopes += self._slopes(k, z_l, a)
-            if self.is_analytic:
-                z_l = (a.imag @ self.weights[k].T).reshape(count, n, -1) * 1j + z[k]
-                z_l = z_l.reshape(count * n, -1)
-            else:
-                z_l = a @ self.weights[k].T + self.biases[k]
-        y = np.tile(self.y, (count, 1))
-        if not self.is_analytic:
-            y_hat = reference.OUTPUTS[self.model.architecture.output].value(z_l)
-            if self.model.pair is None:
-                slopes.append(np.asarray(self.model.loss.gradient(y_hat, y)))
-        return losses(z_l, y).reshape(count, n), slopes
+            a = self._activated(layer, column, slopes)
+            change = self._change(a, self.forward.a[layer][:, entries.units].T)
+            W = self.weights[layer][:, entries.units].T
+            z = self._moved_z(layer, change[:, :, np.newaxis] * W[:, np.newaxis, :])
+        for k in range(layer + 1, last):
+            a = self._activated(k, z, slopes)
+            z = self._moved_z(k, self._change(a, self.forward.a[k]) @ self.weights[k].T)
+        z, y = z.reshape(-1, z.shape[-1]), np.tile(self.y, (len(column), 1))
+        if self.model.has_own and self.model.pair is None:
+            y_hat = reference.OUTPUTS[self.model.architecture.output].value(z)
+            slopes.append(np.asarray(self.model.loss.gradient(y_hat, y)))
+        return self._functions[1](z, y).reshape(len(column), -1), slopes
 
-    def _slopes(self, layer: int, z: Array, a: Array) -> list[Array]:
-        if self.is_analytic:
-            return []
-        return [np.asarray(self.model.activations[layer - 1].derivative(z, a))]
+    def _activated(self, layer: int, z: Array, slopes: list[Array]) -> Array:
+        """Return a[l] of (entries, n, n_l) or of a unit each; of own functions note g' as well."""
+        flat = z.reshape(len(z) * len(self.c), -1)
+        a = np.asarray(self._functions[0][layer - 1](flat))
+        if self.model.has_own:
+            slopes.append(np.asarray(self.model.activations[layer - 1].derivative(flat, a)))
+        return a.reshape(z.shape)
 
-    def _functions(self) -> tuple[list[Callable[[Array], Array]], Callable[[Array, Array], Array]]:
-        """Return g of each hidden layer, and L_i from z[L] and y."""
-        if self.is_analytic:
-            return analytic.activations(self.model.architecture), analytic.sample_losses(
-                self.model.architecture
-            )
-        output, pair = reference.OUTPUTS[self.model.architecture.output], self.model.pair
+    def _change(self, a: Array, here: Array) -> Array:
+        """Return how far a[l] has moved: along the imaginary axis in a complex step."""
+        change: Array = a - here if self.model.has_own else a.imag
+        return change
 
-        def losses(z: Array, y: Array) -> Array:
-            if pair is not None:
-                return pair.value(z, y).sum(axis=1)
-            return np.asarray(self.model.loss.value(output.value(z), y))
+    def _moved_z(self, layer: int, change: Array) -> Array:
+        """Return z[l + 1] with that."""
+        moved: Array = self.forward.z[layer] + (change if self.model.has_own else 1j * change)
+        return moved
 
-        return [g.value for g in self.model.activations], losses
+    @cached_property
+    def _functions(self) -> tuple[list[analytic.Of1], analytic.Of2]:
+        """g of each hidden layer, and L_i from z[L] and y: for complex numbers where known."""
+        if not self.model.has_own:
+            return analytic.functions(self.model.architecture)
+        values: list[Callable[[Array], Array]] = [g.value for g in self.model.activations]
+        return values, self._own_losses
+
+    def _own_losses(self, z: Array, y: Array) -> Array:
+        if self.model.pair is not None:
+            losses: Array = self.model.pair.value(z, y).sum(axis=1)
+            return losses
+        y_hat = reference.OUTPUTS[self.model.architecture.output].value(z)
+        return np.asarray(self.model.loss.value(y_hat, y))

@@ -52,7 +52,7 @@ def spread(output: str, z: Array) -> Array | float:
 
 def _row_sum(z: Array) -> float:
     """How much more a sum along a row rounds than some operations do."""
-    return 1.0 + z.shape[1] / 64
+    return 1.0 + float(z.shape[1]) / 64
 
 
 def probabilities(output: str, z: Array) -> tuple[Array, Array]:
@@ -103,7 +103,8 @@ def of_closed_delta(output: str, loss: object, z: Array, p: Array, y: Array) -> 
     if output != "softmax":
         return np.abs(y) + np.abs(p)
     if loss != "binary_cross_entropy":
-        return (np.abs(y) + p * (1.0 + np.abs(y).sum(axis=1, keepdims=True))) * spread(output, z)
+        terms: Array = np.abs(y) + p * (1.0 + np.abs(y).sum(axis=1, keepdims=True))
+        return terms * spread(output, z)
     log_p, log_q, terms = log_softmax(z), log_one_minus_softmax(z), np.zeros_like(z)
     for j in range(z.shape[1]):
         jacobian_j = np.exp(np.minimum(log_p - log_q[:, [j]], 0.0))
@@ -117,4 +118,5 @@ def of_chained_delta(output: str, y_hat: Array, g: Array, delta: Array) -> Array
     g = np.abs(g)
     if output != "softmax":
         return g if output == "tanh" else delta
-    return y_hat * (g + (g * y_hat).sum(axis=1, keepdims=True)) * _row_sum(g)
+    terms: Array = y_hat * (g + (g * y_hat).sum(axis=1, keepdims=True))
+    return terms * _row_sum(g)

@@ -58,7 +58,8 @@ def _moved(f: Any, z: Array, e: Array, *others: Array) -> Array:
     """Return how far f moves over z +- e."""
     middle = np.asarray(f(z, *others))
     up, down = (np.abs(np.asarray(f(z + s * e, *others)) - middle) for s in (1.0, -1.0))
-    return np.maximum(up, down)
+    farthest: Array = np.maximum(up, down)
+    return farthest
 
 
 def _one_below(
@@ -72,7 +73,8 @@ def _one_below(
     size = magnitudes.of_derivative(model.architecture.hidden[layer - 1], z, slope)
     off = _moved(lambda v: g.derivative(v, g.value(v)), z, e_z)
     off = off + FEW * U64 * (1.0 + size)  # 1: sigmoid's a (1 - a) comes from a rounded a
-    return e_da * (slope + off) + da * off
+    below: Array = e_da * (slope + off) + da * off
+    return below
 
 
 def _at_output(model: Model, forward: Forward, y: Array, c: Array, e_z: Array) -> Array:

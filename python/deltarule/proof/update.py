@@ -66,10 +66,8 @@ class Point:
     @property
     def magnitudes(self) -> Point:
         """The same with every sign plus."""
-        sizes = (None if t is None else [np.abs(a) for a in t] for t in (self.gradient, self.m))
-        gradient, m = sizes
-        assert gradient is not None
-        return Point([np.abs(a) for a in self.theta], gradient, m, self.v, self.steps)
+        m = None if self.m is None else _absolute(self.m)
+        return Point(_absolute(self.theta), _absolute(self.gradient), m, self.v, self.steps)
 
 
 class Expected(NamedTuple):
@@ -105,9 +103,10 @@ def compare_update(passes: Passes, optimizer: Settings) -> None:
     passes.compare_loss(Name(part, "L (train_step)"), step(), core)
     _compare_step(passes, part, net, optimizer, start)
     after = net._core.propagate(*batch, threads)
-    for layer in range(passes.n_layers - 1, 0, -1) if after is not None else ():
-        W = net.weights[layer].astype(np.float64)
-        name = Name(AFTER, da_name(layer).tensor)
+    if after is None:  # the loss is not finite there
+        return
+    for layer in range(passes.n_layers - 1, 0, -1):
+        W, name = net.weights[layer].astype(np.float64), Name(AFTER, da_name(layer).tensor)
         passes.compare_da(name, Quantities(*after), layer, W, da_name(layer))
 
 
@@ -124,8 +123,11 @@ def _compare_step(passes: Passes, part: str, net: MLP, optimizer: Settings, star
         own = [gradient_name(layer, kind)] if optimizer.max_norm is None else everything
         name = Name(part, f"{kind}[{layer}]")
         passes.ledger.add(name, got, want.theta[k], want.bounds[k], reason, inputs=own)
-    for got, (tensor, value, bound) in zip(net._memory()[1:3], want.memory, strict=False):
-        passes.ledger.add(Name(part, tensor), got, value, bound, TERMS, inputs=everything)
+    _, m, v, _ = net._memory()
+    for remembered, (tensor, value, bound) in zip((m, v), want.memory, strict=False):
+        assert remembered is not None
+        name = Name(part, tensor)
+        passes.ledger.add(name, remembered, value, bound, TERMS, inputs=everything)
 
 
 def expected_sgd(start: Point, optimizer: SGD, arithmetic: Arithmetic) -> Expected:
@@ -219,6 +221,10 @@ def _halves(point: Point) -> tuple[Tensors, Tensors, Backward, tuple[Tensors, Te
 def _split(net: MLP, theta: Array) -> Tensors:
     weights, biases = reference.unflatten(theta.astype(np.float64), net.sizes)
     return [*weights, *biases]
+
+
+def _absolute(tensors: Tensors) -> Tensors:
+    return [np.abs(t) for t in tensors]
 
 
 def _flat(tensors: Tensors) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from deltarule.arguments import check_flag, check_optimizer
 from deltarule.config import resolve_threads
 from deltarule.errors import DivergenceError
-from deltarule.optimizers import Optimizer
+from deltarule.optimizers import SGD, Adam, Optimizer
 from deltarule.proof.differences import Differences
 from deltarule.proof.ledger import Ledger
 from deltarule.proof.model import Model
@@ -36,8 +36,9 @@ def verify_network(
     threads: int | None,
 ) -> Report:
     """Return what `MLP.verify` promises."""
-    optimizer, strict = check_optimizer(optimizer), check_flag(strict, "strict")
-    optimizer._settings_in(net.dtype)
+    strict, settings = check_flag(strict, "strict"), check_optimizer(optimizer)
+    settings._settings_in(net.dtype)
+    assert isinstance(settings, SGD | Adam)
     sampled = sampling.samples(net._architecture, x, y, sample_weight)
     ledger, model = Ledger(net.dtype), Model.of(net._architecture)
     passes = Passes(net, model, sampled.batch, sampled.rows, resolve_threads(threads), ledger)
@@ -46,7 +47,7 @@ def verify_network(
         differences = Differences(passes, core, theta)
         parameters = differences.compare(sampling.entries(net._architecture))
         try:
-            compare_update(passes, optimizer)
+            compare_update(passes, settings)
         except DivergenceError:
             if ledger.ok:  # else no wonder
                 raise

@@ -88,6 +88,15 @@ def test_data_of_any_size_are_right(scale: float, dtype: str) -> None:
     assert passed(net.verify(x * scale, y, optimizer=dr.SGD(lr=1e-25)))
 
 
+@pytest.mark.parametrize("hidden", ["softplus", "silu", "sigmoid", "elu"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_rounds_to_0_before_it_is_multiplied_is_no_error(dtype: str, hidden: str) -> None:
+    """Slopes and logistics below the smallest normal number, times 1e6."""
+    z = np.linspace(-760.0, -60.0, 701).reshape(-1, 1)
+    net = dr.MLP([1, 1, 1], hidden=hidden, dtype=dtype, init=([[[1.0]], [[1e6]]], [[0.0], [0.0]]))
+    assert passed(net.verify(z, np.full((701, 1), 1e6), max_rows=None, optimizer=dr.SGD(lr=1e-20)))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hidden", ["relu", "leaky_relu", "elu"])
 def test_kinks_of_activations_are_no_errors(hidden: str, dtype: str) -> None:
@@ -236,6 +245,18 @@ def test_one_sample_counts_where_nearly_all_weights_are_0() -> None:
     assert passed(report)
     line = next(line for line in report.lines if line.tensor == "L_i")
     assert (line.entries, line.at) == (1, (567,))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_row_of_weight_0_is_not_there(dtype: str) -> None:
+    """Whatever it overflows to."""
+    huge = float(np.finfo(dtype).max) / 2
+    net = dr.MLP([1, 2, 1], hidden="tanh", dtype=dtype, init="torch", seed=0)
+    net.theta = net.theta * 100
+    report = net.verify([[huge], [0.0], [1.0]], [1.0, 1.0, 2.0], [0.0, 1.0, 2.0])
+    assert passed(report)
+    left_out = {line.tensor: line.left_out for line in report.lines if line.left_out}
+    assert left_out == {"z[1]": 2, "a[1]": 2}
 
 
 def test_rows_are_counted_as_the_users() -> None:

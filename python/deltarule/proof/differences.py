@@ -23,7 +23,7 @@ COMPLEX_STEP = f"gradient, by the complex step (h = {IMAGINARY_STEP:g})"
 CENTRAL = f"gradient, by central differences (h = {STEP:g})"
 
 BY_COMPLEX_STEP = "what the steps above rounded, and the rounding of float64 from x on"
-BY_CENTRAL = "the same, u |L| / h, and for h^2 what 2 h changes"
+BY_CENTRAL = f"{BY_COMPLEX_STEP}; u |L| / h, and for h^2 what 2 h changes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,29 +44,41 @@ class Differences:
     theta: Array
 
     @cached_property
-    def _reference(self) -> tuple[reference.Forward, reference.Backward]:
-        weights, biases = in_float64(self.passes.net.weights), in_float64(self.passes.net.biases)
-        (x, y, weight), words = self.passes.batch, self.passes.model.words
-        forward = reference.forward_propagation(weights, biases, x, words)
-        return forward, reference.back_propagation(weights, biases, forward, y, words, weight)
+    def _landscape(self) -> Landscape:
+        """The loss around the parameters, without samples of weight 0, which may overflow."""
+        model, net, (x, y, weight) = self.passes.model, self.passes.net, self.passes.batch
+        weights, biases = in_float64(net.weights), in_float64(net.biases)
+        c, there = model.factors(len(x), weight), self._there
+        forward = reference.forward_propagation(weights, biases, x[there], model.words)
+        return Landscape(model, weights, biases, model.targets(y)[there], c[there], forward)
+
+    @property
+    def _there(self) -> Array:
+        x, _, weight = self.passes.batch
+        there: Array = np.ones(len(x), bool) if weight is None else weight > 0.0
+        return there
+
+    @cached_property
+    def _gradient(self) -> reference.Backward:
+        at, weight = self._landscape, self.passes.batch[2]
+        return reference.back_propagation(
+            at.weights, at.biases, at.forward, at.y, self.passes.model.words,
+            None if weight is None else weight[self._there],
+        )  # fmt: skip
 
     def overall(self) -> dict[str, float]:
         """Return how far the core's y_hat and gradient are from the reference's, at most."""
-        forward, backward = self._reference
-        gradient = reference.theta(backward.weights, backward.biases)
+        y_hat, gradient = self._landscape.forward.y_hat, self._gradient
+        theta = reference.theta(gradient.weights, gradient.biases)
         return {
-            "y_hat": float(np.abs(self.core.a[-1] - forward.y_hat).max()),
-            "gradient": float(np.abs(self.theta - gradient).max()),
+            "y_hat": float(np.abs(self.core.a[-1][self._there] - y_hat).max()),
+            "gradient": float(np.abs(self.theta - theta).max()),
         }
 
     def compare(self, choice: Iterable[Entries]) -> int:
         """Compare the core's gradient with slopes; return along how many parameters."""
-        model, (x, y, weight) = self.passes.model, self.passes.batch
-        targets, c = model.targets(y), model.factors(len(x), weight)
-        weights, biases = in_float64(self.passes.net.weights), in_float64(self.passes.net.biases)
-        forward, backward = self._reference
-        errors = of_gradient(model, weights, forward, backward, targets, c)
-        landscape = Landscape(model, weights, biases, targets, c, forward)
+        model, landscape = self.passes.model, self._landscape
+        errors = of_gradient(landscape, self._gradient)
         got, parameters = self.passes.net._gradients(self.theta), 0
         for entries in choice:
             slopes = landscape.slopes(entries, errors.loss)
@@ -93,7 +105,8 @@ class Differences:
         own = entries.of([arithmetic.row_product(delta, below)], [arithmetic.row_sum(delta)])
         if self.passes.ledger.wrong([delta_name(k + 1), a_name(k)]):
             return own  # nobody knows
-        backward = self._reference[1]
         steps = entries.of([delta.T @ below], [delta.sum(axis=0)])
-        moved: Array = own + np.abs(steps - entries.of(backward.weights, backward.biases))
+        moved: Array = own + np.abs(
+            steps - entries.of(self._gradient.weights, self._gradient.biases)
+        )
         return moved

@@ -89,6 +89,7 @@ class Ledger:
             error = np.where(counts, np.abs(got - want), 0.0)
             error[np.isnan(error)] = np.inf
             used = np.where(error == 0.0, 0.0, error / bound)
+            used[~counts] = -1.0
             size = np.abs(want)
             ulp = np.spacing(np.maximum(size, limits.tiny).astype(self._dtype)).astype(np.float64)
             there = counts & (size > 0.0)
@@ -103,8 +104,8 @@ class Ledger:
                 ulp=float((error[there] / ulp[there]).max(initial=0.0)),
                 at=() if is_number else _place(worst, places),
                 error=float(error[worst]),
-                bound=float(bound[worst]),
-                used=float(used[worst]),
+                bound=float(bound[worst]) if counts[worst] else 0.0,
+                used=max(0.0, float(used[worst])),
                 reason=reason,
             )
         self._lines[name] = replace(line, rests_on=self.wrong(inputs))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deltarule.proof import magnitudes
 from deltarule.proof.arithmetic import FEW, U64, Arithmetic
+from deltarule.proof.landscape import Landscape
 from deltarule.proof.model import Model
 from deltarule.reference import OUTPUTS, Backward, Forward
 
@@ -23,14 +24,13 @@ class Rounding(NamedTuple):
     loss: float
 
 
-def of_gradient(
-    model: Model, weights: list[Array], forward: Forward, backward: Backward, y: Array, c: Array
-) -> Rounding:
+def of_gradient(at: Landscape, backward: Backward) -> Rounding:
     """Return the bounds of a pass in float64.
 
     e_z = |W| e_a + its own; e_a is how far g moves over z +- e_z, and its own; e_delta likewise
     from above, with how far g' moves.
     """
+    model, forward, weights = at.model, at.forward, at.weights
     arithmetic, L = Arithmetic(np.dtype(np.float64), in_blocks=False), len(weights)
     e_z: list[Array] = []
     e_a = [np.zeros_like(forward.a[0])]
@@ -41,7 +41,7 @@ def of_gradient(
             g = model.architecture.hidden[l]
             own = arithmetic.few(magnitudes.of_value(g, z, forward.a[l + 1]))
             e_a.append(_moved(model.activations[l].value, z, e_z[l]) + own)
-    e_delta = _at_output(model, forward, y, c, e_z[-1])
+    e_delta = _at_output(at, e_z[-1])
     loss = float((np.abs(backward.delta[-1]) * e_z[-1]).sum())
     dW: list[Array] = []
     db: list[Array] = []
@@ -77,9 +77,9 @@ def _one_below(
     return below
 
 
-def _at_output(model: Model, forward: Forward, y: Array, c: Array, e_z: Array) -> Array:
+def _at_output(at: Landscape, e_z: Array) -> Array:
     """Return e_delta of the last layer: second derivatives are at most (1 + |y| + |y_hat|)^2."""
-    z, y_hat = forward.z[-1], forward.y_hat
+    model, y, z, y_hat = at.model, at.y, at.forward.z[-1], at.forward.y_hat
     most, count = e_z.max(axis=1, keepdims=True), 1
     if model.architecture.output == "softmax":
         most, count = most * (1.0 + np.ptp(z, axis=1, keepdims=True)), z.shape[1]
@@ -94,5 +94,5 @@ def _at_output(model: Model, forward: Forward, y: Array, c: Array, e_z: Array) -
     if (model.architecture.output, model.architecture.loss) == ("softmax", "cross_entropy"):
         # y_hat - y is for targets that sum to 1
         e_delta = e_delta + y_hat * np.abs(y.sum(axis=1, keepdims=True) - 1.0)
-    bound: Array = c[:, np.newaxis] * e_delta
+    bound: Array = at.c[:, np.newaxis] * e_delta
     return bound

@@ -11,8 +11,8 @@ from deltarule.proof.report import Line, Report
 
 WIDTH = 100
 HEADER = (
-    f"{'':21}{'largest error':^27}  {'entry nearest to its bound, or beyond':<31}",
-    f"{'':21}{'absolute':>9}{'relative':>9}{'in ulp':>9}  {'':14}{'bound':>9}{'used':>8}  why",
+    f"{'':21}{'largest error':^27}  {'entry nearest to its bound, or beyond':<33}",
+    f"{'':21}{'absolute':>9}{'relative':>9}{'in ulp':>9}  {'':14}{'bound':>9}{'used':>10}  why",
 )
 
 
@@ -38,7 +38,7 @@ def as_text(report: Report) -> str:
 
 
 def _row(line: Line, reason: int) -> str:
-    numbers = f"{'nothing to compare':>27}  {'':31}"
+    numbers = f"{'nothing to compare':>27}  {'':33}"
     if line.entries:
         place = f"[{', '.join(map(str, line.at))}]" if line.at else ""
         numbers = (
@@ -58,8 +58,8 @@ def _ulps(value: float) -> str:
 
 def _used(ratio: float) -> str:
     if ratio > 1.0:
-        return f"{'inf' if math.isinf(ratio) else f'{ratio:.2g}':>6} x"
-    return f"{100 * ratio:6.0f} %"
+        return f"{'inf' if math.isinf(ratio) else f'{ratio:.2g}':>8} x"
+    return f"{100 * ratio:8.0f} %"
 
 
 def _verdict(line: Line) -> str:

@@ -26,7 +26,10 @@ def as_text(report: Report) -> str:
             text.append(part)
         text.append(_row(line, reasons.index(line.reason) + 1))
     u = float(np.finfo(report.dtype).eps) / 2
-    text += ["", f"why: the bounds; u = {u:.1e} is half an eps, K how often a sum's longest chain rounds"]
+    text += [
+        "",
+        f"why: the bounds; u = {u:.1e} is half an eps, K how often a sum's longest chain rounds",
+    ]
     for number, reason in enumerate(reasons, start=1):
         text += textwrap.wrap(
             reason, WIDTH, initial_indent=f"{number:4d}  ", subsequent_indent=" " * 6

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from deltarule import reference
 from deltarule.architecture import Architecture
+from deltarule.custom.checked import in_reference
 from deltarule.proof.arithmetic import Arithmetic
-from deltarule.reference.network import activations_of, loss_of
+from deltarule.reference.network import activations_of, loss_of, pair_of
 
 Array = NDArray[Any]
 
@@ -36,17 +37,7 @@ class Model:
     @classmethod
     def of(cls, architecture: Architecture) -> Model:
         """Return the model of a network."""
-        return cls(
-            architecture,
-            reference.Network(
-                hidden=architecture.hidden,
-                output=architecture.output,
-                loss=architecture.loss,
-                reduction=architecture.reduction,
-                leaky_slope=architecture.leaky_slope,
-                huber_delta=architecture.huber_delta,
-            ),
-        )
+        return cls(architecture, in_reference(architecture))
 
     @property
     def has_own_loss(self) -> bool:
@@ -56,7 +47,7 @@ class Model:
     @property
     def has_own(self) -> bool:
         """Whether any function is the user's own; NumPy computes all then."""
-        return self.has_own_loss or not all(isinstance(g, str) for g in self.architecture.hidden)
+        return bool(self.architecture.custom)
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -76,9 +67,7 @@ class Model:
     @property
     def pair(self) -> reference.Pair | None:
         """The formulas of output and loss from z, where there are some."""
-        if self.has_own_loss:
-            return None
-        return reference.PAIRS.get((self.architecture.output, self.architecture.loss))
+        return pair_of(self.words)
 
     def value(self, layer: int, z: Array) -> Array:
         """Return g(z[l]) of a hidden layer."""

@@ -75,7 +75,7 @@ class OutputLayer:
         bound = self.model.arithmetic.few(
             c * magnitudes.of_output_gradient(output, loss, z, self.y, g)
         )
-        return Want(np.where(c > 0.0, c * g, 0.0), bound)
+        return Want(self._scaled(g), bound)
 
     def delta(self) -> Want:
         """delta[L] of the reduced loss: in closed form where there is one, else J_O^T dL/dy_hat."""
@@ -89,16 +89,26 @@ class OutputLayer:
             delta = reference.OUTPUTS[output].vjp(z, y_hat, g)
             magnitude = magnitudes.of_chained_delta(output, y_hat, g, delta)
         bound = self.model.arithmetic.few(c * magnitude, c * g)
-        return Want(np.where(c > 0.0, c * delta, 0.0), bound)
+        return Want(self._scaled(delta), bound)
+
+    def _scaled(self, own: Array) -> Array:
+        """Return a derivative of the reduced loss from each sample's own.
+
+        That comes first: where it is beyond the dtype, so is this.
+        """
+        c, limit = self.c[:, np.newaxis], float(np.finfo(self.z.dtype).max)
+        scaled: Array = np.where(c > 0.0, c * np.where(np.abs(own) > limit, np.inf, own), 0.0)
+        return scaled
 
     def _gradient(self) -> Array:
         """dL/dy_hat of each sample's own loss; infinite where the core may divide by 0."""
         output, loss, z, _ = self._wide
         if loss != "binary_cross_entropy":
             return self._asked(self.model.loss.gradient)
-        p, q = magnitudes.probabilities(output, z)  # q = 1 - p, which softmax has from p
+        p, q = magnitudes.probabilities(output, z)  # q = 1 - p
         arithmetic = self.model.arithmetic
-        least_q = arithmetic.u if output == "softmax" else arithmetic.tiny
+        subtracts = output == "softmax" or self.model.has_own
+        least_q = arithmetic.u if subtracts else arithmetic.tiny
         is_0 = (p < FEW * arithmetic.tiny) | (q < FEW * least_q)
         return np.where(is_0, np.inf, (1.0 - self.y) / q - self.y / p)
 

@@ -11,7 +11,7 @@ from deltarule.proof import magnitudes
 from deltarule.proof.arithmetic import FEW, U64, Arithmetic
 from deltarule.proof.landscape import Landscape
 from deltarule.proof.model import Model
-from deltarule.reference import OUTPUTS, Backward, Forward
+from deltarule.reference import OUTPUTS, Backward, Forward, sample_losses
 
 Array = NDArray[Any]
 
@@ -42,7 +42,8 @@ def of_gradient(at: Landscape, backward: Backward) -> Rounding:
             own = arithmetic.few(magnitudes.of_value(g, z, forward.a[l + 1]))
             e_a.append(_moved(model.activations[l].value, z, e_z[l]) + own)
     e_delta = _at_output(at, e_z[-1])
-    loss = float((np.abs(backward.delta[-1]) * e_z[-1]).sum())
+    losses = np.abs(sample_losses(forward, at.y, model.words))
+    loss = float((np.abs(backward.delta[-1]) * e_z[-1]).sum() + FEW * U64 * (at.c @ (1.0 + losses)))
     dW: list[Array] = []
     db: list[Array] = []
     for l in range(L - 1, -1, -1):  # noqa: E741

@@ -24,6 +24,14 @@ class Sampled(NamedTuple):
     rows: Array
     of: int
 
+    def that_count(self) -> Sampled:
+        """Return those of a weight above 0."""
+        x, y, weight = self.batch
+        if weight is None or weight.all():
+            return self
+        there = weight > 0.0
+        return Sampled((x[there], y[there], weight[there]), self.rows[there], self.of)
+
 
 class Sampling:
     """A choice of samples, then of parameters; the same for the same seed.

@@ -28,7 +28,7 @@ def as_text(report: Report) -> str:
     u = float(np.finfo(report.dtype).eps) / 2
     text += [
         "",
-        f"why: the bounds; u = {u:.1e} is half an eps, K how often a sum's longest chain rounds",
+        f"why: the bounds; u = {u:.1e}, half an eps; K: how often a sum's longest chain rounds",
     ]
     for number, reason in enumerate(reasons, start=1):
         text += textwrap.wrap(

@@ -78,8 +78,10 @@ class Quantities(NamedTuple):
     da: list[Array]
 
 
-def propagated(core: Core, batch: Batch, threads: int) -> Quantities:
+def propagated(core: Core, batch: Batch, threads: int, when: str = "") -> Quantities:
     """Return the core's quantities.
+
+    when: of the message, where it is not at once.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def propagated(core: Core, batch: Batch, threads: int) -> Quantities:
         losses = quantities[2] if weight is None else quantities[2][weight > 0.0]
         if np.isfinite(losses).all():
             return Quantities(*quantities)
-    raise DivergenceError("the loss is not finite; there is nothing to verify", 1, 1)
+    raise DivergenceError(f"the loss is not finite{when}; there is nothing to verify", 1, 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,10 +55,10 @@ def of_gradient(at: Landscape, backward: Backward) -> Rounding:
     return Rounding(dW, db, loss)
 
 
-def _moved(f: Any, z: Array, e: Array, *others: Array) -> Array:
+def _moved(f: Any, z: Array, e: Array) -> Array:
     """Return how far f moves over z +- e."""
-    middle = np.asarray(f(z, *others))
-    up, down = (np.abs(np.asarray(f(z + s * e, *others)) - middle) for s in (1.0, -1.0))
+    middle = np.asarray(f(z))
+    up, down = (np.abs(np.asarray(f(z + s * e)) - middle) for s in (1.0, -1.0))
     farthest: Array = np.maximum(up, down)
     return farthest
 

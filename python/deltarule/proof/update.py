@@ -98,7 +98,7 @@ def compare_update(passes: Passes, optimizer: Settings) -> None:
     if _remembers(optimizer) and not _has_memory(net, optimizer):
         step()
         part += ", the second step"
-    core = propagated(net._core, batch, threads)
+    core = propagated(net._core, batch, threads, f" after a step of {settings(optimizer)}")
     start = Point.of(net, net._core.value_and_gradient(*batch, threads)[1])
     passes.compare_loss(Name(part, "L (train_step)"), step(), core)
     _compare_step(passes, part, net, optimizer, start)

@@ -1,0 +1,76 @@
+"""A core of its own kind, built out of tree beside a copy of the package, for the scripts here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*command: str | Path, **options: object) -> None:
+    """Run a command whose output is shown, and end with it where it fails."""
+    print("+", *command, flush=True)
+    subprocess.run(list(map(str, command)), check=True, **options)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class CoreBuild:
+    """The sources, and the folder that CMake fills; the package lies in its python/."""
+
+    source: Path
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        """What PYTHONPATH has to name."""
+        return self.folder / "python"
+
+    def configure(self, build_type: str, flags: str = "", **variables: str) -> None:
+        """Copy the package and let CMake write the build; flags are the C++ compiler's."""
+        pyproject = tomllib.loads((self.source / "pyproject.toml").read_text())
+        version = pyproject["project"]["version"]
+        package = self.python / "deltarule"
+        ignored = shutil.ignore_patterns("_core*.so", "__pycache__")
+        shutil.copytree(
+            self.source / "python" / "deltarule", package, dirs_exist_ok=True, ignore=ignored
+        )
+        (package / "_version.py").write_text(f'__version__ = "{version}"\n')
+        pybind11 = subprocess.check_output(
+            [sys.executable, "-m", "pybind11", "--cmakedir"], text=True
+        ).strip()
+        settings = {
+            "CMAKE_BUILD_TYPE": build_type,
+            "CMAKE_CXX_FLAGS": flags,
+            "CMAKE_LIBRARY_OUTPUT_DIRECTORY": str(package),
+            "SKBUILD_PROJECT_VERSION": version,
+            "SKBUILD_PROJECT_VERSION_FULL": version,
+            "Python_EXECUTABLE": sys.executable,
+            "pybind11_DIR": pybind11,
+            **variables,
+        }
+        run(
+            "cmake", "-S", self.source, "-B", self.folder, "-G", "Ninja",
+            *(f"-D{name}={value}" for name, value in settings.items()),
+        )  # fmt: skip
+
+    def compile(self, jobs: int) -> None:
+        """Compile what changed."""
+        run("cmake", "--build", self.folder, "--parallel", str(jobs))
+
+    def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment in which this package is the one that is imported."""
+        path = os.pathsep.join(filter(None, [str(self.python), os.environ.get("PYTHONPATH")]))
+        return {**os.environ, "PYTHONPATH": path, **(variables or {})}
+
+
+def workers(jobs: int) -> list[str]:
+    """Return pytest's arguments for that many processes, where it can have them."""
+    return ["-n", str(jobs)] if jobs > 1 and find_spec("xdist") else []

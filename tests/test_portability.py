@@ -51,13 +51,13 @@ def run(*command: object, timeout: float = 600) -> str:
 
 
 def compile_driver(compiler: str, machine: str, out: Path, *kernels: Path) -> Path:
-    """Build the driver from the tables, sources or objects, with the options of the core."""
+    """Build the driver from the tables, sources or objects, with the options of a release."""
     text = (ROOT / "CMakeLists.txt").read_text()
     options = re.search(r"target_compile_options\(core_options INTERFACE\s+([^)]+)\)", text)
     assert options
     sources = (ROOT / "tests/portability/driver.cpp", ROOT / "csrc/subnormals.cpp")
     static = ["-static"] if machine != MACHINE else []  # the emulator has no libraries to load
-    run(compiler, "-std=c++20", *static, *options[1].split(), f"-D{DEFINITIONS[machine]}",
+    run(compiler, "-O3", "-std=c++20", *static, *options[1].split(), f"-D{DEFINITIONS[machine]}",
         *sources, KERNELS / "dispatch.cpp", *kernels, "-o", out)  # fmt: skip
     return out
 

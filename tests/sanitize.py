@@ -1,0 +1,188 @@
+"""The suite on a core that is watched: by sanitizers, by valgrind, or for its coverage.
+
+    python tests/sanitize.py asan|tsan|valgrind|coverage [--jobs N] [--build FOLDER] [pytest's ...]
+
+Builds the core in build/watched/<tool>, with a copy of the package beside it, and runs the tests
+there: the tool's own selection, or what is named instead. Exit status 1 where a test fails, or where a
+report has the core in its stack: the interpreter's and NumPy's own are not ours. `asan` is GCC's
+address and undefined-behaviour sanitizer; `tsan` needs clang-19 with libomp, its archer and
+compiler-rt, as GCC's does not see through libgomp's barriers; a tool that is not installed is
+skipped, and said to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from core_build import ROOT, CoreBuild, run, workers
+
+IN_CORE = re.compile(r"\b_core\.[\w.-]*so\b|/csrc/")
+
+# What pits the process against a limit of memory measures the tool's own.
+WITHOUT_LIMITS = [
+    f"--ignore={ROOT / 'tests' / name}" for name in ("test_process.py", "test_bugs.py")
+]
+# What the core does in every way, in minutes where each instruction takes 30 times as long.
+SHORT = ["test_network.py", "test_fit.py", "test_bad_arrays.py", "test_optimizers.py"]
+SHORT = [str(ROOT / "tests" / name) for name in SHORT]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """How the core is built, and what the tests run under; {reports} is a folder for them."""
+
+    flags: str = ""
+    build: dict[str, str] = field(default_factory=dict)
+    under: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    tests: tuple[str, ...] = (*WITHOUT_LIMITS, str(ROOT / "tests"))
+
+
+def library(compiler: str, name: str) -> str | None:
+    """Return the path of a compiler's library, or None where the compiler or it is not there."""
+    if not shutil.which(compiler):
+        return None
+    found = subprocess.check_output([compiler, f"-print-file-name={name}"], text=True).strip()
+    return found if os.path.isabs(found) else None
+
+
+def asan() -> Tool | str:
+    """Return GCC's address and undefined-behaviour sanitizers, or what is missing for them."""
+    libraries = [library("g++", name) for name in ("libasan.so", "libstdc++.so")]
+    if None in libraries:
+        return "g++ with libasan"
+    return Tool(
+        flags="-fsanitize=address,undefined -fno-sanitize-recover=undefined "
+        "-fno-omit-frame-pointer",
+        environment={
+            "LD_PRELOAD": " ".join(map(str, libraries)),
+            # leaks: the interpreter's; a null pointer is what std::bad_alloc is made of
+            "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:log_path={reports}/asan",
+            "UBSAN_OPTIONS": "print_stacktrace=1:log_path={reports}/ubsan",
+        },
+    )
+
+
+def tsan() -> Tool | str:
+    """Return Clang's thread sanitizer, or what is missing for it."""
+    runtime = library("clang++-19", "libclang_rt.tsan-x86_64.so")
+    archer = library("clang++-19", "libarcher.so")
+    if not runtime or not archer:
+        return "clang++-19 with libomp-19-dev (and its libarcher.so) and libclang-rt-19-dev"
+    return Tool(
+        flags="-fsanitize=thread -fno-omit-frame-pointer",
+        build={"CMAKE_CXX_COMPILER": "clang++-19"},
+        environment={
+            "LD_PRELOAD": runtime,
+            "OMP_TOOL_LIBRARIES": archer,
+            "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:log_path={reports}/tsan",
+        },
+    )
+
+
+def valgrind() -> Tool | str:
+    """Return memcheck, which knows AVX2 and no more, or what is missing for it."""
+    if not shutil.which("valgrind"):
+        return "valgrind"
+    log = "--log-file={reports}/valgrind.%p"
+    return Tool(
+        under=("valgrind", "--num-callers=30", log),
+        environment={"PYTHONMALLOC": "malloc", "DELTARULE_ISA": "avx2"},
+        tests=tuple(SHORT),
+    )
+
+
+def coverage() -> Tool | str:
+    """Return gcov's counters with coverage.py, or what is missing for them."""
+    if missing := [name for name in ("gcovr", "coverage") if not find_spec(name)]:
+        return " and ".join(missing)
+    return Tool(flags="--coverage -fprofile-update=atomic")
+
+
+TOOLS = {tool.__name__: tool for tool in (asan, tsan, valgrind, coverage)}
+
+
+def reports_of_the_core(folder: Path) -> list[str]:
+    """Return the reports, parted by blank lines and headings, that have the core in a stack."""
+    texts = [path.read_text(errors="replace") for path in sorted(folder.iterdir())]
+    blocks = [
+        block for text in texts for block in re.split(r"\n(?:={10,}|==\d+== )\n", text)
+    ]  # fmt: skip
+    return [block for block in blocks if IN_CORE.search(block)]
+
+
+def run_tests(name: str, tool: Tool, core: CoreBuild, arguments: Sequence[str], jobs: int) -> int:
+    """Run pytest on the build under the tool; return its exit status."""
+    reports = core.folder / "reports"
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir(parents=True)
+    fill = {key: v.replace("{reports}", str(reports)) for key, v in tool.environment.items()}
+    under = [part.replace("{reports}", str(reports)) for part in tool.under]
+    if name == "coverage":
+        source = core.python / "deltarule"
+        measured = ["-m", "coverage", "run", "--parallel-mode", f"--source={source}"]
+        processes: list[str] = []  # coverage.py follows one
+    else:
+        measured, processes = [], workers(jobs)
+    command = [
+        *under, sys.executable, *measured, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        *processes, *(arguments or tool.tests),
+    ]  # fmt: skip
+    print("+", *command, flush=True)
+    return subprocess.run(command, cwd=core.folder, env=core.environment(fill)).returncode
+
+
+def print_coverage(core: CoreBuild) -> None:
+    """Print the shares of lines of csrc and of the package that ran."""
+    summary = subprocess.check_output(
+        [sys.executable, "-m", "gcovr", "--root", str(core.source), "--filter", "csrc/",
+         "--object-directory", str(core.folder), "--json-summary", "-"],
+        text=True, cwd=core.source,
+    )  # fmt: skip
+    run(sys.executable, "-m", "coverage", "combine", "--quiet", cwd=core.folder)
+    python = subprocess.check_output(
+        [sys.executable, "-m", "coverage", "report", "--format=total", "--precision=1"],
+        text=True, cwd=core.folder,
+    )  # fmt: skip
+    print(f"csrc {json.loads(summary)['line_percent']:.1f} %, python {python.strip()} % of lines")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run the suite on a core that is watched.")
+    parser.add_argument("tool", choices=TOOLS)
+    parser.add_argument("--jobs", type=int, default=1, help="compilers and tests at a time")
+    parser.add_argument("--build", type=Path, help="the folder to build in; build/watched/<tool>")
+    options, arguments = parser.parse_known_args()
+    tool = TOOLS[options.tool]()
+    if isinstance(tool, str):
+        print(f"{options.tool}: skipped, this machine has no {tool}")
+        return 0
+    core = CoreBuild(ROOT, (options.build or ROOT / "build" / "watched" / options.tool).resolve())
+    core.configure(
+        "RelWithDebInfo", tool.flags, CMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g", **tool.build
+    )
+    core.compile(options.jobs)
+    status = run_tests(options.tool, tool, core, arguments, options.jobs)
+    found = reports_of_the_core(core.folder / "reports")
+    for report in found:
+        print(report)
+    print(
+        f"{options.tool}: {len(found)} reports with the core in a stack, pytest's status {status}"
+    )
+    if options.tool == "coverage":
+        print_coverage(core)
+    return int(bool(found) or status != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,9 +3,9 @@
     python tests/sanitize.py asan|tsan|valgrind|coverage [--jobs N] [--build FOLDER] [pytest's ...]
 
 Builds the core in build/watched/<tool>, with a copy of the package beside it, and runs the tests
-there: the tool's own selection, or what is named instead. Exit status 1 where a test fails, or where a
-report has the core in its stack: the interpreter's and NumPy's own are not ours. `asan` is GCC's
-address and undefined-behaviour sanitizer; `tsan` needs clang-19 with libomp, its archer and
+there: the tool's own selection, or what is named instead. Exit status 1 where a test fails, or
+where a report has the core in its stack: the interpreter's and NumPy's own are not ours. `asan` is
+GCC's address and undefined-behaviour sanitizer; `tsan` needs clang-19 with libomp, its archer and
 compiler-rt, as GCC's does not see through libgomp's barriers; a tool that is not installed is
 skipped, and said to be.
 """

@@ -96,7 +96,7 @@ def valgrind() -> Tool | str:
         return "valgrind"
     log = "--log-file={reports}/valgrind.%p"
     return Tool(
-        under=("valgrind", "--num-callers=30", log),
+        under=("valgrind", "--num-callers=30", "--fullpath-after=", log),
         environment={"PYTHONMALLOC": "malloc", "DELTARULE_ISA": "avx2"},
         tests=tuple(SHORT),
     )

@@ -92,7 +92,7 @@ double Network<T>::train_step(const Batch<T>& batch, const Optimizer& optimizer,
     Shared again;
     again.serve(optimizer);
     run_team(team_of, [&](const Member& team) { step(team, batch, again, &optimizer); });
-    if (again.overflow.load()) {
+    if (again.overflow.load() || again.diverged.load()) {
       before.restore();
       throw std::overflow_error("the update overflows");
     }

@@ -209,3 +209,12 @@ def test_an_epsilon_that_is_nothing_in_float32() -> None:
             optimizer=dr.Adam(epsilon=1e-60),
         )
     assert net.theta.tobytes() == before.tobytes()
+
+
+def test_a_gradient_without_a_norm_is_no_step() -> None:
+    """The loss is finite, the sum of the gradient's squares is not."""
+    net = dr.MLP([1, 1], output="exp", loss="squared_error", init=([[[0.0]]], [[60.0]]))
+    before = net.theta.tobytes()
+    with pytest.raises(dr.DivergenceError, match=r"the update overflows on this mini-batch"):
+        net.train_step([[1e16]], [[0.0]], optimizer=dr.SGD(max_norm=1.0))
+    assert net.theta.tobytes() == before

@@ -64,6 +64,12 @@ def test_a_bug_is_found_at_its_tensors(
     assert planted.names(report.broken) == where
 
 
+def test_sums_in_float32_are_found_in_float64() -> None:
+    report = planted.plant(network("float64"), planted.NarrowSum).verify(*data())
+    assert planted.names(report.broken) == ["dL/dW[1]", "dL/dW[2]", "dL/dW[3]"]
+    assert planted.plant(network("float32"), planted.NarrowSum).verify(*data()).ok
+
+
 def test_what_was_computed_from_a_wrong_tensor_is_open() -> None:
     report = planted.plant(network("float64"), planted.WrongDerivative).verify(*data())
     open_ = {line.tensor for line in report.lines if line.rests_on == "delta[2]"}

@@ -197,8 +197,8 @@ def test_progress_is_a_bar_of_its_own_in_a_notebook(monkeypatch: pytest.MonkeyPa
     shown: list[tuple[dict[str, str], int]] = []
 
     class Bar(tqdm.notebook.tqdm_notebook):  # type: ignore[misc]
-        def __init__(self, total: int, unit: str) -> None:
-            self.epochs, self.total, self.figures = 0, total, {}
+        def __init__(self, total: int, initial: int, unit: str) -> None:
+            self.epochs, self.total, self.figures = initial, total, {}
 
         def set_postfix(self, figures: dict[str, str], refresh: bool) -> None:
             self.figures = figures

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from deltarule import schedules
 from deltarule._version import __version__
 from deltarule.advice import TrainingAdvice, set_advice
+from deltarule.checkpoint import Checkpoint, resume
 from deltarule.config import (
     get_isa,
     get_num_threads,
@@ -59,6 +60,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Checkpoint",
     "CustomActivation",
     "CustomLoss",
     "DivergenceError",
@@ -80,6 +82,7 @@ __all__ = [
     "load",
     "load_digits",
     "reference",
+    "resume",
     "schedules",
     "set_advice",
     "set_isa",

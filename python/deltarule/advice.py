@@ -79,7 +79,7 @@ def set_advice(enabled: bool) -> None:
 def after_fit(
     network: Parameterized,
     history: History,
-    data: Pass,
+    data: Pass[Any],
     lr: float,
     epochs: int,
     stacklevel: int,

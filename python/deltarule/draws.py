@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,16 @@ class Draws:
     def state(self) -> dict[str, Any] | None:
         """Where the generator is; None where nothing is drawn."""
         return dict(self._rng.bit_generator.state) if self._shuffles or self._drops else None
+
+    def state_after(
+        self, state: dict[str, Any] | None, epochs: int, n: int
+    ) -> dict[str, Any] | None:
+        """Return where the generator is after so many epochs of n samples from a state on."""
+        if state is None or epochs == 0:
+            return state
+        ahead = Draws(copy.deepcopy(self._rng), self._shuffles, self._drops)
+        ahead.go_back(state, epochs, n)
+        return ahead.state
 
     def go_back(self, state: dict[str, Any] | None, epochs: int, n: int) -> None:
         """Let the generator be where so many epochs of n samples left it, from that state on."""

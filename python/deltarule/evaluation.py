@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deltarule.architecture import Core
 from deltarule.data.rows import Rows
-from deltarule.data.samples import MeanLoss, Samples
+from deltarule.data.samples import Samples, mean_loss, weight_of
 
 Array = NDArray[Any]
 
@@ -28,7 +28,7 @@ def loss_of(network: Core, samples: Samples, reduction: str, threads: int) -> fl
     whole = samples.whole
     if whole is not None:
         return network.evaluate(*whole, threads)
-    loss = MeanLoss(reduction)
-    for _, batch in samples.blocks():
-        loss.add(network.evaluate(*batch, threads), batch)
-    return loss.value
+    batches = [
+        (network.evaluate(*batch, threads), weight_of(batch)) for _, batch in samples.blocks()
+    ]
+    return mean_loss(batches, reduction)

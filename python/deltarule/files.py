@@ -7,10 +7,11 @@ entry "deltarule" is JSON: the version of this layout, the architecture, and a c
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +20,35 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from deltarule import checks
 from deltarule.architecture import Architecture
 from deltarule.errors import ModelFileError
 
 if TYPE_CHECKING:
     from deltarule.network import MLP
+    from deltarule.parameters import Parameterized
 
 Array = NDArray[Any]
 
 _KEY = "deltarule"
 _VERSION = 1
+
+# What is read of a header: 3600 layers, or the names of 60 000 columns. Each value of JSON may take
+# 250 bytes of memory, a character 6: all within 2 x the file and 32 MiB.
+_HEADER_BYTES = 2**22
+_HEADER_VALUES = 2**16
+
+# Characters of a message, which may quote the file.
+_LONGEST = 400
+
+# What the parsers of safetensors and JSON raise.
+_UNREADABLE = (
+    safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+)  # fmt: skip
+
+
+# The temporary files that this process is writing.
+_in_work: set[str] = set()
 
 
 def _names(n_layers: int) -> list[str]:
@@ -36,11 +56,22 @@ def _names(n_layers: int) -> list[str]:
     return [f"W{l}" for l in layers] + [f"b{l}" for l in layers]  # noqa: E741
 
 
+def _named(architecture: Architecture, theta: Array) -> dict[str, Array]:
+    """Return the parameters by their names, as views of theta."""
+    shapes = [*architecture.shapes, *((n,) for n in architecture.sizes[1:])]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    parts = np.split(theta, ends[:-1])
+    names = _names(architecture.n_layers)
+    return {n: p.reshape(s) for n, p, s in zip(names, parts, shapes, strict=True)}
+
+
 def write_model(
     path: str | os.PathLike[str],
-    network: MLP,
+    network: Parameterized,
     tensors: Mapping[str, Array] | None = None,
     metadata: Mapping[str, object] | None = None,
+    *,
+    theta: Array | None = None,
 ) -> None:
     """Write a network, and what belongs to it, so that the old file or the new one is there.
 
@@ -52,71 +83,77 @@ def write_model(
         Its parameters and architecture are kept; velocity and random state are not.
     tensors, metadata : mapping, optional
         More tensors (other names than W1.., b1..) and a part of the caller's own, as JSON holds it.
+    theta : ndarray, optional
+        Parameters in place of the network's.
 
     Raises
     ------
     ModelFileError
-        If the network has functions of the user's own.
+        If the network has functions of the user's own, or more words than a file may hold.
     OSError
         If the file cannot be written.
     """
-    for argument, function in network._architecture.custom.items():
+    architecture = network._architecture
+    for argument, function in architecture.custom.items():
         raise ModelFileError(
             f"{argument} must be a name in a model file, which cannot hold functions, not "
             f"{function!r}; pickle the network, or keep its theta"
         )
-    parameters = [np.ascontiguousarray(t) for t in (*network.weights, *network.biases)]
-    named = dict(zip(_names(len(network.weights)), parameters, strict=True))
+    named = _named(architecture, network.theta if theta is None else theta)
     taken = sorted(named.keys() & (tensors or {}).keys())
     if taken:
         raise ValueError(f"tensors must have names of their own, not {taken[0]!r}")
     named.update({name: np.ascontiguousarray(t) for name, t in (tensors or {}).items()})
     description = {
         "version": _VERSION,
-        "architecture": network._architecture.to_dict(),
+        "architecture": architecture.to_dict(),
         "extra": dict(metadata or {}),
     }
     data = safetensors.numpy.save(named, metadata={_KEY: json.dumps(description)})
+    _check_header(data)
     write_atomically(Path(path), data)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that, after a crash at any moment, the old one or the new one is there."""
     _remove_stale(path)
-    prefix = f".{path.name}.{os.getpid()}-"
-    handle, temporary = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=path.parent)
+    name = f".{path.name}.{os.getpid()}-{os.urandom(8).hex()}.tmp"
+    temporary = path.parent / name
+    _in_work.add(name)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's files are private
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _in_work.discard(name)
     _sync_folder(path.parent)
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove what processes that are no more left behind while saving this file."""
+    """Remove what was left behind while saving this file, by those who do so no more."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-\w+\.tmp")
     for name in os.listdir(path.parent):
         match = pattern.fullmatch(name)
-        if match is None or int(match[1]) == os.getpid():
-            continue
-        try:
-            os.kill(int(match[1]), 0)
-        except ProcessLookupError:
+        if match is not None and name not in _in_work and not _is_anothers(int(match[1])):
             (path.parent / name).unlink(missing_ok=True)
-        except (OSError, OverflowError):
-            continue  # another user's, alive
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _is_anothers(process: int) -> bool:
+    """Whether a process is alive, and not this one: in a container each may have its number."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's, or no number of a process
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
@@ -130,8 +167,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_model(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Array], dict[str, Any]]:
-    """Read what `write_model` wrote: the network, the other tensors, the caller's own part.
+def read_file(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
+    """Read what `write_model` wrote, no network built: its parts, and the caller's own one.
 
     Raises
     ------
@@ -140,13 +177,34 @@ def read_model(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Array], dic
     OSError
         If it cannot be read.
     """
-    data = Path(path).read_bytes()
     try:
-        tensors, description = _parse(data)
-        network = _build(tensors, description)
+        tensors, description = _parse(Path(path).read_bytes())
+        return _model(tensors, description), description["extra"]
     except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)}: {error}") from None
-    return network, tensors, description["extra"]
+        raise of_file(path, error) from None
+
+
+def of_file(path: str | os.PathLike[str], error: Exception) -> ModelFileError:
+    """Return what is wrong with a file, with its name, in so many words as can be read."""
+    text = str(error)
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+    return ModelFileError(f"{os.fspath(path)}: {text}")
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Array], dict[str, Any]]:
+    """Read what `write_model` wrote: the network, the other tensors, the caller's own part.
+
+    Raises
+    ------
+    ModelFileError, OSError
+        As `read_file`.
+    """
+    from deltarule.network import MLP
+
+    model, extra = read_file(path)
+    network = MLP(**model.architecture.to_dict(), init=(model.weights, model.biases))
+    return network, model.tensors, extra
 
 
 def load(path: str | os.PathLike[str]) -> MLP:
@@ -182,30 +240,54 @@ def load(path: str | os.PathLike[str]) -> MLP:
     return read_model(path)[0]
 
 
+@dataclass(eq=False, repr=False)
+class Model:
+    """The parts of a file that make sense together: what it takes to build a network, and more."""
+
+    architecture: Architecture
+    weights: list[Array]
+    biases: list[Array]
+    tensors: dict[str, Array]  # the others
+
+
+def _check_header(data: bytes) -> bytes:
+    """Return the header of a file; raise where it would take more memory than it should."""
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > len(data) - 8:
+        raise ModelFileError("not a readable safetensors file (shorter than its header says)")
+    if size > _HEADER_BYTES:
+        raise ModelFileError(f"a header of {size} bytes; at most {_HEADER_BYTES} are read")
+    header = data[8 : 8 + size]
+    values = sum(map(header.count, (b",", b"[", b"{")))
+    if values > _HEADER_VALUES:
+        raise ModelFileError(f"a header of {values} values; at most {_HEADER_VALUES} are read")
+    if not header.isascii():
+        raise ModelFileError("not a readable safetensors file (its header is not ASCII)")
+    return header
+
+
 def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return tensors and description of a file whose layout is sound."""
+    header = _check_header(data)
     try:
-        tensors = safetensors.numpy.load(data)
-        header_size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8 : 8 + header_size])
-        text = header.get("__metadata__", {}).get(_KEY)
+        metadata = json.loads(header).get("__metadata__", {})
+        text = metadata.get(_KEY)
         description = json.loads(text) if text is not None else None
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        tensors = safetensors.numpy.load(data)
+    except _UNREADABLE as error:
         raise ModelFileError(f"not a readable safetensors file ({error})") from None
     if description is None:
         raise ModelFileError("a safetensors file, but not one of deltarule's")
-    if not isinstance(description, dict) or description.get("version") != _VERSION:
-        version = description.get("version") if isinstance(description, dict) else None
+    version = description.get("version") if isinstance(description, dict) else None
+    if type(version) is not int or version != _VERSION:
         raise ModelFileError(f"layout version {version!r}; this deltarule reads {_VERSION}")
     if not isinstance(description.get("extra"), dict):
         raise ModelFileError("the description lacks its part 'extra'")
     return tensors, description
 
 
-def _build(tensors: dict[str, Array], description: dict[str, Any]) -> MLP:
-    """Return the network, taking its tensors out of `tensors`."""
-    from deltarule.network import MLP
-
+def _model(tensors: dict[str, Array], description: dict[str, Any]) -> Model:
+    """Return what makes a network, all of it checked."""
     fields = description.get("architecture")
     try:
         architecture = Architecture.checked(**fields)  # type: ignore[arg-type]
@@ -217,14 +299,16 @@ def _build(tensors: dict[str, Array], description: dict[str, Any]) -> MLP:
         raise ModelFileError(f"tensor {missing[0]} is missing")
     parameters = [tensors.pop(name) for name in names]
     shapes = [*architecture.shapes, *((n,) for n in architecture.sizes[1:])]
-    for name, tensor, shape in zip(names, parameters, shapes, strict=True):
+    for i, (name, tensor, shape) in enumerate(zip(names, parameters, shapes, strict=True)):
         if tensor.shape != shape or tensor.dtype != architecture.dtype:
             raise ModelFileError(
                 f"tensor {name} has shape {tensor.shape} and dtype {tensor.dtype}, "
                 f"the architecture says {shape} and {architecture.dtype}"
             )
-    arrays = (parameters[: architecture.n_layers], parameters[architecture.n_layers :])
-    try:
-        return MLP(**architecture.to_dict(), init=arrays)
-    except ValueError as error:
-        raise ModelFileError(str(error)) from None
+        kind, layer = divmod(i, architecture.n_layers)
+        try:
+            checks.check_finite(tensor, f"{('weights', 'biases')[kind]}[{layer}]")
+        except ValueError as error:
+            raise ModelFileError(str(error)) from None
+    n = architecture.n_layers
+    return Model(architecture, parameters[:n], parameters[n:], tensors)

@@ -16,21 +16,28 @@ from deltarule.arguments import (
     check_verbose,
     whole_number,
 )
+from deltarule.checkpoint import Checkpoint, check_checkpoint
 from deltarule.config import resolve_threads
+from deltarule.course import Course
 from deltarule.data.samples import Samples
 from deltarule.data.streams import Stream
+from deltarule.descriptions import run_words
 from deltarule.draws import Draws
 from deltarule.fitting import Fit
 from deltarule.history import History
 from deltarule.metrics import Kind, Measure, check_metrics
 from deltarule.pace import Pace, check_schedule
-from deltarule.passes import Training, pass_over
+from deltarule.passes import ArraysPass, Pass
+from deltarule.passes_in_parts import BlocksPass, StreamPass
 from deltarule.preparation import Given
 from deltarule.progress import epoch_lines, progress_bar
 from deltarule.second_order import SecondOrder
-from deltarule.stopping import EarlyStopping, Follower
+from deltarule.stopping import EarlyStopping, Followed, Follower
+from deltarule.training import Training
 
 if TYPE_CHECKING:
+    from deltarule.keeper import Keeper
+    from deltarule.saved import Saved
     from deltarule.trainable import Trainable
 
 # The seeds of validation_split are below that.
@@ -60,14 +67,19 @@ def fit_network(
     verbose: object,
     progress: object,
     threads: Any,
+    checkpoint: object,
+    saved: Saved | None = None,
 ) -> History:
-    """Do what `MLP.fit` says."""
+    """Do what `MLP.fit` says, going on where a `saved` run was."""
     given = Given(
         x, y, sample_weight, validation_data, validation_split, class_weight, label_smoothing
     )
     if isinstance(optimizer, SecondOrder):
         from deltarule.second_order.call import fit_second_order
 
+        if checkpoint is not None:
+            name = type(optimizer).__name__
+            raise ValueError(f"checkpoint must be None with {name}, not {checkpoint!r}")
         return fit_second_order(
             network, optimizer, given, epochs=epochs, batch_size=batch_size, schedule=schedule,
             dropout=dropout, shuffle=shuffle, early_stopping=early_stopping, metrics=metrics,
@@ -81,19 +93,23 @@ def fit_network(
     looking_on = check_callbacks(callbacks)
     limit = check_seconds(max_seconds)
     team = resolve_threads(threads)
-    pace = Pace(check_schedule(schedule), network)
+    course = Course(watch=network._watch) if saved is None else saved.course
+    pace = Pace(check_schedule(schedule), network, n_epochs - course.epochs)
     rates = check_dropout(dropout, len(network.hidden))
     draws = Draws(network._rng, check_flag(shuffle, "shuffle"), rates is not None)
     watchers = [epoch_lines()] if check_verbose(verbose) else []
     if check_flag(progress, "progress"):
-        watchers.append(progress_bar(n_epochs))
+        watchers.append(progress_bar(n_epochs, course.epochs))
+    place = check_checkpoint(checkpoint)
     split = SplitSeed(network)
-    data, validation = given.prepared(network._architecture, n_epochs, split.seed)
+    left = n_epochs - course.epochs
+    data, validation = given.prepared(network._architecture, left, split.seed)
     training = Training(
         network._core, settings, float(sgd.lr), pace, rates, size, team, network.reduction
     )
-    passes = pass_over(data, training, validation, draws)
-    measure, measured = check_measure(network, metrics, data, validation)
+    passes = _pass_over(data, training, validation, draws, is_told=place is not None)
+    named = check_metrics(metrics)
+    measure, measured = check_measure(network, named, data, validation)
     fit = Fit(
         training=training,
         data=passes,
@@ -102,16 +118,38 @@ def fit_network(
         max_seconds=limit,
         measure=measure,
         measured=measured,
-        follower=check_follower(early_stopping, measure, validation),
+        follower=check_follower(early_stopping, measure, validation, course.followed),
+        history=_history(measure) if saved is None else saved.history,
+        course=course,
+        keeper=None,
     )
+    if place is not None:
+        run = run_words(
+            epochs=n_epochs, batch_size=size, optimizer=sgd, schedule=schedule, dropout=rates,
+            validation_data=validation_data, validation_split=validation_split,
+            class_weight=class_weight, label_smoothing=label_smoothing, shuffle=shuffle,
+            early_stopping=early_stopping, metrics=named, callbacks=looking_on,
+        )  # fmt: skip
+        fit.keeper = _keeper(place, network, run, data, validation, passes, saved)
+        fit.keeper.check_place()
+    if saved is not None:
+        saved.check_fit(fit, data, validation)
     network._core.begin_training()  # refused while another thread trains: nothing has changed
     try:
         split.keep()
+        try:
+            fit.save_end()
+        except BaseException:
+            split.take_back()
+            raise
+        network._history = fit.history
         history = fit.run(watchers)
     finally:
         network._core.end_training()
-    lr = history.learning_rate[-1] if history.learning_rate else float(sgd.lr)
-    advice.after_fit(network, history, passes, lr, n_epochs, stacklevel=4)
+    if len(history) > course.epochs:
+        lr = history.learning_rate[-1]
+        caller = 4 if saved is None else 5
+        advice.after_fit(network, history, passes, lr, n_epochs, stacklevel=caller)
     return history
 
 
@@ -126,6 +164,7 @@ class SplitSeed:
     def __init__(self, network: Trainable) -> None:
         self._network = network
         self._is_new = False
+        self._before: dict[str, Any] = {}
 
     def seed(self) -> int:
         """Return it, the network's generator left as it is."""
@@ -138,7 +177,54 @@ class SplitSeed:
     def keep(self) -> None:
         """Draw it, if it was needed, and keep it with the network."""
         if self._is_new:
+            self._before = dict(self._network._rng.bit_generator.state)
             self._network._split_seed = int(self._network._rng.integers(_SEEDS))
+
+    def take_back(self) -> None:
+        """Let the network be as it was before."""
+        if self._is_new:
+            self._network._rng.bit_generator.state = self._before
+            self._network._split_seed = None
+
+
+def _pass_over(
+    data: Samples | Stream,
+    training: Training,
+    validation: Samples | None,
+    draws: Draws,
+    *,
+    is_told: bool,
+) -> ArraysPass | BlocksPass | StreamPass:
+    if isinstance(data, Stream):
+        return StreamPass(training, validation, draws, data, is_told)
+    over = BlocksPass if data.is_in_blocks else ArraysPass
+    return over(training, validation, draws, data)
+
+
+def _keeper(
+    place: Checkpoint,
+    network: Trainable,
+    run: dict[str, Any],
+    data: Samples | Stream,
+    validation: Samples | None,
+    passes: Pass[Any],
+    saved: Saved | None,
+) -> Keeper:
+    from deltarule.fingerprints import fingerprints
+    from deltarule.keeper import Keeper
+
+    prints = {
+        "over": passes.words,
+        "training": None if isinstance(data, Stream) else fingerprints(data),
+        "validation": None if validation is None else fingerprints(validation),
+    }
+    if saved is None:
+        return Keeper(place, network, run, prints, Course(), False)
+    return Keeper(place, network, run, prints, saved.course, saved.is_over)
+
+
+def _history(measure: Measure | None) -> History:
+    return History(metrics={name: [] for name in (() if measure is None else measure.names)})
 
 
 def check_measure(
@@ -159,11 +245,15 @@ def check_measure(
 
 
 def check_follower(
-    early_stopping: object, measure: Measure | None, validation: Samples | None
+    early_stopping: object,
+    measure: Measure | None,
+    validation: Samples | None,
+    seen: Followed | None = None,
 ) -> Follower | None:
     if early_stopping is None:
         return None
     if not isinstance(early_stopping, EarlyStopping):
         raise TypeError(f"early_stopping must be a deltarule.EarlyStopping, not {early_stopping!r}")
     losses = ["loss"] if validation is None else ["loss", "validation_loss"]
-    return Follower(early_stopping, [*losses, *(() if measure is None else measure.names)])
+    recorded = [*losses, *(() if measure is None else measure.names)]
+    return Follower(early_stopping, recorded, seen)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.course import START, Call, Course
 from deltarule.data.samples import Samples
 from deltarule.errors import DivergenceError
 from deltarule.history import EpochRecord, History
 from deltarule.metrics import Measure
-from deltarule.passes import Pass, State, Training
+from deltarule.passes import Pass
 from deltarule.stopping import Follower
+from deltarule.training import State, Training
+
+if TYPE_CHECKING:
+    from deltarule.keeper import Keeper
 
 Array = NDArray[Any]
 
@@ -31,16 +39,32 @@ Watcher = AbstractContextManager[Callback | None]
 
 @dataclass(eq=False, repr=False)
 class Fit:
-    """One call of `MLP.fit`, its arguments checked."""
+    """One call of `MLP.fit`, its arguments checked.
+
+    Attributes
+    ----------
+    training, data, epochs, callbacks, max_seconds, measure, follower
+    measured : Samples or None
+        What the metrics are of.
+    history : History
+        Of the epochs before, to which those to come are added.
+    course : Course
+        Where the fit begins.
+    keeper : Keeper or None
+        Writes the checkpoints.
+    """
 
     training: Training
-    data: Pass
+    data: Pass[Any]
     epochs: int
     callbacks: Sequence[Callback]
     max_seconds: float
     measure: Measure | None
-    measured: Samples | None  # what the metrics are of
+    measured: Samples | None
     follower: Follower | None
+    history: History
+    course: Course
+    keeper: Keeper | None
 
     def run(self, watchers: Sequence[Watcher] = ()) -> History:
         """Train; whatever is raised, the network is at a whole mini-batch."""
@@ -48,72 +72,146 @@ class Fit:
         network = self.training.network
         network.begin_training()
         try:
-            if not watchers:
-                return self._epochs(self.callbacks, deadline)
             with ExitStack() as stack:
                 shown = [stack.enter_context(watcher) for watcher in watchers]
-                return self._epochs([*self.callbacks, *filter(None, shown)], deadline)
+                self._train([*self.callbacks, *filter(None, shown)], deadline)
         finally:
             network.end_training()
+        return self.history
 
-    def _epochs(self, callbacks: Sequence[Callback], deadline: float) -> History:
-        history = History()
-        if self.measure is not None:
-            history.metrics = {name: [] for name in self.measure.names}
-        best: State | None = None
-        pace = self.training.pace
-        is_watched = bool(callbacks or self.measure or self.follower or pace.is_watching)
-        while len(history) < self.epochs:
-            epochs = self._next_epochs(history, is_watched)
-            self._train(epochs, history, deadline - time.perf_counter())
-            pace.see((history.validation_loss or history.loss)[-1])
-            self._measure(history)
-            if self._is_best(history) and self.follower and self.follower.settings.restore_best:
-                best = State(self.training.network)
-            answers = [
-                callback(history._record(self.epochs, self.data.samples)) for callback in callbacks
-            ]
-            stop = any(isinstance(a, bool | np.bool_) and bool(a) for a in answers)
-            stop = stop or (self.follower is not None and self.follower.is_over)
-            if stop or time.perf_counter() >= deadline:
-                break
-        if best is not None and history.best_epoch != len(history):
+    def save_end(self) -> None:
+        """Write a checkpoint of where the fit is now, if that is not the last one."""
+        course = self.course
+        if self.keeper is not None and not self.keeper.has(course, self._is_over(course)):
+            self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint of where the fit is now."""
+        if self.keeper is None:
+            return
+        course = self.course
+        history, generator = self.history._until(course.epochs), None
+        if course.call is not None:
+            epochs, partial = course.call.position()
+            entries = course.call.entries()[:epochs]
+            history._enter(entries, course.call.learning_rate)
+            generator = self.data.generator_after(course.call, epochs)
+            course = replace(course, epochs=course.epochs + epochs, partial=partial, call=None)
+        self.keeper.save(course, history, generator, is_over=self._is_over(course))
+
+    def _train(self, callbacks: Sequence[Callback], deadline: float) -> None:
+        try:
+            self._epochs(callbacks, deadline)
+            self.save_end()
+        except BaseException as error:
+            self.history._even()
+            self._save_last(error)
+            raise
+        best, followed = self.course.best, self.course.followed
+        if best is not None and followed is not None and followed.epoch != self.course.epochs:
             best.restore()
-        return history
 
-    def _next_epochs(self, history: History, watched: bool) -> int:
-        left = self.epochs - len(history)
-        if watched or not history.seconds:
+    def _save_last(self, error: BaseException) -> None:
+        call = self.course.call
+        if self.keeper is None or (call is not None and call.is_torn):
+            return
+        try:
+            self.save()
+        except Exception as problem:
+            error.add_note(f"The last checkpoint could not be written: {problem}")
+
+    def _is_over(self, course: Course) -> bool:
+        return course.epochs >= self.epochs or bool(course.end)
+
+    def _epochs(self, callbacks: Sequence[Callback], deadline: float) -> None:
+        history, pace, follower = self.history, self.training.pace, self.follower
+        is_watched = bool(callbacks or self.measure or follower or pace.is_watching)
+        while not self._is_over(self.course):
+            if self._run(self._next_epochs(is_watched), deadline):
+                pace.see((history.validation_loss or history.loss)[-1])
+                self._measure()
+                best = self._best()
+                record = partial(history._record, self.epochs, self.data.samples)
+                answers = [callback(record()) for callback in callbacks]
+                end = ""
+                if any(isinstance(a, bool | np.bool_) and bool(a) for a in answers):
+                    end = "callback"
+                elif follower is not None and follower.is_over:
+                    end = "early stopping"
+                seen = None if follower is None else follower.seen
+                self.course = Course(len(history), START, None, pace.watch, seen, best, end)
+                if time.perf_counter() >= deadline:
+                    return
+            if self.keeper is not None and self.keeper.is_due(self.course.epochs):
+                self._save_in_time()
+
+    def _save_in_time(self) -> None:
+        """Write a checkpoint; where that fails, the training goes on without it."""
+        try:
+            self.save()
+        except (OSError, MemoryError) as error:
+            warnings.warn(
+                f"a checkpoint could not be written, the one before it is left: {error}",
+                RuntimeWarning,
+                stacklevel=7,
+            )
+
+    def _next_epochs(self, watched: bool) -> int:
+        seconds = self.history.seconds
+        left = self.epochs - self.course.epochs
+        if self.keeper is not None:
+            left = min(left, self.keeper.epochs_left(self.course.epochs))
+        if watched or not seconds:
             return min(left, 1)
-        mean_seconds = sum(history.seconds) / len(history)
+        mean_seconds = sum(seconds) / len(seconds)
         by_time = _SLICE_SECONDS / max(mean_seconds, 1e-9)
         return int(max(1, min(left, by_time, self.data.epochs_at_once)))
 
-    def _train(self, epochs: int, history: History, seconds: float) -> None:
-        result = self.data.run(epochs, seconds, len(history) + 1)
-        history._extend(result.loss, result.validation_loss, result.seconds, result.learning_rate)
-        if result.diverged:
-            epoch, step = len(history) + 1, result.step + 1
-            raise DivergenceError(
-                f"the loss is not finite any more in epoch {epoch}, step {step}; the parameters "
-                f"are those after epoch {epoch - 1}. Try a lower learning rate than "
-                f"{result.learning_rate[len(result.loss)]}, or scale the inputs",
-                epoch,
-                step,
-            )
+    def _run(self, epochs: int, deadline: float) -> bool:
+        """Train for some epochs; whether whole ones, not stopped within one for a checkpoint."""
+        call = self.data.call(epochs, self.course.partial)
+        self.course = replace(self.course, call=call)
+        pause = math.inf if self.keeper is None or epochs > 1 else self.keeper.seconds_left
+        try:
+            self.data.run(call, deadline - time.perf_counter(), pause, len(self.history) + 1)
+        finally:
+            self.history._enter(call.entries(), call.learning_rate)
+        if call.diverged_in is not None:
+            self._raise_diverged(call)
+        if not call.entries():
+            self.course = replace(self.course, partial=call.position()[1], call=None)
+        return bool(call.entries())
 
-    def _measure(self, history: History) -> None:
+    def _raise_diverged(self, call: Call) -> NoReturn:
+        assert call.diverged_in is not None
+        epoch, step = len(self.history) + 1, call.diverged_in + 1
+        where = f"after epoch {epoch - 1}"
+        if call.start.is_begun and not call.entries():
+            where = "that the checkpoint holds"
+        raise DivergenceError(
+            f"the loss is not finite any more in epoch {epoch}, step {step}; the parameters "
+            f"are those {where}. Try a lower learning rate than "
+            f"{call.learning_rate[len(call.entries())]}, or scale the inputs",
+            epoch,
+            step,
+        )
+
+    def _measure(self) -> None:
         if self.measure is None or self.measured is None:
             return
         training = self.training
         values = self.measure.of(training.network, self.measured, training.threads)
         for name, value in values.items():
-            history.metrics[name].append(value)
+            self.history.metrics[name].append(value)
 
-    def _is_best(self, history: History) -> bool:
-        if self.follower is None:
-            return False
-        value = history.to_dict()[self.follower.figure][-1]
-        is_best = self.follower.is_best(len(history), value)
-        history.best_epoch = self.follower.best_epoch
-        return is_best
+    def _best(self) -> State | None:
+        """Return the network after the best epoch, where it is to be kept."""
+        follower, history = self.follower, self.history
+        if follower is None:
+            return None
+        value = history.to_dict()[follower.figure][-1]
+        is_best = follower.is_best(len(history), value)
+        history.best_epoch = follower.best_epoch
+        if not follower.settings.restore_best:
+            return None
+        return State(self.training.network) if is_best else self.course.best

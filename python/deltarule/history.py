@@ -12,6 +12,8 @@ from deltarule.extras import require
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from deltarule.course import Entry
+
 
 class EpochRecord(TypedDict):
     """What a callback of `MLP.fit` is given after each epoch.
@@ -93,6 +95,31 @@ class History:
         self.validation_loss.extend(validation_loss)
         self.seconds.extend(seconds)
         self.learning_rate.extend(learning_rate[: len(loss)])
+
+    def _enter(self, entries: Sequence[Entry], learning_rate: Sequence[float]) -> None:
+        validated = [e.validation_loss for e in entries if e.validation_loss is not None]
+        self._extend(
+            [e.loss for e in entries], validated, [e.seconds for e in entries], learning_rate
+        )
+
+    def _until(self, epochs: int) -> History:
+        """Return a copy of the first epochs."""
+        return History(
+            self.loss[:epochs],
+            self.validation_loss[:epochs],
+            self.learning_rate[:epochs],
+            self.seconds[:epochs],
+            {name: values[:epochs] for name, values in self.metrics.items()},
+        )
+
+    def _even(self) -> None:
+        """Cut off an epoch that was not entered whole."""
+        lists = [self.loss, self.learning_rate, self.seconds, *self.metrics.values()]
+        if self.validation_loss:
+            lists.append(self.validation_loss)
+        epochs = min(map(len, lists))
+        for values in lists:
+            del values[epochs:]
 
     def _record(self, epochs: int, samples: int) -> EpochRecord:
         """Return the record of the last epoch of so many, for the callbacks."""

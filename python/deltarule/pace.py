@@ -65,14 +65,18 @@ class Pace:
         None: the optimizer's rate.
     network : MLP
         Keeps how many epochs it had, and what a plateau saw.
+    epochs : int
+        Of the fit that are to come.
 
     Raises
     ------
     TypeError, ValueError
-        If the rate of the next epoch is no rate.
+        If the rate of the next epoch is no rate; of this package's schedules, that of any epoch.
     """
 
-    def __init__(self, schedule: Schedule | Plateau | None, network: Counted) -> None:
+    def __init__(
+        self, schedule: Schedule | Plateau | None, network: Counted, epochs: int = 1
+    ) -> None:
         self._schedule, self._network = schedule, network
         self._asked: dict[int, float] = {}
         self._watch: Watch | None = None
@@ -81,6 +85,18 @@ class Pace:
             goes_on = seen is not None and seen.schedule == schedule
             self._watch = seen if goes_on else Watch(schedule)
         self.rates(1, 1)
+        if (
+            epochs > 1
+            and not (schedule is None or isinstance(schedule, Plateau))
+            and (is_vector(schedule))
+        ):
+            # These are bounded, or rise all the way: the last is the one to look at.
+            rates(schedule, network._epochs + epochs - 1, 1, 1)
+
+    @property
+    def watch(self) -> Watch | None:
+        """What the network's last `Plateau` has seen."""
+        return self._network._watch
 
     @property
     def is_watching(self) -> bool:
@@ -137,7 +153,8 @@ def rates(schedule: Schedule, first: int, epochs: int, steps: int) -> Array:
     numbers = np.arange(first, first + epochs)
     if is_vector(schedule):
         at = numbers[:, np.newaxis] + np.arange(steps) / steps
-        table = np.asarray(schedule(at), dtype=np.float64)
+        with np.errstate(over="ignore"):
+            table = np.asarray(schedule(at), dtype=np.float64)
     else:
         table = np.array([[_asked(schedule, int(epoch))] for epoch in numbers], dtype=np.float64)
     bad = np.argwhere(~(np.isfinite(table) & (table >= 0)))

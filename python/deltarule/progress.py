@@ -11,7 +11,7 @@ from deltarule.history import EpochRecord
 
 
 @contextmanager
-def progress_bar(epochs: int) -> Iterator[Callable[[EpochRecord], object] | None]:
+def progress_bar(epochs: int, done: int = 0) -> Iterator[Callable[[EpochRecord], object] | None]:
     """Yield a callback that shows each epoch on a tqdm bar. Needs the extra `progress`.
 
     In a terminal on stderr, in a notebook as its own bar; elsewhere, as in a pipe, None.
@@ -24,7 +24,7 @@ def progress_bar(epochs: int) -> Iterator[Callable[[EpochRecord], object] | None
     if not (is_notebook or _is_terminal()):
         yield None
         return
-    with tqdm(total=epochs, unit="epoch") as bar:
+    with tqdm(total=epochs, initial=done, unit="epoch") as bar:
 
         def show(record: EpochRecord) -> None:
             figures = {"loss": f"{record['loss']:.4g}"}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
+from typing import NamedTuple
 
 from deltarule.arguments import check_flag, whole_number
 from deltarule.optimizers import number
@@ -72,6 +73,14 @@ class EarlyStopping:
         check_flag(self.restore_best, "restore_best")
 
 
+class Followed(NamedTuple):
+    """What a `Follower` has seen: the lowest cost, its epoch, and the epochs since."""
+
+    best: float = math.inf
+    epoch: int = 0
+    waited: int = 0
+
+
 class Follower:
     """Follows one fit for its `EarlyStopping`.
 
@@ -80,6 +89,8 @@ class Follower:
     settings : EarlyStopping
     recorded : iterable of str
         The figures that the fit records.
+    seen : Followed, optional
+        Of the epochs before.
 
     Raises
     ------
@@ -87,29 +98,34 @@ class Follower:
         If the monitored figure is not among them, or it is not known which way is better.
     """
 
-    def __init__(self, settings: EarlyStopping, recorded: Iterable[str]) -> None:
+    def __init__(
+        self, settings: EarlyStopping, recorded: Iterable[str], seen: Followed | None = None
+    ) -> None:
         names = tuple(recorded)
         self.settings = settings
+        self.seen = seen or Followed()
         self.figure = _recorded(settings.monitor, names)
         self._sign = -1.0 if _higher_is_better(settings, self.figure) else 1.0
-        self._best = math.inf
-        self._waited = 0
-        self.best_epoch = 0
+        self._min_delta = float(settings.min_delta)
 
     def is_best(self, epoch: int, value: float) -> bool:
         """Take the figure of an epoch; whether it is the best so far."""
-        cost = self._sign * value
-        if cost < self._best - self.settings.min_delta or self.best_epoch == 0:
-            self._best = cost if not math.isnan(cost) else math.inf
-            self.best_epoch, self._waited = epoch, 0
+        cost, seen = self._sign * value, self.seen
+        if cost < seen.best - self._min_delta or seen.epoch == 0:
+            self.seen = Followed(cost if not math.isnan(cost) else math.inf, epoch, 0)
             return True
-        self._waited += 1
+        self.seen = seen._replace(waited=seen.waited + 1)
         return False
+
+    @property
+    def best_epoch(self) -> int:
+        """The best so far, from 1."""
+        return self.seen.epoch
 
     @property
     def is_over(self) -> bool:
         """Whether patience is at its end."""
-        return self._waited >= self.settings.patience
+        return self.seen.waited >= self.settings.patience
 
 
 def _recorded(monitor: str, names: tuple[str, ...]) -> str:

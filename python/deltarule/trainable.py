@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from deltarule.history import EpochRecord, History
 from deltarule.parameters import Parameterized
 
 if TYPE_CHECKING:
+    from deltarule.checkpoint import Checkpoint
     from deltarule.metrics import Metrics
     from deltarule.optimizers import Optimizer
     from deltarule.schedules import Plateau, Schedule
@@ -23,6 +25,8 @@ Callback = Callable[[EpochRecord], object]
 
 class Trainable(Parameterized):
     """The part of `MLP` that trains it for epochs."""
+
+    _history: History | None = None
 
     def fit(
         self,
@@ -47,6 +51,7 @@ class Trainable(Parameterized):
         verbose: int = 0,
         progress: bool = False,
         threads: int | None = None,
+        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     ) -> History:
         """Train for some epochs of mini-batches.
 
@@ -111,6 +116,9 @@ class Trainable(Parameterized):
         progress : bool, default False
             Show a bar in a terminal (on stderr) or a notebook, nothing in a pipe (extra
             `progress`).
+        checkpoint : Checkpoint or path, optional
+            Where to write down how far the training is, so that after whatever stops it
+            `deltarule.resume` goes on, to the same bits.
 
         Returns
         -------
@@ -125,7 +133,9 @@ class Trainable(Parameterized):
             If the loss or a parameter is not finite any more; the parameters are those of the
             last finite epoch.
         KeyboardInterrupt
-            On Ctrl-C; the network is at a whole mini-batch.
+            On Ctrl-C; the network is at a whole mini-batch, and `history` has the whole epochs.
+        OSError
+            If the first checkpoint cannot be written; nothing has changed.
 
         Warns
         -----
@@ -182,4 +192,10 @@ class Trainable(Parameterized):
             verbose=verbose,
             progress=progress,
             threads=threads,
+            checkpoint=checkpoint,
         )
+
+    @property
+    def history(self) -> History | None:
+        """That of the last fit, as far as it came; None before the first, and in copies."""
+        return self._history

@@ -15,9 +15,11 @@ from collections.abc import Sequence
 import deltarule as dr
 from deltarule.command.console import CommandError, one_line, package_errors
 from deltarule.command.parser import parse
+from deltarule.command.termination import Terminated, terminable
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+TERMINATED = 143
 BAD_INPUT = 2
 
 
@@ -33,12 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0: done. 1: a check failed or the training diverged. 2: bad usage or input. 130:
-        interrupted. 141: the reader of the output went away. What went wrong is one line on
-        stderr; then no file was written.
+        interrupted. 141: the reader of the output went away. 143: terminated. What went wrong is
+        one line on stderr; then no file was written but checkpoints.
     """
     try:
-        status = _run(argv)
-        sys.stdout.flush()
+        with terminable():
+            status = _run(argv)
+            sys.stdout.flush()
     except CommandError as error:
         return _fail(str(error), error.status)
     except dr.ModelFileError as error:
@@ -52,8 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
     except MemoryError:
         return _fail("not enough memory", BAD_INPUT)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        return _fail(_with_notes("interrupted", error), INTERRUPTED)
+    except Terminated as error:
+        return _fail(_with_notes("terminated", error), TERMINATED)
     return status
 
 
@@ -64,6 +69,10 @@ def _run(argv: Sequence[str] | None) -> int:
     with package_errors():  # the environment's number of threads may be no number
         dr.get_num_threads()
     return int(arguments.run(arguments))
+
+
+def _with_notes(message: str, error: BaseException) -> str:
+    return "; ".join([message, *getattr(error, "__notes__", [])])
 
 
 def _fail(message: str, status: int) -> int:

@@ -51,6 +51,11 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def warn(message: object) -> None:
+    """Write one line on stderr."""
+    print(f"deltarule: {one_line(message)}", file=sys.stderr, flush=True)
+
+
 def require(module: str, purpose: str) -> Any:
     """Import an optional module of the extra `cli`.
 

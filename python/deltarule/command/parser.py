@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import deltarule
+from deltarule.checkpoint import interval
 from deltarule.command import bench, info, plan, predict, recipe, trace, train, verify
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
@@ -41,12 +42,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace | None:
         The words are not a command.
     """
     try:
-        return _build().parse_args(argv)
+        arguments = _build().parse_args(argv)
     except SystemExit:
         return None
+    if arguments.run is train.run:
+        arguments.given = _given(argv, list(vars(arguments)))
+    return arguments
 
 
-def _build() -> argparse.ArgumentParser:
+def _given(argv: Sequence[str] | None, names: Sequence[str]) -> dict[str, Any]:
+    """Return the words of ``train`` that are there, not those that it would have by default."""
+    absent = object()
+    words = _build(dict.fromkeys(names, absent)).parse_args(argv)
+    return {name: value for name, value in vars(words).items() if value is not absent}
+
+
+def _build(defaults_of_train: Mapping[str, Any] | None = None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="deltarule",
         description="Train and run multilayer perceptrons on the CPU.",
@@ -56,15 +67,15 @@ def _build() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         required=True, metavar="{train,predict,info,trace,verify,bench}"
     )
-    _add_train(
-        commands.add_parser(
-            "train",
-            help="train a network on a table, or on the digits in the package",
-            description="Train on DATA, hold a part out, report on it, save the model and its "
-            "loss curves. Without DATA: the 8 x 8 handwritten digits in the package.",
-            allow_abbrev=False,
-        )
+    training = commands.add_parser(
+        "train",
+        help="train a network on a table, or on the digits in the package",
+        description="Train on DATA, hold a part out, report on it, save the model and its "
+        "loss curves. Without DATA: the 8 x 8 handwritten digits in the package.",
+        allow_abbrev=False,
     )
+    _add_train(training)
+    training.set_defaults(**(defaults_of_train or {}))
     _add_predict(
         commands.add_parser(
             "predict",
@@ -183,7 +194,32 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="cross-validate: train K times, each time with another part held out, and report "
         "in a table; no model is kept",
     )
+    _add_checkpoints(parser)
     add("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--checkpoint",
+        metavar="PATH",
+        type=Path,
+        help="write down how far the training is, now and then and when Ctrl-C or SIGTERM stops "
+        "it; {epoch} in the name makes a file an epoch",
+    )
+    add(
+        "--every",
+        metavar="N",
+        type=_every,
+        help="epochs between two checkpoints, or a time as 90s, 10m, 2h (default 1m)",
+    )
+    add(
+        "--resume",
+        metavar="PATH",
+        type=Path,
+        help="go on with the training of a checkpoint, on the same DATA; further words are not "
+        "needed, --epochs may let it go on for longer",
+    )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -374,6 +410,14 @@ def _hidden(text: str) -> tuple[int, ...]:
 
 def _batch_size(text: str) -> int | str:
     return text if text == "full" else _whole(1)(text)
+
+
+def _every(text: str) -> str:
+    try:
+        interval(int(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("every ")) from None
+    return text
 
 
 def _fraction(text: str) -> float:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import deltarule as dr
-from deltarule.command import targets
-from deltarule.command.console import CommandError, EpochLine, package_errors, print_json
+from deltarule.command import runs, targets
+from deltarule.command.console import CommandError, EpochLine, package_errors, print_json, warn
 from deltarule.command.plan import Plan, make_plan
 from deltarule.command.problem import Problem, Table, make_problem, read_table
+from deltarule.command.termination import Terminated
 from deltarule.files import write_atomically
 
 # Of the training rows of a fold, for early stopping: the fold itself is for the report.
@@ -31,7 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
         As `make_plan`, `read_table` and `make_problem`; with status 1 where the training diverges.
     """
     start = time.perf_counter()
+    arguments = runs.with_words(arguments)
     plan = make_plan(arguments)
+    runs.check_words(arguments.given, [file for file in (plan.data, plan.save, plan.plot) if file])
     table = read_table(arguments, plan)
     if arguments.folds:
         return run_folds(arguments, plan, table)
@@ -41,7 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         _print_problem(plan, problem)
     with EpochLine.choose(arguments.json) as line:
-        history = fit(plan, problem, arguments.threads, line)
+        if arguments.resume is None:
+            place = runs.new_checkpoint(arguments.given)
+            history = fit(plan, problem, arguments.threads, line, checkpoint=place)
+        else:
+            problem, history = resume(arguments, plan, problem, line)
     score = score_of(problem)
     curves = None if plan.plot is None else _draw(history, plan.plot)
     problem.model.save(plan.save)
@@ -98,7 +109,13 @@ def _cell(value: float | None) -> str:
 
 
 def fit(
-    plan: Plan, problem: Problem, threads: int | None, line: EpochLine, *, own_part: bool = False
+    plan: Plan,
+    problem: Problem,
+    threads: int | None,
+    line: EpochLine,
+    *,
+    own_part: bool = False,
+    checkpoint: dr.Checkpoint | None = None,
 ) -> dr.History:
     """Train the network of a problem.
 
@@ -108,6 +125,7 @@ def fit(
     own_part : bool, default False
         Whether what follows a validation loss, early stopping or a plateau, sees a part of the
         training rows in place of those held out.
+    checkpoint : Checkpoint, optional
 
     Raises
     ------
@@ -117,20 +135,49 @@ def fit(
     x, y, training, held_out = problem.x, problem.y, problem.training, problem.held_out
     held = (x[held_out], y[held_out])
     inner = own_part and plan.recipe.follows_a_loss
+    with _in_words(plan, None if checkpoint is None else checkpoint.path):
+        return problem.model.network.fit(
+            x[training],
+            y[training],
+            epochs=plan.epochs,
+            batch_size=plan.batch_size,
+            **plan.recipe.settings(),
+            validation_data=held if len(held_out) and not inner else None,
+            validation_split=INNER_PART if inner else None,
+            callbacks=[line],
+            threads=threads,
+            checkpoint=checkpoint,
+        )
+
+
+def resume(
+    arguments: argparse.Namespace, plan: Plan, problem: Problem, line: EpochLine
+) -> tuple[Problem, dr.History]:
+    """Go on with the training of a checkpoint; return the problem with its network."""
+    x, y, rows, held = problem.x, problem.y, problem.training, problem.held_out
+    given = arguments.given
+    with _in_words(plan, arguments.resume):
+        network, history = dr.resume(
+            arguments.resume,
+            x[rows],
+            y[rows],
+            validation_data=(x[held], y[held]) if len(held) else None,
+            epochs=given.get("epochs"),
+            callbacks=[line],
+            threads=arguments.threads,
+            checkpoint=runs.changed_place(arguments),
+        )
+    return replace(problem, model=replace(problem.model, network=network)), history
+
+
+@contextmanager
+def _in_words(plan: Plan, place: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Let what the package says of a training be lines of the command."""
     try:
         with warnings.catch_warnings(), package_errors():
-            warnings.simplefilter("ignore", dr.TrainingAdvice)  # the command speaks in lines
-            return problem.model.network.fit(
-                x[training],
-                y[training],
-                epochs=plan.epochs,
-                batch_size=plan.batch_size,
-                **plan.recipe.settings(),
-                validation_data=held if len(held_out) and not inner else None,
-                validation_split=INNER_PART if inner else None,
-                callbacks=[line],
-                threads=threads,
-            )
+            warnings.simplefilter("ignore", dr.TrainingAdvice)
+            warnings.showwarning = lambda message, *_: warn(message)
+            yield
     except dr.DivergenceError as error:
         lr = plan.recipe.optimizer.lr
         raise CommandError(
@@ -138,6 +185,15 @@ def fit(
             f"than {lr:g}, as {lr / 10:g}",
             status=1,
         ) from None
+    except FileExistsError as error:
+        raise CommandError(
+            f"--checkpoint {error.filename}: is there already, and no run that is over; --resume "
+            "goes on with a run, or remove the file"
+        ) from None
+    except (KeyboardInterrupt, Terminated) as error:
+        if place is not None:
+            error.add_note(f"--resume {place} goes on")
+        raise
 
 
 def score_of(problem: Problem) -> dict[str, Any] | None:
@@ -205,6 +261,7 @@ def _report(
     seconds: float,
 ) -> dict[str, Any]:
     model, network, recipe = problem.model, problem.model.network, plan.recipe
+    place = arguments.resume or arguments.checkpoint
     return {
         "data": plan.source,
         "rows": len(problem.x),
@@ -228,5 +285,6 @@ def _report(
         "best_epoch": history.best_epoch,
         "model": str(plan.save),
         "plot": None if plan.plot is None else str(plan.plot),
+        "checkpoint": None if place is None else str(place),
         "seconds": seconds,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,33 +96,24 @@ class Samples:
         return y if self.y_to_learn is None else self.y_to_learn(y)
 
 
-class MeanLoss:
-    """The loss of many samples from those of their batches, in float64.
+def weight_of(batch: Batch) -> float:
+    """Return the total weight of a batch."""
+    return float(len(batch[0])) if batch[2] is None else float(batch[2].sum())
+
+
+def mean_loss(batches: Iterable[tuple[float, float]], reduction: str) -> float:
+    """Return the loss of many samples from loss and weight of their batches, in float64.
 
     Parameters
     ----------
+    batches : iterable of (float, float)
     reduction : {"mean", "sum"}
     """
-
-    def __init__(self, reduction: str) -> None:
-        self._is_mean = reduction == "mean"
-        self._sums: list[float] = []
-        self._weights: list[float] = []
-
-    def add(self, loss: float, batch: Batch) -> None:
-        """Count the loss of a batch."""
-        weight = float(len(batch[0])) if batch[2] is None else float(batch[2].sum())
-        self._sums.append(loss * weight if self._is_mean else loss)
-        self._weights.append(weight)
-
-    @property
-    def value(self) -> float:
-        """The loss of all that were counted."""
-        total = _sum(self._sums)
-        if not self._is_mean:
-            return total
-        weight = _sum(self._weights)
-        return total / weight if weight > 0 else 0.0
+    pairs = list(batches)
+    if reduction == "sum":
+        return _sum([loss for loss, _ in pairs])
+    weight = _sum([weight for _, weight in pairs])
+    return _sum([loss * weight for loss, weight in pairs]) / weight if weight > 0 else 0.0
 
 
 def _sum(values: list[float]) -> float:

@@ -40,7 +40,7 @@ class Course:
     ) -> None:
         """Start the clock."""
         self._callbacks = callbacks
-        self._history = History()
+        self._history = self.network._history = History()
         if self.measure is not None:
             self._history.metrics = {name: [] for name in self.measure.names}
         self._best: Array | None = None

@@ -1,0 +1,133 @@
+"""Runs of ``deltarule train`` that are stopped and go on: the words that a checkpoint keeps."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import deltarule as dr
+from deltarule.checkpoint import NotedCheckpoint
+from deltarule.command.console import CommandError
+from deltarule.command.destinations import check_destination
+from deltarule.resuming import newest, read_run
+
+# The part of a checkpoint that has the words, by their names.
+NOTE = "command"
+
+# What may be another when a run goes on: where things are, who looks on, and how long it is.
+FREE = frozenset(
+    "data save plot no_plot json threads epochs every checkpoint resume folds run".split()
+)
+
+Words = Mapping[str, Any]
+
+
+def check_words(given: Words, inputs: list[Path]) -> None:
+    """Refuse words on checkpoints that do not go together, and places that take no file.
+
+    Parameters
+    ----------
+    given : mapping
+        The words of the command line by their names.
+    inputs : list of Path
+        The other files of the command.
+
+    Raises
+    ------
+    CommandError
+    """
+    for name in ("checkpoint", "resume"):
+        if name in given and "folds" in given:
+            raise CommandError(f"--{name}: does not go with --folds")
+    if "checkpoint" in given and "resume" in given:
+        raise CommandError("--checkpoint: a run that goes on has its own, which --resume names")
+    if "every" in given and not given.keys() & {"checkpoint", "resume"}:
+        raise CommandError("--every: needs --checkpoint")
+    if "checkpoint" in given:
+        check_destination(given["checkpoint"], "--checkpoint", inputs)
+
+
+def new_checkpoint(given: Words) -> dr.Checkpoint | None:
+    """Return where a new run is to be written down, with the words that made it.
+
+    Raises
+    ------
+    CommandError
+        The path or the time between two checkpoints is none.
+    """
+    if "checkpoint" not in given:
+        return None
+    note = {NOTE: {name: _text(value) for name, value in given.items() if name not in FREE}}
+    try:
+        return NotedCheckpoint(given["checkpoint"], _every(given), note=note)
+    except ValueError as error:
+        raise CommandError(f"--checkpoint: {error}") from None
+
+
+def _every(given: Words) -> int | str:
+    every = given.get("every", "1m")
+    return int(every) if every.isdecimal() else every
+
+
+def _text(value: Any) -> str | bool:
+    """Return a word as it could have been given; True for one that has no value."""
+    if value is True:
+        return True
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def with_words(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Return the words of the command line; with --resume, those that made the run completed.
+
+    Raises
+    ------
+    CommandError
+        The checkpoint is none of this command's, or the run was made with another word.
+    deltarule.ModelFileError
+        The file is no checkpoint.
+    """
+    if arguments.resume is None:
+        return arguments
+    from deltarule.command.parser import parse  # which knows the commands, and so this module
+
+    path, given = arguments.resume, arguments.given
+    run = read_run(newest(path))
+    words = run.keeping.note.get(NOTE)
+    if words is None:
+        raise CommandError(f"--resume {path}: is of MLP.fit, not of this command")
+    nonsense = dr.ModelFileError(f"{path}: the words of the command make no sense")
+    if not isinstance(words, dict) or not words.keys() <= vars(arguments).keys() - FREE:
+        raise nonsense
+    if not all(value is True or isinstance(value, str) for value in words.values()):
+        raise nonsense
+    try:
+        made = parse(["train", *(_option(name, value) for name, value in words.items())])
+    except CommandError:
+        raise nonsense from None
+    if made is None:
+        raise nonsense
+    for name, value in given.items():
+        if name not in FREE and value != getattr(made, name):
+            raise CommandError(
+                f"{_option(name, _text(value))}: the run of {path} has {_text(getattr(made, name))}"
+            )
+    free = {name: value for name, value in vars(arguments).items() if name in FREE | {"given"}}
+    epochs = given.get("epochs", run.settings["epochs"])
+    return argparse.Namespace(**{**vars(made), **free, "epochs": epochs})
+
+
+def changed_place(arguments: argparse.Namespace) -> dr.Checkpoint | None:
+    """Return where a run that goes on is written down, where --every says how often."""
+    if "every" not in arguments.given:
+        return None
+    run, path = read_run(newest(arguments.resume)), arguments.resume
+    return replace(run.place(newest(path), path), every=_every(arguments.given))
+
+
+def _option(name: str, value: str | bool) -> str:
+    return f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")

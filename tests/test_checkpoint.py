@@ -1,0 +1,362 @@
+"""Checkpoints: a run that was stopped goes on to the bytes of the run that was not."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import deltarule as dr
+from checkpoint_support import HELD, MOMENTUM, RUNS, Run, X, Y, left
+from deltarule.keeper import Keeper, read_checkpoint
+
+
+@pytest.fixture(autouse=True)
+def without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+class Stop(BaseException):
+    """As Ctrl-C is: not an Exception."""
+
+
+def stop_after(epoch: int) -> Any:
+    """Return a callback that stops the run there, once."""
+    calls: list[int] = []
+
+    def stop(record: dr.EpochRecord) -> None:
+        calls.append(record["epoch"])
+        if record["epoch"] == epoch and calls.count(epoch) == 1:
+            raise Stop
+
+    return stop
+
+
+def whole(run: Run) -> dict[str, Any]:
+    """Return what is left of the run that was never stopped."""
+    net = run.new()
+    return left(net, run.fit(net))
+
+
+def stopped(run: Run, path: Path, epoch: int, **more: Any) -> dr.MLP:
+    """Stop a run in a callback after some epoch."""
+    net = run.new()
+    with pytest.raises(Stop):
+        run.fit(net, checkpoint=dr.Checkpoint(path, **more), callbacks=stop_after(epoch))
+    return net
+
+
+# The same bytes
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_with_checkpoints_is_that_without(name: str, tmp_path: Path) -> None:
+    run, net = RUNS[name], RUNS[name].new()
+    history = run.fit(net, checkpoint=dr.Checkpoint(tmp_path / "run", every=1))
+    assert left(net, history) == whole(run)
+
+
+@pytest.mark.parametrize(("every", "epoch"), [(1, 1), (3, 4), ("1m", 2)])
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_that_an_exception_stopped(
+    name: str, epoch: int, every: int | str, tmp_path: Path
+) -> None:
+    run = RUNS[name]
+    stopped(run, tmp_path / "run", epoch, every=every)
+    assert left(*run.resume(tmp_path / "run")) == whole(run)
+    assert os.listdir(tmp_path) == ["run"]
+
+
+@pytest.mark.parametrize("name", ["early stopping", "plateau", "a stream with dropout"])
+def test_a_run_that_was_stopped_again_and_again(name: str, tmp_path: Path) -> None:
+    run, path = RUNS[name], tmp_path / "run"
+    stopped(run, path, 1)
+    for epoch in (1, 2, 4):
+        with pytest.raises(Stop):
+            run.resume(path, callbacks=stop_after(epoch))
+    assert left(*run.resume(path)) == whole(run)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_last_checkpoint_lost(name: str, tmp_path: Path) -> None:
+    """As after `kill -9`: what was written in good time is gone on with."""
+    run, path = RUNS[name], tmp_path / "run"
+    copies: list[bytes] = []
+
+    def keep(record: dr.EpochRecord) -> None:
+        copies.append(path.read_bytes())
+
+    run.fit(run.new(), checkpoint=dr.Checkpoint(path, every=1), callbacks=keep)
+    expected = whole(run)
+    for data in copies:
+        path.write_bytes(data)
+        assert left(*run.resume(path)) == expected
+
+
+def test_a_resumed_network_trains_on_as_the_other(tmp_path: Path) -> None:
+    run = RUNS["plateau"]
+    net = run.new()
+    run.fit(net)
+    stopped(run, tmp_path / "run", 3)
+    other, _ = run.resume(tmp_path / "run")
+    both = [left(one, run.fit(one, epochs=3)) for one in (net, other)]
+    assert both[0] == both[1]
+
+
+def test_a_fit_that_is_not_the_networks_first(tmp_path: Path) -> None:
+    run = RUNS["cosine"]
+    nets = [run.new(), run.new()]
+    for net in nets:
+        net.fit(X, Y, epochs=2, optimizer=dr.Adam(), validation_split=0.2)
+    history = run.fit(nets[0])
+    with pytest.raises(Stop):
+        run.fit(nets[1], checkpoint=tmp_path / "run", callbacks=stop_after(2))
+    assert left(*run.resume(tmp_path / "run")) == left(nets[0], history)
+
+
+@pytest.mark.parametrize("name", ["a stream", "a stream with dropout", "blocks"])
+def test_checkpoints_within_an_epoch(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "blocks":
+        sparse = pytest.importorskip("scipy.sparse")
+        for size in ("BLOCK_BYTES", "WHOLE_BYTES"):
+            monkeypatch.setattr(dr.data.rows, size, 400)
+        run = Run({"dropout": 0.3, "optimizer": MOMENTUM}, x=sparse.csr_array(X))
+    else:
+        run = RUNS[name]
+    path, copies = tmp_path / "run", []
+    save = Keeper.save
+
+    def watched(*arguments: Any, **more: Any) -> None:
+        save(*arguments, **more)
+        copies.append(path.read_bytes())
+
+    monkeypatch.setattr(Keeper, "save", watched)
+    net = run.new()
+    history = run.fit(net, checkpoint=dr.Checkpoint(path, every="0.000001s"))
+    monkeypatch.setattr(Keeper, "save", save)
+    expected = left(net, history)
+    assert expected == whole(run)
+    within = []
+    for data in copies:
+        path.write_bytes(data)
+        within.append(len(read_checkpoint(path)[1].course.partial.blocks))
+        assert left(*run.resume(path)) == expected
+    assert set(range(1, 5)) <= set(within)
+
+
+# What ends a run
+
+
+@pytest.mark.parametrize("name", ["plain", "early stopping", "a best epoch that is not the last"])
+def test_a_run_that_is_over_comes_back_at_once(name: str, tmp_path: Path) -> None:
+    run, net, path = RUNS[name], RUNS[name].new(), tmp_path / "run"
+    history = run.fit(net, checkpoint=path)
+    data = path.read_bytes()
+    calls: list[Any] = []
+    other, its = run.resume(path, callbacks=calls.append)
+    assert left(other, its) == left(net, history)
+    assert other.history is its
+    assert calls == []
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("name", ["plain", "cosine", "a best epoch that is not the last"])
+def test_more_epochs_go_on(name: str, tmp_path: Path) -> None:
+    run = RUNS[name]
+    run.fit(run.new(), epochs=3, checkpoint=tmp_path / "run")
+    assert left(*run.resume(tmp_path / "run", epochs=8)) == whole(
+        Run({**run.settings, "epochs": 8}, x=run.x, y=run.y)
+    )
+    assert len(run.resume(tmp_path / "run")[1]) == 8
+
+
+def test_more_epochs_are_none_after_early_stopping(tmp_path: Path) -> None:
+    run, net = RUNS["early stopping"], RUNS["early stopping"].new()
+    history = run.fit(net, checkpoint=tmp_path / "run")
+    assert len(history) < 30
+    assert left(*run.resume(tmp_path / "run", epochs=40)) == left(net, history)
+
+
+def test_a_callback_that_ended_a_run_ended_it(tmp_path: Path) -> None:
+    run, net = RUNS["plain"], RUNS["plain"].new()
+    history = run.fit(net, checkpoint=tmp_path / "run", callbacks=lambda r: r["epoch"] == 2)
+    assert left(*run.resume(tmp_path / "run")) == left(net, history)
+
+
+def test_max_seconds_end_a_call_not_a_run(tmp_path: Path) -> None:
+    run, path = RUNS["plain"], tmp_path / "run"
+    assert len(run.fit(run.new(), checkpoint=path, max_seconds=1e-9)) == 1
+    assert len(run.resume(path, max_seconds=1e-9)[1]) == 2
+    assert left(*run.resume(path)) == whole(run)
+
+
+def test_divergence_leaves_the_last_finite_epoch(tmp_path: Path) -> None:
+    wild = Run({"optimizer": dr.SGD(lr=1e18, momentum=0.9), "epochs": 50})
+    net, path = wild.new(), tmp_path / "run"
+    with pytest.raises(dr.DivergenceError) as caught:
+        wild.fit(net, checkpoint=path)
+    assert dr.load(path).theta.tobytes() == net.theta.tobytes()
+    with pytest.raises(dr.DivergenceError) as again:
+        wild.resume(path)
+    assert str(again.value) == str(caught.value)
+
+
+# The files
+
+
+def test_a_checkpoint_is_a_model_file(tmp_path: Path) -> None:
+    run = RUNS["a best epoch that is not the last"]
+    net, path = run.new(), tmp_path / "run"
+    seen: list[bytes] = []
+
+    def look(record: dr.EpochRecord) -> None:
+        seen.append(dr.load(path).theta.tobytes() if path.exists() else b"")
+        seen.append(net.theta.tobytes())
+
+    history = run.fit(net, checkpoint=dr.Checkpoint(path, every=1), callbacks=look)
+    assert seen[2::2] == seen[1:-1:2]  # after each epoch that of the epoch before
+    assert history.best_epoch != len(history)
+    assert dr.load(path).theta.tobytes() == net.theta.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("keep", "every", "names"),
+    [(1, 1, ["4"]), (2, 1, ["3", "4"]), (9, 1, ["0", "1", "2", "3", "4"]), (9, 3, ["0", "3", "4"])],
+)
+@pytest.mark.parametrize("name", ["run-{epoch}.st", "run-{epoch:03d}.st"])
+def test_the_last_files_are_kept(
+    name: str, keep: int, every: int, names: list[str], tmp_path: Path
+) -> None:
+    run, net = RUNS["plain"], RUNS["plain"].new()
+    (tmp_path / "run-x.st").write_bytes(b"another's")
+    (tmp_path / "run-77.txt").write_bytes(b"another's")
+    run.fit(net, checkpoint=dr.Checkpoint(tmp_path / name, every=every, keep=keep))
+    wanted = {name.format(epoch=int(number)) for number in names}
+    assert set(os.listdir(tmp_path)) == wanted | {"run-x.st", "run-77.txt"}
+    other, _ = run.resume(tmp_path / name)
+    assert other.theta.tobytes() == net.theta.tobytes()
+
+
+def test_a_run_with_many_files_goes_on_beside_them(tmp_path: Path) -> None:
+    run, name = RUNS["many epochs a call"], "run-{epoch}.st"
+    stopped(run, tmp_path / name, 4, every=1, keep=3)
+    assert set(os.listdir(tmp_path)) == {f"run-{i}.st" for i in (1, 2, 3)}
+    net, history = run.resume(tmp_path / "run-3.st")
+    assert left(net, history) == whole(run)
+    assert set(os.listdir(tmp_path)) == {f"run-{i}.st" for i in (7, 8, 9)}
+
+
+def test_a_file_that_was_renamed_goes_on_where_it_is(tmp_path: Path) -> None:
+    run = RUNS["plain"]
+    stopped(run, tmp_path / "run-{epoch}", 2, every=1)
+    (tmp_path / "run-1").rename(tmp_path / "mine{1}")
+    assert left(*run.resume(tmp_path / "mine{1}")) == whole(run)
+    assert os.listdir(tmp_path) == ["mine{1}"]
+
+
+def test_going_on_elsewhere(tmp_path: Path) -> None:
+    run = RUNS["plain"]
+    stopped(run, tmp_path / "run", 2)
+    before = (tmp_path / "run").read_bytes()
+    run.resume(tmp_path / "run", checkpoint=tmp_path / "other")
+    assert (tmp_path / "run").read_bytes() == before
+    assert left(*run.resume(tmp_path / "other")) == whole(run)
+
+
+def test_a_file_that_is_there(tmp_path: Path) -> None:
+    run, path = RUNS["plain"], tmp_path / "run"
+    path.write_bytes(b"a,b\n1,2\n")
+    net = run.new()
+    before = left(net, dr.History())
+    with pytest.raises(FileExistsError, match="is no checkpoint, and overwrite is False"):
+        run.fit(net, checkpoint=path)
+    assert path.read_bytes() == b"a,b\n1,2\n"
+    run.fit(run.new(), checkpoint=dr.Checkpoint(path, overwrite=True))
+    run.fit(run.new(), checkpoint=path)  # that run was over
+    stopped(run, path, 2)
+    with pytest.raises(FileExistsError, match="holds a run that is not over"):
+        run.fit(net, checkpoint=path)
+    assert left(net, dr.History()) == before
+    run.fit(net, checkpoint=dr.Checkpoint(path, overwrite=True))
+    assert len(run.resume(path)[1]) == 4
+
+
+# Writing that fails
+
+
+@pytest.mark.parametrize("name", ["plain", "held out"])
+def test_a_first_checkpoint_that_cannot_be_written(name: str, tmp_path: Path) -> None:
+    run, net = RUNS[name], RUNS[name].new()
+    before = left(net, dr.History())
+    with pytest.raises(OSError):
+        run.fit(net, checkpoint=tmp_path / "missing" / "run")
+    assert left(net, dr.History()) == before
+    assert net.history is None
+
+
+def test_a_later_one_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, net, path = RUNS["plain"], RUNS["plain"].new(), tmp_path / "run"
+    replace = os.replace
+
+    def full_after_epoch_2(record: dr.EpochRecord) -> None:
+        def full(*names: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "replace", full if record["epoch"] == 3 else replace)
+
+    with pytest.warns(
+        RuntimeWarning, match="could not be written, the one before it is left: .*No"
+    ):
+        history = run.fit(
+            net, checkpoint=dr.Checkpoint(path, every=1), callbacks=full_after_epoch_2
+        )
+    assert left(net, history) == whole(run)
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_last_one_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, path = RUNS["plain"], tmp_path / "run"
+
+    def stop(record: dr.EpochRecord) -> None:
+        monkeypatch.setattr(os, "replace", lambda *names: 1 / 0)
+        raise LookupError("stop")
+
+    with pytest.raises(LookupError, match="stop") as caught:
+        run.fit(run.new(), checkpoint=path, callbacks=stop)
+    assert caught.value.__notes__ == ["The last checkpoint could not be written: division by zero"]
+    monkeypatch.undo()
+    assert left(*run.resume(path)) == whole(run)
+
+
+# The history of a fit that was stopped
+
+
+@pytest.mark.parametrize("checkpoint", [None, "run"])
+def test_the_history_of_a_stopped_fit(
+    checkpoint: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run, net = RUNS["metrics"], RUNS["metrics"].new()
+    assert net.history is None
+    with pytest.raises(Stop):
+        run.fit(net, checkpoint=checkpoint, callbacks=stop_after(2))
+    wanted = run.fit(run.new(), epochs=2).to_dict()
+    assert net.history is not None
+    found = net.history.to_dict()
+    for figures in (wanted, found):
+        assert len(figures.pop("seconds")) == 2
+    assert found == wanted
+
+
+def test_no_warning_without_reason(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = RUNS["validated"]
+        stopped(run, tmp_path / "run", 2)
+        run.resume(tmp_path / "run")
+    assert HELD[0].shape == (20, 6)

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import deltarule as dr
@@ -115,6 +116,52 @@ def test_a_fit_that_is_not_the_networks_first(tmp_path: Path) -> None:
     with pytest.raises(Stop):
         run.fit(nets[1], checkpoint=tmp_path / "run", callbacks=stop_after(2))
     assert left(*run.resume(tmp_path / "run")) == left(nets[0], history)
+
+
+def bent(z: Any) -> Any:
+    return z / (1 + abs(z))
+
+
+def bent_derivative(z: Any, a: Any) -> Any:
+    return 1 / (1 + abs(z)) ** 2
+
+
+def log_cosh(y_hat: Any, y: Any) -> Any:
+    return np.log(np.cosh(y_hat - y)).sum(axis=1)
+
+
+def log_cosh_gradient(y_hat: Any, y: Any) -> Any:
+    return np.tanh(y_hat - y)
+
+
+@pytest.mark.parametrize("every", [1, "0.0001s"])
+def test_a_network_with_functions_of_ones_own(every: int | str, tmp_path: Path) -> None:
+    own: Any = {
+        "hidden": ["tanh", (bent, bent_derivative)],
+        "loss": dr.CustomLoss(log_cosh, log_cosh_gradient),
+    }
+    y = np.eye(4)[Y]
+    nets = [dr.MLP([6, 8, 5, 4], dtype="float64", seed=0, **own) for _ in range(2)]
+    settings: Any = {"epochs": 4, "batch_size": 7, "optimizer": MOMENTUM}
+    expected = left(nets[0], nets[0].fit(X, y, **settings))
+    path = tmp_path / "run"
+    with pytest.raises(Stop):
+        place = dr.Checkpoint(path, every)
+        nets[1].fit(X, y, **settings, checkpoint=place, callbacks=stop_after(3))
+    with pytest.raises(
+        dr.ModelFileError, match=r"hidden\[1\] is a function, 'bent', which no f"
+    ):
+        dr.load(path)
+    for some in ({}, {"hidden": own["hidden"]}, {**own, "loss": "squared_error"}):
+        with pytest.raises(TypeError, match="must be given again: the network's is a function, "):
+            dr.resume(path, X, y, callbacks=(), **some)
+    with pytest.raises(ValueError, match=r"hidden\[0\] must be the network's, 'tanh', not 'relu'"):
+        dr.resume(path, X, y, callbacks=(), **own | {"hidden": ["relu", own["hidden"][1]]})
+    found = left(*dr.resume(path, X, y, callbacks=(), **own))
+    assert found["history"]["loss"] == pytest.approx(expected["history"]["loss"], rel=1e-12)
+    thetas = [np.frombuffer(one["theta"]) for one in (found, expected)]
+    # NumPy's products promise no bits: steps of 1e-16, over 36 of them.
+    np.testing.assert_allclose(*thetas, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", ["a stream", "a stream with dropout", "blocks"])

@@ -83,6 +83,7 @@ class MySGD(dr.SGD):
             TypeError,
             "checkpoint must be a deltarule.Checkpoint or a path, not 3",
         ),
+        ({"optimizer": dr.LBFGS()}, ValueError, "checkpoint must be None with LBFGS, not .*"),
         ({"optimizer": MySGD()}, TypeError, "checkpoint needs an optimizer of deltarule's, not .*"),
         (
             {"schedule": dr.schedules.Constant(np.float32(0.1))},
@@ -95,7 +96,7 @@ class MySGD(dr.SGD):
             "schedule gives the rate inf in epoch 1999; .*",
         ),
     ],
-    ids=["checkpoint", "optimizer", "schedule", "rate"],
+    ids=["checkpoint", "second order", "optimizer", "schedule", "rate"],
 )
 def test_a_fit_that_cannot_be_written_down(
     settings: Words, error: type[Exception], rule: str, tmp_path: Path

@@ -16,9 +16,11 @@ from numpy.typing import ArrayLike
 from deltarule.arguments import check_flag, whole_number
 
 if TYPE_CHECKING:
+    from deltarule.custom import CustomLoss
+    from deltarule.custom.functions import Of2
     from deltarule.history import History
     from deltarule.metrics import Metrics
-    from deltarule.network import MLP
+    from deltarule.network import MLP, Hidden
     from deltarule.schedules import Schedule
     from deltarule.trainable import Batches, Callback
 
@@ -195,6 +197,8 @@ def resume(
     x: ArrayLike | Batches,
     y: ArrayLike | None = None,
     *,
+    hidden: Hidden | Sequence[Hidden] | None = None,
+    loss: str | CustomLoss | tuple[Of2, Of2] | None = None,
     sample_weight: ArrayLike | None = None,
     validation_data: tuple[ArrayLike, ...] | None = None,
     epochs: int | None = None,
@@ -216,6 +220,8 @@ def resume(
     x, y, sample_weight, validation_data
         As the fit was given; their fingerprints are compared. A stream has to give the batches that
         it gave: those of a begun epoch are passed over, and compared.
+    hidden, loss
+        As for `MLP`, where these are functions of your own.
     epochs : int, optional
         Of the whole run, by default as it was. More than it had let a run go on that had ended
         with its last epoch.
@@ -262,6 +268,8 @@ def resume(
         path,
         x,
         y,
+        hidden=hidden,
+        loss=loss,
         sample_weight=sample_weight,
         validation_data=validation_data,
         epochs=epochs,

@@ -25,6 +25,7 @@ from deltarule.architecture import Architecture
 from deltarule.errors import ModelFileError
 
 if TYPE_CHECKING:
+    from deltarule.custom.again import Given
     from deltarule.network import MLP
     from deltarule.parameters import Parameterized
 
@@ -72,6 +73,7 @@ def write_model(
     metadata: Mapping[str, object] | None = None,
     *,
     theta: Array | None = None,
+    names_functions: bool = False,
 ) -> None:
     """Write a network, and what belongs to it, so that the old file or the new one is there.
 
@@ -85,6 +87,8 @@ def write_model(
         More tensors (other names than W1.., b1..) and a part of the caller's own, as JSON holds it.
     theta : ndarray, optional
         Parameters in place of the network's.
+    names_functions : bool, default False
+        Whether a function of the user's own is to be a name, for which it is to be given again.
 
     Raises
     ------
@@ -94,11 +98,16 @@ def write_model(
         If the file cannot be written.
     """
     architecture = network._architecture
+    words = architecture.to_dict()
     for argument, function in architecture.custom.items():
-        raise ModelFileError(
-            f"{argument} must be a name in a model file, which cannot hold functions, not "
-            f"{function!r}; pickle the network, or keep its theta"
-        )
+        from deltarule.custom.again import marked
+
+        words = marked(words)
+        if not names_functions:
+            raise ModelFileError(
+                f"{argument} must be a name in a model file, which cannot hold functions, not "
+                f"{function!r}; pickle the network, or keep its theta"
+            )
     named = _named(architecture, network.theta if theta is None else theta)
     taken = sorted(named.keys() & (tensors or {}).keys())
     if taken:
@@ -106,7 +115,7 @@ def write_model(
     named.update({name: np.ascontiguousarray(t) for name, t in (tensors or {}).items()})
     description = {
         "version": _VERSION,
-        "architecture": architecture.to_dict(),
+        "architecture": words,
         "extra": dict(metadata or {}),
     }
     data = safetensors.numpy.save(named, metadata={_KEY: json.dumps(description)})
@@ -170,6 +179,8 @@ def _sync_folder(folder: Path) -> None:
 def read_file(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
     """Read what `write_model` wrote, no network built: its parts, and the caller's own one.
 
+    Functions of the user's own are stand-ins.
+
     Raises
     ------
     ModelFileError
@@ -192,18 +203,37 @@ def of_file(path: str | os.PathLike[str], error: Exception) -> ModelFileError:
     return ModelFileError(f"{os.fspath(path)}: {text}")
 
 
-def read_model(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Array], dict[str, Any]]:
+def read_model(
+    path: str | os.PathLike[str], given: Given | None = None
+) -> tuple[MLP, dict[str, Array], dict[str, Any]]:
     """Read what `write_model` wrote: the network, the other tensors, the caller's own part.
+
+    Parameters
+    ----------
+    path : str or path
+    given : Given, optional
+        Functions of the user's own, for which the file has names.
 
     Raises
     ------
     ModelFileError, OSError
         As `read_file`.
+    TypeError, ValueError
+        If what is given is not the network's.
     """
     from deltarule.network import MLP
 
     model, extra = read_file(path)
-    network = MLP(**model.architecture.to_dict(), init=(model.weights, model.biases))
+    architecture = model.architecture
+    if given is not None:
+        architecture = given.to(architecture)
+    elif architecture.custom:
+        argument, function = next(iter(architecture.custom.items()))
+        raise ModelFileError(
+            f"{os.fspath(path)}: {argument} is a function, {function.name!r}, which no file "
+            "holds; deltarule.resume takes it again"
+        )
+    network = MLP(**architecture.to_dict(), init=(model.weights, model.biases))
     return network, model.tensors, extra
 
 
@@ -288,9 +318,11 @@ def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
 
 def _model(tensors: dict[str, Array], description: dict[str, Any]) -> Model:
     """Return what makes a network, all of it checked."""
+    from deltarule.custom.again import unmarked
+
     fields = description.get("architecture")
     try:
-        architecture = Architecture.checked(**fields)  # type: ignore[arg-type]
+        architecture = Architecture.checked(**unmarked(fields))  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the architecture makes no sense ({error})") from None
     names = _names(architecture.n_layers)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule._load import core
 from deltarule.course import START, Call, Course
 from deltarule.data.samples import Samples
 from deltarule.errors import DivergenceError
@@ -113,12 +114,17 @@ class Fit:
 
     def _save_last(self, error: BaseException) -> None:
         call = self.course.call
-        if self.keeper is None or (call is not None and call.is_torn):
+        if self.keeper is None or (call is not None and (call.is_torn or self._is_custom)):
             return
         try:
             self.save()
         except Exception as problem:
             error.add_note(f"The last checkpoint could not be written: {problem}")
+
+    @property
+    def _is_custom(self) -> bool:
+        """Whether Python does the steps, which may be raised between one and its count."""
+        return not isinstance(self.training.network, core.NetworkF32 | core.NetworkF64)
 
     def _is_over(self, course: Course) -> bool:
         return course.epochs >= self.epochs or bool(course.end)

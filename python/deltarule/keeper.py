@@ -13,6 +13,7 @@ import numpy as np
 
 from deltarule import files
 from deltarule.checkpoint import Checkpoint, Names, NotedCheckpoint, interval
+from deltarule.custom.again import Given
 from deltarule.errors import ModelFileError
 from deltarule.fields import Fields
 from deltarule.generators import generator_words
@@ -151,7 +152,9 @@ class Keeper:
         )
         main, tensors, words = saved.encoded(now)
         words = {**self._note, PART: words}
-        files.write_model(path, self._network, tensors, words, theta=main.theta)
+        files.write_model(
+            path, self._network, tensors, words, theta=main.theta, names_functions=True
+        )
         self._saved, self._saved_at = (course, is_over), time.perf_counter()
         self._written = written[-settings.keep :]
         for name in written[: -settings.keep]:
@@ -159,17 +162,19 @@ class Keeper:
                 (self._names.folder / name).unlink()
 
 
-def read_checkpoint(path: Path) -> tuple[MLP, Saved, Words]:
+def read_checkpoint(path: Path, given: Given | None = None) -> tuple[MLP, Saved, Words]:
     """Return the network, the run, and the caller's own words of a checkpoint.
 
     Raises
     ------
     ModelFileError
         If the file is damaged, of another kind, or makes no sense.
+    TypeError, ValueError
+        If the functions given are not the network's.
     OSError
         If it cannot be read.
     """
-    network, tensors, extra = files.read_model(path)
+    network, tensors, extra = files.read_model(path, given)
     if PART not in extra:
         raise ModelFileError(f"{path}: a model, but no checkpoint")
     note = {name: words for name, words in extra.items() if name != PART}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltarule.arguments import check_dropout, check_fraction, whole_number
 from deltarule.checkpoint import Checkpoint, Names, NotedCheckpoint
+from deltarule.custom.again import Given
 from deltarule.descriptions import FUNCTION, run_settings, schedule_words
 from deltarule.errors import ModelFileError
 from deltarule.fields import Fields
@@ -31,6 +32,8 @@ def resumed(
     x: Any,
     y: Any,
     *,
+    hidden: object,
+    loss: object,
     sample_weight: object,
     validation_data: object,
     epochs: object,
@@ -45,7 +48,7 @@ def resumed(
 ) -> tuple[MLP, History]:
     """Do what `deltarule.resume` says."""
     file = newest(path)
-    run = read_run(file)
+    run = read_run(file, Given(hidden, loss))
     settings, network = run.settings, run.network
     settings["epochs"] = _epochs(epochs, run)
     settings["schedule"] = _schedule(schedule, settings["schedule"])
@@ -116,8 +119,8 @@ class Run:
         )
 
 
-def read_run(file: Path) -> Run:
-    """Read a checkpoint.
+def read_run(file: Path, given: Given | None = None) -> Run:
+    """Read a checkpoint; functions of the user's own are those given again.
 
     Raises
     ------
@@ -126,7 +129,7 @@ def read_run(file: Path) -> Run:
     OSError
         If it cannot be read.
     """
-    network, saved, note = read_checkpoint(file)
+    network, saved, note = read_checkpoint(file, given)
     words = Fields(saved.run, "checkpoint.run")
     keeping = Fields(saved.keeping, "checkpoint.keeping")
     try:

@@ -16,7 +16,7 @@ from deltarule.architecture import Architecture
 from deltarule.custom.passes import Array, CustomPasses, Rows
 from deltarule.data.samples import Batch
 from deltarule.errors import UPDATE_OVERFLOWS
-from deltarule.passes import State
+from deltarule.training import State
 
 
 class CustomNetwork(CustomPasses):
@@ -86,10 +86,12 @@ class CustomNetwork(CustomPasses):
         first_step: int = 0,
         first_loss: float = 0.0,
         first_weight: float = 0.0,
+        pause: float = math.inf,
     ) -> None:
         """Train for epochs of mini-batches as the core does, filling `result` as they pass."""
         course = _Course((x, y, sample_weight), order, batch_size, optimizer, lr, dropout)
         start = time.perf_counter()
+        course.stop = start + pause
         result.step, result.partial_loss, result.partial_weight = (
             first_step,
             first_loss,
@@ -103,6 +105,8 @@ class CustomNetwork(CustomPasses):
                     before.restore()
                     result.diverged = True
                     return
+                if result.step < course.count:
+                    return  # it is time for a pause
                 loss = self._reduced(result.partial_loss, result.partial_weight)
                 if validation is not None:
                     value = self.evaluate(*validation, threads)
@@ -145,14 +149,23 @@ class _Course:
     optimizer: core.Optimizer
     lr: Array | None
     dropout: tuple[Array, Array] | None
+    stop: float = math.inf  # by the clock, after the first step
+
+    @property
+    def count(self) -> int:
+        """Of the steps of an epoch."""
+        return -(-self._rows // self.batch_size)
+
+    @property
+    def _rows(self) -> int:
+        return len(self.data[0]) if self.order is None else self.order.shape[1]
 
     def steps(
         self, number: int, first_step: int, sizes: tuple[int, ...]
     ) -> Iterator[tuple[Rows, core.Optimizer]]:
         """Yield the rows of each mini-batch of an epoch, and the optimizer at its rate."""
         x, y, weight = self.data
-        n = len(x) if self.order is None else self.order.shape[1]
-        for first in range(first_step * self.batch_size, n, self.batch_size):
+        for first in range(first_step * self.batch_size, self._rows, self.batch_size):
             step, rows = first // self.batch_size, slice(first, first + self.batch_size)
             which = rows if self.order is None else self.order[number, rows]
             batch = x[which], y[which], None if weight is None else weight[which]
@@ -162,6 +175,8 @@ class _Course:
                 key = int(keys[number])
                 masks = reference.dropout_masks(key, step, sizes, len(batch[0]), rates.tolist())
             yield Rows.of(batch, masks), self._optimizer(number, step)
+            if time.perf_counter() >= self.stop:
+                return
 
     def _optimizer(self, number: int, step: int) -> core.Optimizer:
         if self.lr is None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import deltarule
-from deltarule.checkpoint import interval
-from deltarule.command import bench, info, plan, predict, recipe, trace, train, verify
+from deltarule.command import bench, info, plan, predict, recipe, runs, trace, train, verify
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
 
@@ -194,32 +193,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="cross-validate: train K times, each time with another part held out, and report "
         "in a table; no model is kept",
     )
-    _add_checkpoints(parser)
+    runs.add_options(parser)
     add("--json", action="store_true", help="print one JSON object and nothing else")
-
-
-def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--checkpoint",
-        metavar="PATH",
-        type=Path,
-        help="write down how far the training is, now and then and when Ctrl-C or SIGTERM stops "
-        "it; {epoch} in the name makes a file an epoch",
-    )
-    add(
-        "--every",
-        metavar="N",
-        type=_every,
-        help="epochs between two checkpoints, or a time as 90s, 10m, 2h (default 1m)",
-    )
-    add(
-        "--resume",
-        metavar="PATH",
-        type=Path,
-        help="go on with the training of a checkpoint, on the same DATA; further words are not "
-        "needed, --epochs may let it go on for longer",
-    )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -410,14 +385,6 @@ def _hidden(text: str) -> tuple[int, ...]:
 
 def _batch_size(text: str) -> int | str:
     return text if text == "full" else _whole(1)(text)
-
-
-def _every(text: str) -> str:
-    try:
-        interval(int(text) if text.isdecimal() else text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("every ")) from None
-    return text
 
 
 def _fraction(text: str) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import deltarule as dr
-from deltarule.checkpoint import NotedCheckpoint
+from deltarule.checkpoint import NotedCheckpoint, interval
 from deltarule.command.console import CommandError
 from deltarule.command.destinations import check_destination
 from deltarule.resuming import newest, read_run
@@ -23,6 +23,39 @@ FREE = frozenset(
 )
 
 Words = Mapping[str, Any]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the words on checkpoints to those of ``train``."""
+    add = parser.add_argument
+    add(
+        "--checkpoint",
+        metavar="PATH",
+        type=Path,
+        help="write down how far the training is, now and then and when Ctrl-C or SIGTERM stops "
+        "it; {epoch} in the name makes a file an epoch",
+    )
+    add(
+        "--every",
+        metavar="N",
+        type=_interval,
+        help="epochs between two checkpoints, or a time as 90s, 10m, 2h (default 1m)",
+    )
+    add(
+        "--resume",
+        metavar="PATH",
+        type=Path,
+        help="go on with the training of a checkpoint, on the same DATA; further words are not "
+        "needed, --epochs may let it go on for longer",
+    )
+
+
+def _interval(text: str) -> str:
+    try:
+        interval(int(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("every ")) from None
+    return text
 
 
 def check_words(given: Words, inputs: list[Path]) -> None:

@@ -12,6 +12,8 @@ import pytest
 
 import deltarule as dr
 from checkpoint_support import HELD, MOMENTUM, RUNS, Run, X, Y, left
+from deltarule.fields import Fields
+from deltarule.generators import generator_of, generator_words
 from deltarule.keeper import Keeper, read_checkpoint
 
 
@@ -148,9 +150,7 @@ def test_a_network_with_functions_of_ones_own(every: int | str, tmp_path: Path) 
     with pytest.raises(Stop):
         place = dr.Checkpoint(path, every)
         nets[1].fit(X, y, **settings, checkpoint=place, callbacks=stop_after(3))
-    with pytest.raises(
-        dr.ModelFileError, match=r"hidden\[1\] is a function, 'bent', which no f"
-    ):
+    with pytest.raises(dr.ModelFileError, match=r"hidden\[1\] is a function, 'bent', which no f"):
         dr.load(path)
     for some in ({}, {"hidden": own["hidden"]}, {**own, "loss": "squared_error"}):
         with pytest.raises(TypeError, match="must be given again: the network's is a function, "):
@@ -194,6 +194,48 @@ def test_checkpoints_within_an_epoch(
         within.append(len(read_checkpoint(path)[1].course.partial.blocks))
         assert left(*run.resume(path)) == expected
     assert set(range(1, 5)) <= set(within)
+
+
+KINDS = ["PCG64", "PCG64DXSM", "SFC64", "Philox", "MT19937"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_generator_of_numpys(kind: str, tmp_path: Path) -> None:
+    run = Run({"dropout": 0.2}, seed=lambda: np.random.Generator(getattr(np.random, kind)(3)))
+    stopped(run, tmp_path / "run", 2)
+    assert left(*run.resume(tmp_path / "run")) == whole(run)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "name", "values"),
+    [
+        ("MT19937", "state", "pos", [-1, 625, 2**31, 0.5, None]),
+        ("MT19937", "state", "key", [[0] * 623, [0] * 625, [2**32] * 624, [-1] * 624, [0.5] * 624]),
+        ("Philox", None, "buffer_pos", [-1, 5, 2**31]),
+        ("Philox", "state", "counter", [[0] * 3, [2**64] * 4]),
+        ("SFC64", "state", "state", [0, [0] * 5]),
+        ("PCG64", "state", "inc", [-1, 2**128, True]),
+        ("PCG64", None, "has_uint32", [2, -1]),
+        ("PCG64", None, "uinteger", [2**32]),
+        ("PCG64", None, "bit_generator", ["PCG", "Generator", "seed", 3]),
+    ],
+)
+def test_states_that_no_generator_has(
+    kind: str, part: str | None, name: str, values: list[Any]
+) -> None:
+    """C trusts a position that it is given: it would read beyond its arrays."""
+    good = generator_words(getattr(np.random, kind)(3).state)
+    generator_of(Fields(good, "state"))
+    for value in values:
+        words = {**good, "state": dict(good["state"])}
+        (words if part is None else words[part])[name] = value
+        with pytest.raises(dr.ModelFileError, match=name):
+            generator_of(Fields(words, "state"))
+
+
+def test_a_generator_that_is_not_numpys() -> None:
+    with pytest.raises(TypeError, match=r"one of NumPy's generators .* not 'Mine'"):
+        generator_words({"bit_generator": "Mine"})
 
 
 # What ends a run
@@ -298,6 +340,25 @@ def test_a_run_with_many_files_goes_on_beside_them(tmp_path: Path) -> None:
     assert set(os.listdir(tmp_path)) == {f"run-{i}.st" for i in (7, 8, 9)}
 
 
+def test_files_of_other_runs_are_left(tmp_path: Path) -> None:
+    """A file of this run's name, and one that the checkpoint names, are not this run's."""
+    run, name = RUNS["many epochs a call"], "run-{epoch}.st"
+    run.fit(run.new(), checkpoint=dr.Checkpoint(tmp_path / name, every=1, keep=2))
+    other = (tmp_path / "run-9.st").read_bytes()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    stopped(run, tmp_path / name, 4, every=1, keep=2)
+    for i in (2, 3):
+        (tmp_path / f"copy-{i}.st").write_bytes((tmp_path / f"run-{i}.st").read_bytes())
+    (tmp_path / "run-2.st").write_bytes(other)
+    net, history = run.resume(tmp_path / "run-3.st")
+    assert left(net, history) == whole(run)
+    assert (tmp_path / "run-2.st").read_bytes() == other
+    assert {f"run-{i}.st" for i in (2, 8, 9)} | {"copy-2.st", "copy-3.st"} == set(
+        os.listdir(tmp_path)
+    )
+
+
 def test_a_file_that_was_renamed_goes_on_where_it_is(tmp_path: Path) -> None:
     run = RUNS["plain"]
     stopped(run, tmp_path / "run-{epoch}", 2, every=1)
@@ -364,6 +425,24 @@ def test_a_later_one_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         )
     assert left(net, history) == whole(run)
     assert os.listdir(tmp_path) == ["run"]
+
+
+def test_the_last_of_all_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, net, path = RUNS["a best epoch that is not the last"], None, tmp_path / "run"
+    net = run.new()
+
+    def full(*names: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    def look(record: dr.EpochRecord) -> None:
+        if record["epoch"] == 5:
+            monkeypatch.setattr(os, "replace", full)
+
+    with pytest.warns(RuntimeWarning, match="could not be written"):
+        history = run.fit(net, checkpoint=path, callbacks=look)
+    assert left(net, history) == whole(run)
+    monkeypatch.undo()
+    assert left(*run.resume(path)) == whole(run)
 
 
 def test_a_last_one_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

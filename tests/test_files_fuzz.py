@@ -236,7 +236,7 @@ def fuzz(kind: str, path: Path, times: int, seed: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_malformed_files(kind: str, tmp_path: Path) -> None:
-    fuzz(kind, tmp_path / "file", 1500, 0)
+    fuzz(kind, tmp_path / "file", 800, 0)
 
 
 @pytest.mark.full

@@ -186,10 +186,13 @@ class NotedCheckpoint(Checkpoint):
         Words of the caller's own, which the file has beside those of the checkpoint.
     written : sequence of str
         The names of the run's files that are there already.
+    id : str
+        Which all of these have, and no others; "" for a new run.
     """
 
     note: Words = field(default_factory=dict)
     written: Sequence[str] = ()
+    id: str = ""
 
 
 def resume(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from deltarule.training import State
 
 
-@dataclass(frozen=True)
-class Partial:
+class Partial(NamedTuple):
     """An epoch as far as it has come.
 
     Attributes
@@ -54,7 +52,7 @@ class Partial:
     trained: float | None = None
     digest: str = ""
     seconds: float = 0.0
-    origin: State | None = field(default=None, compare=False)
+    origin: State | None = None
 
     @property
     def is_begun(self) -> bool:
@@ -281,8 +279,7 @@ class StreamCall(Call):
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Course:
+class Course(NamedTuple):
     """What the epochs to come depend on, beside the network as it is.
 
     Attributes

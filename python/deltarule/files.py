@@ -176,6 +176,23 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def read_words(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the caller's own part alone, from the header.
+
+    Raises
+    ------
+    ModelFileError, OSError
+        As `read_file`.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = file.read(min(size, _HEADER_BYTES))
+        return _description(_check_header(size.to_bytes(8, "little") + header))[1]
+    except ModelFileError as error:
+        raise of_file(path, error) from None
+
+
 def read_file(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
     """Read what `write_model` wrote, no network built: its parts, and the caller's own one.
 
@@ -189,8 +206,8 @@ def read_file(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
         If it cannot be read.
     """
     try:
-        tensors, description = _parse(Path(path).read_bytes())
-        return _model(tensors, description), description["extra"]
+        tensors, architecture, extra = _parse(Path(path).read_bytes())
+        return _model(tensors, architecture), extra
     except ModelFileError as error:
         raise of_file(path, error) from None
 
@@ -296,33 +313,43 @@ def _check_header(data: bytes) -> bytes:
     return header
 
 
-def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return tensors and description of a file whose layout is sound."""
-    header = _check_header(data)
+def _parse(data: bytes) -> tuple[dict[str, Array], Any, dict[str, Any]]:
+    """Return tensors, architecture and the caller's own part of a file whose layout is sound."""
+    architecture, extra = _description(_check_header(data))
     try:
-        metadata = json.loads(header).get("__metadata__", {})
-        text = metadata.get(_KEY)
-        description = json.loads(text) if text is not None else None
-        tensors = safetensors.numpy.load(data)
+        return safetensors.numpy.load(data), architecture, extra
     except _UNREADABLE as error:
-        raise ModelFileError(f"not a readable safetensors file ({error})") from None
+        raise _unreadable(error) from None
+
+
+def _description(header: bytes) -> tuple[Any, dict[str, Any]]:
+    """Return the architecture, as it is there, and the caller's own part that a header has."""
+    try:
+        text = json.loads(header).get("__metadata__", {}).get(_KEY)
+        description = json.loads(text) if text is not None else None
+    except _UNREADABLE as error:
+        raise _unreadable(error) from None
     if description is None:
         raise ModelFileError("a safetensors file, but not one of deltarule's")
     version = description.get("version") if isinstance(description, dict) else None
     if type(version) is not int or version != _VERSION:
         raise ModelFileError(f"layout version {version!r}; this deltarule reads {_VERSION}")
-    if not isinstance(description.get("extra"), dict):
+    extra = description.get("extra")
+    if not isinstance(extra, dict):
         raise ModelFileError("the description lacks its part 'extra'")
-    return tensors, description
+    return description.get("architecture"), extra
 
 
-def _model(tensors: dict[str, Array], description: dict[str, Any]) -> Model:
+def _unreadable(error: Exception) -> ModelFileError:
+    return ModelFileError(f"not a readable safetensors file ({error})")
+
+
+def _model(tensors: dict[str, Array], fields: Any) -> Model:
     """Return what makes a network, all of it checked."""
     from deltarule.custom.again import unmarked
 
-    fields = description.get("architecture")
     try:
-        architecture = Architecture.checked(**unmarked(fields))  # type: ignore[arg-type]
+        architecture = Architecture.checked(**unmarked(fields))
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the architecture makes no sense ({error})") from None
     names = _names(architecture.n_layers)

@@ -138,7 +138,7 @@ def fit_network(
     try:
         split.keep()
         try:
-            fit.save_end()
+            fit.save_first()
         except BaseException:
             split.take_back()
             raise

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -73,6 +73,9 @@ class Fit:
         network = self.training.network
         network.begin_training()
         try:
+            if not watchers:
+                self._train(self.callbacks, deadline)
+                return self.history
             with ExitStack() as stack:
                 shown = [stack.enter_context(watcher) for watcher in watchers]
                 self._train([*self.callbacks, *filter(None, shown)], deadline)
@@ -80,11 +83,16 @@ class Fit:
             network.end_training()
         return self.history
 
-    def save_end(self) -> None:
-        """Write a checkpoint of where the fit is now, if that is not the last one."""
-        course = self.course
-        if self.keeper is not None and not self.keeper.has(course, self._is_over(course)):
+    def save_first(self) -> None:
+        """Write a checkpoint of where the fit begins, if it is not there."""
+        if not self._is_saved:
             self.save()
+
+    @property
+    def _is_saved(self) -> bool:
+        """Whether where the fit is now is the last checkpoint."""
+        course = self.course
+        return self.keeper is None or self.keeper.has(course, self._is_over(course))
 
     def save(self) -> None:
         """Write a checkpoint of where the fit is now."""
@@ -97,13 +105,14 @@ class Fit:
             entries = course.call.entries()[:epochs]
             history._enter(entries, course.call.learning_rate)
             generator = self.data.generator_after(course.call, epochs)
-            course = replace(course, epochs=course.epochs + epochs, partial=partial, call=None)
+            course = course._replace(epochs=course.epochs + epochs, partial=partial, call=None)
         self.keeper.save(course, history, generator, is_over=self._is_over(course))
 
     def _train(self, callbacks: Sequence[Callback], deadline: float) -> None:
         try:
             self._epochs(callbacks, deadline)
-            self.save_end()
+            if not self._is_saved:
+                self._save_in_time()
         except BaseException as error:
             self.history._even()
             self._save_last(error)
@@ -176,17 +185,18 @@ class Fit:
     def _run(self, epochs: int, deadline: float) -> bool:
         """Train for some epochs; whether whole ones, not stopped within one for a checkpoint."""
         call = self.data.call(epochs, self.course.partial)
-        self.course = replace(self.course, call=call)
+        self.course = self.course._replace(call=call)
         pause = math.inf if self.keeper is None or epochs > 1 else self.keeper.seconds_left
         try:
             self.data.run(call, deadline - time.perf_counter(), pause, len(self.history) + 1)
         finally:
-            self.history._enter(call.entries(), call.learning_rate)
+            entries = call.entries()
+            self.history._enter(entries, call.learning_rate)
         if call.diverged_in is not None:
             self._raise_diverged(call)
-        if not call.entries():
-            self.course = replace(self.course, partial=call.position()[1], call=None)
-        return bool(call.entries())
+        if not entries:
+            self.course = self.course._replace(partial=call.position()[1], call=None)
+        return bool(entries)
 
     def _raise_diverged(self, call: Call) -> NoReturn:
         assert call.diverged_in is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import time
 from contextlib import suppress
@@ -67,6 +68,7 @@ class Keeper:
         noted = settings if isinstance(settings, NotedCheckpoint) else None
         self._note = {} if noted is None else noted.note
         self._written = [] if noted is None else list(noted.written)
+        self._id = os.urandom(8).hex() if noted is None or not noted.id else noted.id
         self._saved = (course, is_over) if self._written else None
         self._saved_epochs, self._saved_at = course.epochs, time.perf_counter()
         generator_words(network._rng.bit_generator.state)
@@ -77,8 +79,7 @@ class Keeper:
         if path is None or self._settings.overwrite:
             return
         try:
-            words = files.read_file(path)[1].get(PART)
-            is_over = Fields(words, PART).flag("is_over")
+            is_over = Fields(files.read_words(path).get(PART), PART).flag("is_over")
         except ModelFileError as error:
             raise FileExistsError(
                 errno.EEXIST, f"is no checkpoint, and overwrite is False ({error})", str(path)
@@ -148,6 +149,7 @@ class Keeper:
                 "every": settings.every,
                 "keep": int(settings.keep),
                 "written": written,
+                "id": self._id,
             },
         )
         main, tensors, words = saved.encoded(now)
@@ -158,8 +160,14 @@ class Keeper:
         self._saved, self._saved_at = (course, is_over), time.perf_counter()
         self._written = written[-settings.keep :]
         for name in written[: -settings.keep]:
-            with suppress(OSError):
-                (self._names.folder / name).unlink()
+            self._remove(self._names.folder / name)
+
+    def _remove(self, path: Path) -> None:
+        """Remove a file, if it is of this run, whatever named it."""
+        with suppress(OSError, ModelFileError):
+            words = Fields(files.read_words(path).get(PART), PART)
+            if words.part("keeping").text("id") == self._id:
+                path.unlink()
 
 
 def read_checkpoint(path: Path, given: Given | None = None) -> tuple[MLP, Saved, Words]:

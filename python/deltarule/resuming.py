@@ -149,6 +149,7 @@ def read_run(file: Path, given: Given | None = None) -> Run:
                     "overwrite": True,
                     "note": note,
                     "written": keeping.texts("written"),
+                    "id": keeping.text("id"),
                 },
             ),
         )

@@ -146,8 +146,8 @@ OTHERS: dict[str, tuple[str, Words, str]] = {
         "validation_data: x must be .* other values",
     ),
     "another part held out": ("held out", {"x": X[::-1]}, "x must be .* other values"),
-    "a stream": ("plain", {"x": batches, "y": None}, "x must be of the kind .*'over': 'arrays'"),
-    "no stream": ("a stream", {"x": X, "y": Y}, "x must be of the kind that the run was given"),
+    "a stream": ("plain", {"x": batches, "y": None}, "x must .*, whole arrays, not a stream of"),
+    "no stream": ("a stream", {"x": X, "y": Y}, "x must .*, a stream of batches, not whole arrays"),
     "a schedule": (
         "cosine", {"schedule": dr.schedules.Constant(0.1)}, r"schedule must be the run's, Warm.*",
     ),
@@ -196,6 +196,24 @@ def test_functions_that_are_not_given_again(name: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError) as caught:
         run.resume(path, **given)
     assert re.fullmatch(rule, str(caught.value)), str(caught.value)
+
+
+def test_rows_that_were_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    for size in ("BLOCK_BYTES", "WHOLE_BYTES"):
+        monkeypatch.setattr(dr.data.rows, size, 400)
+    run, path = Run({}, x=sparse.csr_array(X)), tmp_path / "run"
+    stopped(run, path)
+    with pytest.raises(ValueError, match="read in blocks of 14 rows, not whole arrays"):
+        dr.resume(path, X, Y, callbacks=())
+    net = run.new()
+    expected = left(net, run.fit(net))
+    assert left(*run.resume(path)) == expected
+    before = path.read_bytes()
+    changed_rows = sparse.csr_array(changed(X, (59, 5)))
+    with pytest.raises(ValueError, match="x must be what the run was trained on"):
+        dr.resume(path, changed_rows, Y, callbacks=())
+    assert path.read_bytes() == before
 
 
 def test_what_need_not_be_given_may_be(tmp_path: Path) -> None:

@@ -135,6 +135,11 @@ def test_dropout_is_for_training_alone() -> None:
         ({"schedule": 0.1}, TypeError, "schedule must be one of deltarule.schedules or a callable"),
         ({"schedule": lambda e: "x"}, TypeError, r"schedule\(0\) must be a number, not 'x'"),
         ({"schedule": lambda e: -0.1}, ValueError, "schedule gives the rate -0.1 in epoch 0"),
+        (
+            {"schedule": dr.schedules.Exponential(1.0, factor=2.0), "epochs": 2000},
+            ValueError,
+            "schedule gives the rate inf in epoch 1999; a rate must be 0 or more and finite",
+        ),
         ({"dropout": 1.0}, ValueError, r"dropout must be in \[0, 1\), not 1.0"),
         ({"dropout": -0.1}, ValueError, r"dropout must be in \[0, 1\), not -0.1"),
         ({"dropout": "half"}, TypeError, "dropout must be a number, not 'half'"),

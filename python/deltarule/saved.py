@@ -93,8 +93,8 @@ class Saved:
         over = words.part("over").all()
         if over != fit.data.words:
             raise ValueError(
-                f"x must be of the kind that the run was given, gone over as {over}, "
-                f"not as {fit.data.words}"
+                f"x must be of the kind that the run was given, {_kind(over)}, "
+                f"not {_kind(fit.data.words)}"
             )
         for samples, part, where in (
             (None if isinstance(data, Stream) else data, "training", ""),
@@ -227,6 +227,13 @@ def decoded(network: MLP, tensors: Mapping[str, Array], words: Fields, source: s
     network._epochs = saved.epochs_before + epochs
     network._watch = saved.course.watch
     return saved
+
+
+def _kind(over: Words) -> str:
+    """Return what `Pass.words` says, for people."""
+    if over.get("over") != "blocks":
+        return "a stream of batches" if over.get("over") == "stream" else "whole arrays"
+    return f"a file or sparse matrix read in blocks of {over.get('rows')} rows"
 
 
 def _memory_tensors(state: State, prefix: str) -> Tensors:

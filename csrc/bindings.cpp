@@ -146,7 +146,8 @@ void bind_network(py::module_& module, const char* name) {
       .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
            py::arg("epochs"), py::arg("batch_size"), py::arg("optimizer"), py::arg("lr"), py::arg("dropout"),
            py::arg("validation"), py::arg("threads"), py::arg("seconds"), py::arg("result"),
-           py::arg("first_step") = 0, py::arg("first_loss") = 0.0, py::arg("first_weight") = 0.0)
+           py::arg("first_step") = 0, py::arg("first_loss") = 0.0, py::arg("first_weight") = 0.0,
+           py::arg("pause") = INFINITY)
       .def("begin_training", &N::begin_training, py::call_guard<py::gil_scoped_release>())
       .def("end_training", &N::end_training)
       .def("descend",

@@ -70,14 +70,16 @@ void train(Network<T>& network, const py::array& x, const py::array& y, const st
            const std::optional<py::array>& order, int64_t epochs, int64_t batch_size, const Optimizer& optimizer,
            const std::optional<py::array>& lr, const std::optional<std::pair<py::array, py::array>>& dropout,
            const std::optional<py::tuple>& validation, int threads, double seconds, TrainingResult& result,
-           int64_t first_step, double first_loss, double first_weight) {
+           int64_t first_step, double first_loss, double first_weight, double pause) {
   TrainingRun<T> run = training_run(network, x, y, weight, order, epochs, batch_size, optimizer, lr, dropout);
   run.threads = threads;
   run.seconds = seconds;
-  require(first_step >= 0 && first_step <= (run.data.rows - 1) / batch_size, "first_step", "out of range");
+  const int64_t steps = (run.data.rows + batch_size - 1) / batch_size;
+  require(first_step >= 0 && first_step <= steps, "first_step", "out of range");
   run.first_step = first_step;
   run.first_loss = first_loss;
   run.first_weight = first_weight;
+  run.pause = pause;
   std::optional<Batch<T>> validation_batch;
   if (validation) {
     std::optional<py::array> validation_weight;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -40,8 +41,9 @@ struct TrainingRun {
   Interrupt interrupt;
   // Where the first epoch was broken off: the steps done, and the sums over their samples of weight times loss and of
   // weight.
-  int64_t first_step = 0;
+  int64_t first_step = 0;  // up to all of them: the validation may be all that is left
   double first_loss = 0.0, first_weight = 0.0;
+  double pause = INFINITY;  // seconds after which it ends at a whole step, as if interrupted; one at least is done
 };
 
 struct TrainingResult {

@@ -176,6 +176,7 @@ bool Network<T>::finish_chunk(const Member& team, const Batch<T>& batch, bool is
   if (team.rank() == 0) {
     if (is_last) shared.time_step(batch.rows);
     shared.poll();
+    if (is_last) shared.end_step();
   }
   team.wait();
   if (team.rank() == 0 && optimizer && is_last && !shared.diverged.load()) {

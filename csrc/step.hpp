@@ -15,6 +15,8 @@ template <class T>
 struct Network<T>::Shared {
   using Clock = std::chrono::steady_clock;
   std::optional<Poll> caller;
+  bool pauses = false;  // after the first whole step from that time on
+  Clock::time_point pause{};
   std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
   std::atomic<bool> diverged{false};  // set by any member in a row phase, as is wary
   std::atomic<bool> wary{false};      // a row's loss is above wary_above
@@ -49,6 +51,10 @@ struct Network<T>::Shared {
 
   void poll() {
     if (caller && caller->wants_to_stop()) stop.store(true);
+  }
+
+  void end_step() {
+    if (pauses && Clock::now() >= pause) stop.store(true);
   }
 
   void time_step(int64_t rows) {

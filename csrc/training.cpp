@@ -232,6 +232,11 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   shared.serve(settings.optimizer);
   shared.caller.emplace(settings.interrupt);
   shared.timed = Clock::now();
+  if (std::isfinite(settings.pause)) {
+    shared.pauses = true;
+    shared.pause = shared.timed + std::chrono::duration_cast<Clock::duration>(
+                                      std::chrono::duration<double>(std::clamp(settings.pause, 0.0, 1e9)));
+  }
   if (planned > 1) shared.choice = standing_steps_.of(batch);
   Run run{settings, shared, Snapshot<T>(theta_, memory_), make_buffer<double>(validation_rows),
           make_buffer<T>(scratch)};

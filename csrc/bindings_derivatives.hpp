@@ -126,8 +126,8 @@ void bind_derivatives(Class& c) {
           const Batch<T> batch = rows_of(network, x);
           require(first >= 0 && count > 0 && count <= network.architecture().n_outputs() - first, "first",
                   "out of range");
-          return pull_back<T>(network, {From::outputs, batch, false, first, count, nullptr, nullptr}, by_theta, true, out,
-                              threads);
+          const PullBack<T> call{From::outputs, batch, false, first, count, nullptr, nullptr};
+          return pull_back<T>(network, call, by_theta, true, out, threads);
         },
         py::arg("x"), py::arg("first"), py::arg("count"), py::arg("by_theta"), py::arg("out"), py::arg("threads"));
   c.def("vjp",
@@ -136,7 +136,8 @@ void bind_derivatives(Class& c) {
           require_shape<T>(u, "u", {batch.rows, network.architecture().n_outputs()});
           batch.y.values = readable<T>(u);
           if (by_theta) return theta_product<T>(network, {Of::output, batch, nullptr, nullptr}, {}, threads);
-          return pull_back<T>(network, {From::given, batch, false, 0, 1, nullptr, nullptr}, false, false, {}, threads);
+          const PullBack<T> call{From::given, batch, false, 0, 1, nullptr, nullptr};
+          return pull_back<T>(network, call, false, false, {}, threads);
         },
         py::arg("x"), py::arg("u"), py::arg("by_theta"), py::arg("threads"));
   c.def("jvp",

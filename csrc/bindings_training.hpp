@@ -127,8 +127,9 @@ inline void train_many(const std::vector<ManyRun>& runs, int threads) {
   std::vector<std::exception_ptr> errors(runs.size());
   std::vector<Training> trainings;
   for (size_t i = 0; i < runs.size(); ++i)
-    trainings.push_back(py::isinstance<Network<float>>(std::get<0>(runs[i])) ? training_of<float>(runs[i], errors[i])
-                                                                              : training_of<double>(runs[i], errors[i]));
+    trainings.push_back(py::isinstance<Network<float>>(std::get<0>(runs[i]))
+                            ? training_of<float>(runs[i], errors[i])
+                            : training_of<double>(runs[i], errors[i]));
   Signals signals;
   std::atomic<bool> stop{false};
   std::atomic<int64_t> next{0};

@@ -196,6 +196,8 @@ def stop_often(path: Path, alarm: Any, seed: int, every: int | str, **settings: 
     assert left(net, history) == expected
 
 
+# In full only: an alarm can ring while Python cleans up, which the suite takes for an error.
+@pytest.mark.full
 @pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
 @pytest.mark.parametrize("every", [1, 100, "0.05s"])
 def test_stopped_within_steps(every: int | str, tmp_path: Path, alarm: Any) -> None:

@@ -96,6 +96,7 @@ static inline void affine_tile(int64_t first, int64_t last, Rows x, const T* W, 
 template <int MR, int NP, class T>
 static inline void affine_panel(int64_t rows, int64_t n_in, const InputRows<T>& a, const T* W, int64_t ldw,
                                 bool is_last, const T* b, bool add, T* z, int64_t ldz) {
+  constexpr int kLeastRows = MR > TileShape::rows_of_few ? TileShape::rows_of_few + 1 : 1;
   const int64_t tiles = (rows + MR - 1) / MR;
   for (int64_t first = 0; first < n_in; first += kFanInBlock) {
     const int64_t last = smaller(first + kFanInBlock, n_in);
@@ -103,7 +104,7 @@ static inline void affine_panel(int64_t rows, int64_t n_in, const InputRows<T>& 
     const T* next = below ? W + last * ldw : W + NP * kLanes<T>;
     const int64_t next_rows = below ? smaller(kFanInBlock, n_in - last) : is_last ? 0 : smaller(kFanInBlock, n_in);
     int64_t t = 0;
-    row_tiles<MR>(rows, [&](auto count, int64_t r) {
+    row_tiles<MR, kLeastRows>(rows, [&](auto count, int64_t r) {
       constexpr int M = decltype(count)::value;
       const int64_t from = next_rows * t / tiles, to = next_rows * ++t / tiles;
       const Ahead<T> ahead{next + from * ldw, to - from, ldw};

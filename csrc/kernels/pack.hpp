@@ -199,11 +199,11 @@ struct count_constant {
   static constexpr int value = N;
 };
 
-// Calls f with n, which is in 1..N, as a compile-time constant.
-template <int N, class F>
+// Calls f with n, which is in Least..N, as a compile-time constant.
+template <int N, int Least = 1, class F>
 static inline void with_count(int64_t n, F f) {
-  if constexpr (N > 1) {
-    if (n < N) return with_count<N - 1>(n, f);
+  if constexpr (N > Least) {
+    if (n < N) return with_count<N - 1, Least>(n, f);
   }
   f(count_constant<N>{});
 }

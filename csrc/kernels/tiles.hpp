@@ -22,13 +22,14 @@ DELTARULE_INLINE static inline void extend(T x, const pack<T> (&w)[NP], pack<T> 
       acc[c].r[i] = fused(x_lanes, w[c].r[i], acc[c].r[i]);
 }
 
-// Calls f with the row counts of balanced tiles of at most MR rows, as compile-time constants.
-template <int MR, class F>
+// Calls f with the row counts of balanced tiles of at most MR rows, as compile-time constants. Where there are at
+// least LeastRows rows, no tile has less than that or than half of MR, and no code is made for such.
+template <int MR, int LeastRows = 1, class F>
 static inline void row_tiles(int64_t rows, F f) {
   const int64_t tiles = (rows + MR - 1) / MR;
   for (int64_t t = 0, r = 0; t < tiles; ++t) {
     const int64_t count = rows * (t + 1) / tiles - r;
-    with_count<MR>(count, [&](auto constant) { f(constant, r); });
+    with_count<MR, (LeastRows < (MR + 1) / 2 ? LeastRows : (MR + 1) / 2)>(count, [&](auto n) { f(n, r); });
     r += count;
   }
 }

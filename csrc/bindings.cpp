@@ -12,6 +12,7 @@
 
 #include "bindings_arrays.hpp"
 #include "bindings_derivatives.hpp"
+#include "bindings_gil.hpp"
 #include "bindings_method.hpp"
 #include "bindings_training.hpp"
 #include "network.hpp"
@@ -21,14 +22,6 @@ namespace py = pybind11;
 using namespace deltarule;
 
 namespace {
-
-// Runs f without the GIL where the work is worth it, or where it may have to wait.
-template <class F>
-auto run(double work, F f, bool may_wait = false) {
-  std::optional<py::gil_scoped_release> released;
-  if (may_wait || work > kWorkToRelease) released.emplace();
-  return f();
-}
 
 template <class T>
 py::array_t<T> theta_array(const Network<T>& network) {
@@ -84,16 +77,16 @@ void bind_network(py::module_& module, const char* name) {
       .def("set_theta",
            [](N& network, const py::array& theta) {
              require_shape<T>(theta, "theta", {network.parameters().count()});
-             run(0.0, [&] { network.set_theta(readable<T>(theta)); }, !network.idle());
+             run_writing(network, 0.0, [&] { network.set_theta(readable<T>(theta)); });
            },
            py::arg("theta"))
       .def("get_memory",
            [](const N& network) {
-             std::optional<py::array_t<T>> m, v;
-             if (network.has_m()) m = theta_array(network);
-             if (network.has_v()) v = theta_array(network);
-             network.get_memory(m ? m->mutable_data() : nullptr, v ? v->mutable_data() : nullptr);
-             return py::make_tuple(network.memory_kind(), m, v, network.memory_steps());
+             std::optional<py::array_t<T>> m = theta_array(network), v = theta_array(network);
+             const auto remembered = network.get_memory(m->mutable_data(), v->mutable_data());
+             if (!remembered.m) m.reset();
+             if (!remembered.v) v.reset();
+             return py::make_tuple(remembered.kind, m, v, remembered.steps);
            })
       .def("set_memory",
            [](N& network, Optimizer::Kind kind, const std::optional<py::array>& m, const std::optional<py::array>& v,
@@ -102,7 +95,7 @@ void bind_network(py::module_& module, const char* name) {
              if (m) require_shape<T>(*m, "m", {network.parameters().count()});
              if (v) require_shape<T>(*v, "v", {network.parameters().count()});
              const T *first = m ? readable<T>(*m) : nullptr, *second = v ? readable<T>(*v) : nullptr;
-             run(0.0, [&] { network.set_memory(kind, first, second, steps); }, !network.idle());
+             run_writing(network, 0.0, [&] { network.set_memory(kind, first, second, steps); });
            },
            py::arg("kind"), py::arg("m"), py::arg("v"), py::arg("steps"))
       .def("predict",
@@ -111,16 +104,20 @@ void bind_network(py::module_& module, const char* name) {
              require_shape<T>(out, "out", {x.shape(0), network.architecture().n_outputs()});
              T* y_hat = writable<T>(out, "out");
              const int64_t n = x.shape(0);
-             run(prediction_work(network.architecture(), n),
-                 [&] { network.predict(rows, n, y_hat, threads, false); });
+             const double work = prediction_work(network.architecture(), n);
+             interruptible(work, [&](const Interrupt& interrupt) {
+               return run(work, [&] { return network.predict(rows, n, y_hat, threads, false, interrupt); });
+             });
            },
            py::arg("x"), py::arg("out"), py::arg("threads"))
       .def("evaluate",
            [](const N& network, const py::array& x, const py::array& y,
               const std::optional<py::array>& weight, int threads) {
              const Batch<T> batch = batch_of(network, x, y, weight);
-             return run(forward_work(network.architecture()) * static_cast<double>(batch.rows),
-                        [&] { return network.evaluate(batch, threads); });
+             const double work = forward_work(network.architecture()) * static_cast<double>(batch.rows);
+             return interruptible(work, [&](const Interrupt& interrupt) {
+               return run(work, [&] { return network.evaluate(batch, threads, interrupt); });
+             });
            },
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"))
       .def("value_and_gradient",
@@ -129,9 +126,11 @@ void bind_network(py::module_& module, const char* name) {
              const Batch<T> batch = batch_of(network, x, y, weight);
              py::array_t<T> gradient = theta_array(network);
              T* theta = gradient.mutable_data();
-             const double value = run(training_work(network.architecture()) * static_cast<double>(batch.rows),
-                                      [&] { return network.value_and_gradient(batch, theta, threads); },
-                                      !network.idle());
+             const double work = training_work(network.architecture()) * static_cast<double>(batch.rows);
+             const double value = interruptible(work, [&](const Interrupt& interrupt) {
+               return run_writing(network, work,
+                                  [&] { return network.value_and_gradient(batch, theta, threads, interrupt); });
+             });
              return py::make_tuple(value, gradient);
            },
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"))
@@ -139,8 +138,11 @@ void bind_network(py::module_& module, const char* name) {
            [](N& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight,
               const Optimizer& optimizer, int threads) {
              const Batch<T> batch = batch_of(network, x, y, weight);
-             return run(training_work(network.architecture()) * static_cast<double>(batch.rows),
-                        [&] { return network.train_step(batch, optimizer, threads, false); }, !network.idle());
+             const double work = training_work(network.architecture()) * static_cast<double>(batch.rows);
+             return interruptible(work, [&](const Interrupt& interrupt) {
+               return run_writing(network, work,
+                                  [&] { return network.train_step(batch, optimizer, threads, false, interrupt); });
+             });
            },
            py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("optimizer"), py::arg("threads"))
       .def("train", &train<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
@@ -148,14 +150,22 @@ void bind_network(py::module_& module, const char* name) {
            py::arg("validation"), py::arg("threads"), py::arg("seconds"), py::arg("result"),
            py::arg("first_step") = 0, py::arg("first_loss") = 0.0, py::arg("first_weight") = 0.0,
            py::arg("pause") = INFINITY)
+      .def("begin_reading", &N::begin_reading)
+      .def("end_reading", &N::end_reading)
       .def("begin_training", &N::begin_training, py::call_guard<py::gil_scoped_release>())
       .def("end_training", &N::end_training)
       .def("descend",
            [](N& network, const py::array& gradient, const Optimizer& optimizer, double total_weight) {
              require_shape<T>(gradient, "gradient", {network.parameters().count()});
-             network.descend(readable<T>(gradient), optimizer, total_weight);
+             run_writing(network, 0.0,
+                         [&] { network.descend(readable<T>(gradient), optimizer, total_weight); });
            },
-           py::arg("gradient"), py::arg("optimizer"), py::arg("total_weight"));
+           py::arg("gradient"), py::arg("optimizer"), py::arg("total_weight"))
+      .def("first_not_finite",
+           [](const N& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight) {
+             return network.first_not_finite(batch_of(network, x, y, weight));
+           },
+           py::arg("x"), py::arg("y"), py::arg("sample_weight"));
   bind_derivatives<T>(network);
 }
 
@@ -182,7 +192,7 @@ void bind_names(py::module_& module, const char* name,
 
 }  // namespace
 
-PYBIND11_MODULE(_core, module) {
+PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   module.attr("__version__") = DELTARULE_VERSION;
   watch_forks();
 
@@ -227,6 +237,7 @@ PYBIND11_MODULE(_core, module) {
       .def_readwrite("step", &TrainingResult::step)
       .def_readwrite("partial_loss", &TrainingResult::partial_loss)
       .def_readwrite("partial_weight", &TrainingResult::partial_weight)
+      .def_readwrite("layer", &TrainingResult::layer)
       .def_readwrite("loss", &TrainingResult::loss)
       .def_readwrite("validation_loss", &TrainingResult::validation_loss)
       .def_readwrite("seconds", &TrainingResult::seconds);

@@ -8,21 +8,17 @@
 #include <vector>
 
 #include "bindings_arrays.hpp"
-#include "bindings_training.hpp"
+#include "bindings_gil.hpp"
 
 namespace deltarule {
 
 // Runs f(interrupt), without the GIL, and raises what a signal's handler raised. Whether f completed.
 template <class F>
 bool complete(F f) {
-  Signals signals;
-  PassEnd end{};
-  {
-    const py::gil_scoped_release released;
-    end = f([&signals] { return signals.ask(); });
-  }
-  signals.raise();
-  return end == PassEnd::complete;
+  return interruptible(INFINITY, [&](const Interrupt& interrupt) {
+           const py::gil_scoped_release released;
+           return f(interrupt);
+         }) == PassEnd::complete;
 }
 
 // Samples without targets.
@@ -57,8 +53,10 @@ std::optional<py::array> theta_product(Network<T>& network, ThetaProduct<T> call
   }
   py::array_t<T> result(count);
   call.product = result.mutable_data();
-  if (!complete([&](const Interrupt& interrupt) { return network.theta_product(call, threads, interrupt); }))
-    return {};
+  const auto pass = [&](const Interrupt& interrupt) {
+    return after_readers(network, [&] { return network.theta_product(call, threads, interrupt); });
+  };
+  if (!complete(pass)) return {};
   return result;
 }
 

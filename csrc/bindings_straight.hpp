@@ -14,26 +14,24 @@
 #include <stdexcept>
 #include <vector>
 
+#include "bindings_gil.hpp"
 #include "network.hpp"
 
 namespace deltarule {
 
 namespace py = pybind11;
 
-// Work below which releasing the GIL costs more than it gives: some 10 us.
-constexpr double kWorkToRelease = 1e6;
-
 // Values whose scan is worth a team: some 10 us.
 constexpr int64_t kLargeScan = int64_t{1} << 18;
 
 // What Python's part of the thread count comes to: set_num_threads (0: not called), and the group's quota.
-inline int chosen_threads = 0, quota_threads = 1;
+inline std::atomic<int> chosen_threads{0}, quota_threads{1};
 
 // The team's limit where the call names none; 0 where Python has to find out.
 inline int usual_threads() {
-  if (chosen_threads > 0) return chosen_threads;
+  if (const int chosen = chosen_threads.load(); chosen > 0) return chosen;
   if (std::getenv("DELTARULE_NUM_THREADS")) return 0;
-  return std::max(1, std::min({openmp_max_threads(), available_cpus(), quota_threads}));
+  return std::max(1, std::min({openmp_max_threads(), available_cpus(), quota_threads.load()}));
 }
 
 // The C++ object in an instance of exactly the class bound to it, or null.
@@ -115,10 +113,11 @@ py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* ou
     result = py::reinterpret_borrow<py::object>(out);
   }
   T* y_hat = Exact<T>(result.ptr()).data();
-  std::optional<py::gil_scoped_release> released;
-  if (work > kWorkToRelease) released.emplace();
-  const bool good = network.predict({input.data(), n_in, nullptr}, rows, y_hat, threads, is_new);
-  released.reset();
+  const bool good = interruptible(work, [&](const Interrupt& interrupt) {
+    return run(work, [&] {
+      return network.predict({input.data(), n_in, nullptr}, rows, y_hat, threads, is_new, interrupt);
+    });
+  });
   return good ? result : py::object();
 }
 
@@ -129,7 +128,7 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
   const Architecture& architecture = network.architecture();
   const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
   constexpr T limit = std::numeric_limits<T>::max();
-  if (!network.idle() || !optimizer.fits<T>()) return {};  // waiting is done without the GIL
+  if (!optimizer.fits<T>()) return {};
   const Exact<T> input(x);
   if (!input || input.array->nd != 2 || input.array->dimensions[1] != n_in) return {};
   const int64_t rows = input.array->dimensions[0];
@@ -137,13 +136,13 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
   const int threads = worth_a_team(work) ? usual_threads() : 1;
   if (rows < 1 || threads < 1) return {};
   Batch<T> batch{rows, {input.data(), n_in, nullptr}, {nullptr, nullptr, n_out, nullptr}, nullptr};
-  const bool releases = work > kWorkToRelease;
+  const bool copies = work > kWorkToRelease || kOthersRun;
   std::vector<int64_t> labels;  // a copy, where others may change the user's meanwhile
   if (architecture.loss == Loss::cross_entropy) {
     const Exact<int64_t> classes(y);
     if (!classes || classes.array->nd != 1 || classes.array->dimensions[0] != rows) return {};
-    if (releases) labels.assign(classes.data(), classes.data() + rows);
-    batch.y.classes = releases ? labels.data() : classes.data();
+    if (copies) labels.assign(classes.data(), classes.data() + rows);
+    batch.y.classes = copies ? labels.data() : classes.data();
     for (int64_t i = 0; i < rows; ++i)
       if (batch.y.classes[i] < 0 || batch.y.classes[i] >= n_out) return {};
   } else {
@@ -153,9 +152,10 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
     if (!is_within(targets.data(), rows * n_out, unit || positive ? T(0) : -limit, unit ? T(1) : limit)) return {};
     batch.y.values = targets.data();
   }
-  std::optional<py::gil_scoped_release> released;
-  if (releases) released.emplace();
-  const double loss = network.train_step(batch, optimizer, threads, true);
+  const double loss = interruptible(work, [&](const Interrupt& interrupt) {
+    return run_writing(network, work,
+                       [&] { return network.train_step(batch, optimizer, threads, true, interrupt); });
+  });
   return std::isfinite(loss) ? std::optional(loss) : std::nullopt;  // where it is not, nothing was updated
 }
 

@@ -3,11 +3,13 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 #include <vector>
 
 #include "bindings_arrays.hpp"
+#include "bindings_gil.hpp"
 
 namespace deltarule {
 
@@ -29,8 +31,9 @@ TrainingRun<T> training_run(const Network<T>& network, const py::array& x, const
     run.data.rows = order->shape(1);
     require(run.data.rows > 0, "order", "no rows");
   }
+  run.batch_size = std::min(batch_size, run.data.rows);
   if (lr) {
-    const int64_t steps = (run.data.rows + batch_size - 1) / batch_size;
+    const int64_t steps = (run.data.rows - 1) / run.batch_size + 1;
     require_shape<double>(*lr, "lr", {epochs, -1});
     run.lr_per_epoch = lr->shape(1);
     require(run.lr_per_epoch == 1 || run.lr_per_epoch == steps, "lr", "wrong shape");
@@ -48,22 +51,6 @@ TrainingRun<T> training_run(const Network<T>& network, const py::array& x, const
   return run;
 }
 
-// Whether a signal's handler raised; asked on the calling thread.
-class Signals {
- public:
-  bool ask() {
-    const py::gil_scoped_acquire gil;
-    raised_ = raised_ || PyErr_CheckSignals() != 0;  // once: asking again would find no signal
-    return raised_;
-  }
-  void raise() const {
-    if (raised_) throw py::error_already_set();
-  }
-
- private:
-  bool raised_ = false;
-};
-
 // Fills `result`, then raises what a signal's handler raised.
 template <class T>
 void train(Network<T>& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight,
@@ -74,8 +61,7 @@ void train(Network<T>& network, const py::array& x, const py::array& y, const st
   TrainingRun<T> run = training_run(network, x, y, weight, order, epochs, batch_size, optimizer, lr, dropout);
   run.threads = threads;
   run.seconds = seconds;
-  const int64_t steps = (run.data.rows + batch_size - 1) / batch_size;
-  require(first_step >= 0 && first_step <= steps, "first_step", "out of range");
+  require(first_step >= 0 && first_step <= (run.data.rows - 1) / run.batch_size + 1, "first_step", "out of range");
   run.first_step = first_step;
   run.first_loss = first_loss;
   run.first_weight = first_weight;
@@ -92,7 +78,7 @@ void train(Network<T>& network, const py::array& x, const py::array& y, const st
   run.interrupt = [&signals] { return signals.ask(); };
   {
     const py::gil_scoped_release released;
-    result = network.train(run);
+    result = after_readers(network, [&] { return network.train(run); });
   }
   signals.raise();
 }
@@ -114,7 +100,7 @@ Training training_of(const ManyRun& many, std::exception_ptr& error) {
     TrainingRun<T> interrupted = run;
     interrupted.interrupt = interrupt;
     try {
-      filled = trained.train(interrupted);
+      filled = after_readers(trained, [&] { return trained.train(interrupted); });
     } catch (...) {
       error = std::current_exception();
     }

@@ -1,5 +1,5 @@
 // Many readers or one writer of a network, and a trainer that keeps it over several calls. Beside a writer or
-// a trainer everybody is refused; a writer waits for the readers that are at work, which need nothing of it.
+// a trainer everybody is refused; so is a writer beside readers, who becomes a trainer to wait for them.
 #pragma once
 
 #include <thread>
@@ -11,23 +11,26 @@ namespace deltarule {
 template <class T>
 class Network<T>::Reading {
  public:
-  explicit Reading(const Network& network) : users_(network.users_) {
-    network.forget_parent();
-    int users = users_.load();
-    do {
-      if (users < 0) throw NetworkBusy{};
-    } while (!users_.compare_exchange_weak(users, users + 1));
-    if (network.kept_by_another()) {  // looked at only now, so that a trainer sees this reader or is seen
-      users_.fetch_sub(1);
-      throw NetworkBusy{};
-    }
-  }
-  ~Reading() { users_.fetch_sub(1); }
+  explicit Reading(const Network& network) : network_(network) { network.begin_reading(); }
+  ~Reading() { network_.end_reading(); }
   Reading(const Reading&) = delete;
 
  private:
-  std::atomic<int>& users_;
+  const Network& network_;
 };
+
+template <class T>
+inline void Network<T>::begin_reading() const {
+  forget_parent();
+  int users = users_.load();
+  do {
+    if (users < 0) throw NetworkBusy{};
+  } while (!users_.compare_exchange_weak(users, users + 1));
+  if (kept_by_another()) {  // looked at only now, so that a trainer sees this reader or is seen
+    users_.fetch_sub(1);
+    throw NetworkBusy{};
+  }
+}
 
 template <class T>
 class Network<T>::Writing {
@@ -36,8 +39,9 @@ class Network<T>::Writing {
     network.forget_parent();
     if (network.kept_by_another()) throw NetworkBusy{};
     const bool keeps = network.trainer_.load() == std::this_thread::get_id();
-    int patience = keeps ? 1000 : 0;  // with one that is just finding out that the network is kept
+    int patience = keeps ? 1000 : 0;  // with those that are just finding out that the network is kept
     for (int users = 0; !users_.compare_exchange_weak(users, -1); users = 0) {
+      if (users > 0 && !keeps) throw NetworkRead{};
       if (users < 0 && --patience < 0) throw NetworkBusy{};
       if (users != 0) std::this_thread::yield();
     }

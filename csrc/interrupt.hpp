@@ -30,7 +30,7 @@ class Poll {
 
  private:
   const Interrupt& interrupt_;
-  Clock::time_point last_ = Clock::now();
+  Clock::time_point last_ = interrupt_ ? Clock::now() : Clock::time_point{};
 };
 
 }  // namespace deltarule

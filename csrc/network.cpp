@@ -9,6 +9,9 @@
 
 namespace deltarule {
 
+// Between two looks whether readers are still at work.
+constexpr auto kReaderWait = std::chrono::microseconds(20);
+
 template <class T>
 Network<T>::Network(Architecture architecture)
     : architecture_(std::move(architecture)),
@@ -29,10 +32,11 @@ void Network<T>::set_theta(const T* theta) {
 }
 
 template <class T>
-void Network<T>::get_memory(T* m, T* v) const {
+auto Network<T>::get_memory(T* m, T* v) const -> Remembered {
   const Reading use(*this);
-  if (m) theta_.to_theta(memory_.m.get(), m);
-  if (v) theta_.to_theta(memory_.v.get(), v);
+  if (memory_.m) theta_.to_theta(memory_.m.get(), m);
+  if (memory_.v) theta_.to_theta(memory_.v.get(), v);
+  return {memory_.kind, memory_.m != nullptr, memory_.v != nullptr, memory_.steps};
 }
 
 template <class T>
@@ -53,9 +57,18 @@ void Network<T>::set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_
 
 template <class T>
 void Network<T>::begin_training() {
-  const Writing use(*this);
-  trainer_.store(std::this_thread::get_id());
-  ++trainings_;
+  forget_parent();
+  std::thread::id trainer{};
+  if (!trainer_.compare_exchange_strong(trainer, std::this_thread::get_id()) && trainer != std::this_thread::get_id())
+    throw NetworkBusy{};
+  while (users_.load() > 0) std::this_thread::sleep_for(kReaderWait);
+  try {
+    const Writing use(*this);
+    ++trainings_;
+  } catch (const NetworkBusy&) {
+    if (trainings_ == 0) trainer_.store(std::thread::id{});
+    throw;
+  }
 }
 
 template <class T>
@@ -65,7 +78,8 @@ void Network<T>::end_training() {
 }
 
 template <class T>
-bool Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bool looks) const {
+bool Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bool looks,
+                         const Interrupt& interrupt) const {
   const Reading use(*this);
   const TimedTeam timed(predictions_, team_size(prediction_work(architecture_, rows), threads), rows);
   const int team_of = timed.size();
@@ -78,16 +92,18 @@ bool Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bo
     return true;
   }
   std::atomic<int64_t> next{0};
-  std::atomic<bool> finite{true};
+  std::atomic<bool> good{true};
+  Poll poll(interrupt);
   run_team(team_of, [&](const Member& team) {
-    for (int64_t r; (r = team.take(next) * tile) < rows && finite.load(std::memory_order_relaxed);) {
+    for (int64_t r; (r = team.take(next) * tile) < rows && good.load(std::memory_order_relaxed);) {
       const InputRows<T> mine{x.data + r * x.stride, x.stride, nullptr};
       const int64_t count = std::min(tile, rows - r);
-      if (looks && !kernels<T>().all_finite(count * x.stride, mine.data)) finite.store(false);
+      if (looks && !kernels<T>().all_finite(count * x.stride, mine.data)) good.store(false);
       deltarule::predict(architecture_, theta_, mine, count, scratch.get() + team.rank() * elements, y_hat + r * n, n);
+      if (team.rank() == 0 && poll.wants_to_stop()) good.store(false);
     }
   });
-  return finite.load();
+  return good.load();
 }
 
 // A few rows: each member takes columns of every layer.
@@ -116,19 +132,20 @@ int64_t Network<T>::evaluation_elements() const {
 }
 
 template <class T>
-void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch,
-                               double* row_loss) const {
+void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss, Poll& poll,
+                               std::atomic<bool>& stop) const {
   const OutputLoss<T> f{architecture_.output, architecture_.loss,
                         static_cast<T>(architecture_.huber_delta)};
   const int64_t n = architecture_.n_outputs(), ld = row_stride<T>(n), tile = plan_.row_tile;
   T* mine = scratch + team.rank() * evaluation_elements();
   T* y_hat = mine + scratch_elements<T>(architecture_, tile);
   const auto [first, last] = team.share(batch.rows, tile);
-  for (int64_t r = first; r < last; r += tile) {
+  for (int64_t r = first; r < last && !stop.load(std::memory_order_relaxed); r += tile) {
     const Batch<T> rows = batch.slice(r, std::min(r + tile, last));
     T* z = last_z(architecture_, theta_, rows.x, rows.rows, mine);
     kernels<T>().loss(f, rows.rows, n, z, y_hat, ld, rows.y, rows.weight, 1.0, false,
                        row_loss + r);
+    if (team.rank() == 0 && poll.wants_to_stop()) stop.store(true);
   }
 }
 
@@ -139,15 +156,18 @@ double Network<T>::reduced(const Batch<T>& batch, double loss_sum) const {
 }
 
 template <class T>
-double Network<T>::evaluate(const Batch<T>& batch, int threads) const {
+double Network<T>::evaluate(const Batch<T>& batch, int threads, const Interrupt& interrupt) const {
   const Reading use(*this);
   const double work = forward_work(architecture_) * static_cast<double>(batch.rows);
   const TimedTeam timed(evaluations_, team_size(work, threads), batch.rows);
   const int team_of = timed.size();
   const Buffer<T> scratch = make_buffer<T>(evaluation_elements() * team_of);
   const Buffer<double> row_loss = make_buffer<double>(batch.rows);
-  run_team(team_of,
-           [&](const Member& team) { evaluate_rows(team, batch, scratch.get(), row_loss.get()); });
+  Poll poll(interrupt);
+  std::atomic<bool> stop{false};
+  run_team(team_of, [&](const Member& team) {
+    evaluate_rows(team, batch, scratch.get(), row_loss.get(), poll, stop);
+  });
   const FlushSubnormals mode;
   return reduced(batch, weighted_sum(batch, row_loss.get()));
 }

@@ -53,16 +53,20 @@ struct TrainingResult {
   // TrainingRun.
   int64_t step = 0;
   double partial_loss = 0.0, partial_weight = 0.0;
+  int64_t layer = 0;  // where it diverged: see Network::first_not_finite
   // One entry a complete epoch; losses as the reduction says, over the epoch's samples.
   std::vector<double> loss, validation_loss, seconds;
 };
 
-// Thrown where a call on a network would meet another thread's.
+// Thrown where a call on a network would meet another thread's, which changes it.
 struct NetworkBusy : std::runtime_error {
   NetworkBusy()
       : std::runtime_error("the network is in use by another thread: it is trained by one at a time, "
                            "and not read meanwhile; use a copy") {}
 };
+
+// Thrown, before anything is done, where a change would meet other threads' reading.
+struct NetworkRead {};
 
 template <class T>
 class Network {
@@ -72,37 +76,47 @@ class Network {
   const Architecture& architecture() const { return architecture_; }
   const Parameters<T>& parameters() const { return theta_; }
 
+  // All that follows may throw NetworkBusy; and, but for begin_training, NetworkRead where it changes the network.
   void get_theta(T* theta) const;
   void set_theta(const T* theta);
-  // What the optimizer remembers: arrays as theta, of which those that are null are left out.
-  bool has_m() const { return memory_.m != nullptr; }
-  bool has_v() const { return memory_.v != nullptr; }
-  Optimizer::Kind memory_kind() const { return memory_.kind; }
-  int64_t memory_steps() const { return memory_.steps; }
-  void get_memory(T* m, T* v) const;
+  // What the optimizer remembers; m and v, laid out as theta, are filled where it has them.
+  struct Remembered {
+    Optimizer::Kind kind;
+    bool m, v;
+    int64_t steps;
+  };
+  Remembered get_memory(T* m, T* v) const;
+  // Arrays that are null are left out.
   void set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_t steps);
 
-  bool idle() const { return users_.load() == 0; }
+  // Between them nobody changes the network; they nest.
+  void begin_reading() const;
+  void end_reading() const { users_.fetch_sub(1); }
 
-  // Between them the calling thread alone may use the network; they nest.
+  // Between them the calling thread alone may use the network; they nest. The first refuses new readers, and waits for
+  // those that are at work.
   void begin_training();
   void end_training();
 
+  // Where a pass is interrupted, what it returns or wrote is to be thrown away.
   // Where it `looks` at x, whose rows then lie without gaps, it returns false for values that are not finite, and
   // y_hat is to be thrown away.
-  bool predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bool looks) const;
-  double evaluate(const Batch<T>& batch, int threads) const;
-  double value_and_gradient(const Batch<T>& batch, T* gradient, int threads);
+  bool predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bool looks, const Interrupt&) const;
+  double evaluate(const Batch<T>& batch, int threads, const Interrupt&) const;
+  double value_and_gradient(const Batch<T>& batch, T* gradient, int threads, const Interrupt&);
   // Returns the loss before the update; where it is not finite, nothing is updated and NaN comes back. Throws
   // std::overflow_error, the network as it was, where a large loss would make the update overflow, and
   // std::range_error where it overflowed all the same (x, weights or parameters beyond some 1e15).
   // Where it `looks` at x, whose rows then lie without gaps, values that are not finite count as such a loss.
-  double train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks);
+  // Where it is interrupted, the update was done as a whole or not at all.
+  double train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks, const Interrupt&);
   // One step along a gradient, laid out as theta, of samples of that total weight. Throws std::overflow_error, the
   // network as it was, where a new parameter would not be finite.
   void descend(const T* gradient, const Optimizer& optimizer, double total_weight);
   // Where an epoch diverges, the parameters are those of the last finite epoch.
   TrainingResult train(const TrainingRun<T>& run);
+  // The first layer, from 1, where z or a of a sample that counts is not finite; 0: none.
+  int64_t first_not_finite(const Batch<T>& batch) const;
 
   // Derivatives beyond the gradient. Results of passes that do not complete are to be thrown away.
   PassEnd propagate(const Batch<T>& batch, const Quantities<T>& quantities, int threads, const Interrupt&) const;
@@ -147,8 +161,10 @@ class Network {
   bool train_epoch(const Member& team, Run& run, int64_t number, int64_t first);
   void finish_epoch(Run& run);
   void predict_by_columns(const Member& team, InputRows<T> x, int64_t rows, T* scratch, T* y_hat) const;
-  void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss) const;
+  void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss, Poll& poll,
+                     std::atomic<bool>& stop) const;
   int64_t evaluation_elements() const;  // of one member's scratch in evaluate_rows
+  int64_t layer_not_finite(const Batch<T>& batch) const;
   double reduced(const Batch<T>& batch, double loss_sum) const;
   void reserve_product(const ThetaProduct<T>& call, int threads);
   void product_rows(const ThetaProduct<T>& call, const Batch<T>& chunk, int64_t first, int64_t last, double scale,
@@ -182,5 +198,21 @@ class Network {
   std::unique_ptr<Parameters<T>> theta_dot_;
   Buffer<T> gradient_;  // laid out as theta's values: the gradient so far, or the one to return
 };
+
+// The result of f, which changes the network; where that meets readers, once they are done. Not while the caller holds
+// what they may need.
+template <class T, class F>
+auto after_readers(Network<T>& network, F f) {
+  try {
+    return f();
+  } catch (const NetworkRead&) {  // begins anew below
+  }
+  network.begin_training();
+  struct End {
+    Network<T>& network;
+    ~End() { network.end_training(); }
+  } end{network};
+  return f();
+}
 
 }  // namespace deltarule

@@ -58,7 +58,7 @@ class Snapshot {
 };
 
 template <class T>
-double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int threads) {
+double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int threads, const Interrupt& interrupt) {
   const Writing use(*this);
   const double work = training_work(architecture_) * static_cast<double>(batch.rows);
   const TimedTeam timed(gradients_, team_size(work, threads), batch.rows);
@@ -66,6 +66,7 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
   reserve(batch.rows, team_of);
   if (!gradient_) gradient_ = make_buffer<T>(theta_.storage());
   Shared shared;
+  shared.caller.emplace(interrupt);
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, nullptr); });
   if (shared.diverged.load()) return INFINITY;
   theta_.to_theta(gradient_.get(), gradient);
@@ -73,7 +74,8 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
 }
 
 template <class T>
-double Network<T>::train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks) {
+double Network<T>::train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks,
+                              const Interrupt& interrupt) {
   const Writing use(*this);
   const double work = training_work(architecture_) * static_cast<double>(batch.rows);
   const TimedTeam timed(steps_, team_size(work, threads), batch.rows);
@@ -82,6 +84,7 @@ double Network<T>::train_step(const Batch<T>& batch, const Optimizer& optimizer,
   reserve_for(optimizer);
   Shared shared;
   shared.looks = looks;
+  shared.caller.emplace(interrupt);
   shared.serve(optimizer);
   shared.wary_above = kSafeLoss / std::max(1.0, optimizer.lr);
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, &optimizer); });
@@ -146,7 +149,6 @@ struct Network<T>::Run {
   // Ends the training in the middle of an epoch, as one member decides for all.
   void end(const Member& team, TrainingResult::Status status) {
     if (team.rank() != 0) return;
-    if (status == TrainingResult::Status::diverged) last_finite.restore();
     result.status = status;
     result.step = epoch.steps;
     result.partial_loss = epoch.loss;
@@ -195,8 +197,10 @@ bool Network<T>::train_epoch(const Member& team, Run& run, int64_t number, int64
     if (run.shared.regroup.load()) return false;
   }
   if (settings.validation) {
-    evaluate_rows(team, *settings.validation, run.scratch.get(), run.validation_loss.get());
+    evaluate_rows(team, *settings.validation, run.scratch.get(), run.validation_loss.get(), *run.shared.caller,
+                  run.shared.stop);
     team.wait();
+    if (run.shared.stop.load()) return run.end(team, Status::interrupted), false;
   }
   if (team.rank() == 0) finish_epoch(run);
   team.wait();
@@ -256,7 +260,46 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
         if (!train_epoch(team, run, epoch, first)) break;
     });
   } while (shared.regroup.load() && run.result.status == TrainingResult::Status::finished);
+  if (run.result.status == TrainingResult::Status::diverged) {
+    try {
+      if (!shared.overflow.load())
+        run.result.layer = layer_not_finite(run.mini_batch(run.epoch.number, run.epoch.first_row));
+    } catch (const std::bad_alloc&) {  // no memory to find it
+    }
+    run.last_finite.restore();
+  }
   return std::move(run.result);
+}
+
+template <class T>
+int64_t Network<T>::first_not_finite(const Batch<T>& batch) const {
+  const Reading use(*this);
+  return layer_not_finite(batch);
+}
+
+// As first_not_finite, by a forward pass of its own.
+template <class T>
+int64_t Network<T>::layer_not_finite(const Batch<T>& batch) const {
+  const FlushSubnormals mode;
+  const int64_t L = architecture_.layers(), tile = std::min(plan_.row_tile, batch.rows);
+  Activations<T> state(architecture_, tile, static_cast<bool>(batch.dropout), true);
+  int64_t found = L + 1;
+  const auto look = [&](const Batch<T>& rows, int64_t l, const T* values) {
+    for (int64_t r = 0; r < rows.rows && l < found; ++r)
+      if (rows.weight_of(r) != 0.0 && !kernels<T>().all_finite(architecture_.sizes[l], values + r * state.ld(l)))
+        found = l;
+  };
+  for (int64_t first = 0; first < batch.rows; first += tile) {
+    const Batch<T> rows = batch.slice(first, std::min(first + tile, batch.rows));
+    forward(architecture_, theta_, rows, 0, rows.rows, state);
+    for (int64_t l = 1; l <= L; ++l) look(rows, l, state.z(l, 0));
+    for (int64_t l = 1; l < L; ++l) look(rows, l, state.a(l, 0));
+    T* y_hat = state.delta(L, 0);  // z is written over
+    kernels<T>().output(architecture_.output, rows.rows, architecture_.n_outputs(), state.z(L, 0), state.ld(L), y_hat,
+                        state.ld(L));
+    look(rows, L, y_hat);
+  }
+  return found > L ? 0 : found;
 }
 
 template class Network<float>;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -231,9 +233,10 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
     """Return weights as float64 (rows,), 0 or more and not all 0; None stays None."""
     if weight is None:
         return None
-    array = converted(numeric(weight, name), np.dtype(np.float64))
-    if array.shape != (rows,):
-        raise ValueError(f"{name} must have shape ({rows},), but has shape {array.shape}")
+    given = numeric(weight, name)
+    if given.shape != (rows,):
+        raise ValueError(f"{name} must have shape ({rows},), but has shape {given.shape}")
+    array = converted(given, np.dtype(np.float64))
     check_within(array, name, 0.0, _LIMITS[array.dtype], "0 or more")
     with np.errstate(over="ignore"):
         total = array.sum()
@@ -242,6 +245,13 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
     if not np.isfinite(total):
         raise ValueError(f"{name} sums to infinity; scale the weights down")
     return array
+
+
+def check_size(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
+    """Raise MemoryError for an array that no address space holds, which NumPy would not make."""
+    size = math.prod(shape) * dtype.itemsize
+    if size > sys.maxsize:
+        raise MemoryError(f"{name}, of shape {shape} in {dtype.name}, takes {size} bytes")
 
 
 def output_array(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], x: object) -> Array:

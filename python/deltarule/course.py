@@ -91,6 +91,8 @@ class Call:
     diverged_in : int or None
         The step, from 0, of the epoch after the last whole one, in which the loss was not finite
         any more; the network is back at where that epoch began.
+    layer : int
+        Then the core's `first_not_finite`.
     is_torn : bool
         Whether the network is between two states, for a moment.
     """
@@ -100,6 +102,7 @@ class Call:
         self.learning_rate: list[float] = []
         self.origin = start.origin
         self.diverged_in: int | None = None
+        self.layer = 0
         self.is_torn = False
         self._trained: float | None = start.trained
         self._validated: float | None = None
@@ -123,8 +126,9 @@ class Call:
         """Since the first epoch began."""
         return self.start.seconds + time.perf_counter() - self._began
 
-    def diverge(self, step: int, back: State | None) -> None:
-        """Take the step, from 0, in which it diverged, and the network back; None: it is back."""
+    def diverge(self, step: int, layer: int, back: State | None) -> None:
+        """Take the step, from 0, and the layer where it diverged; the network back; None: it is."""
+        self.layer = layer
         self.is_torn = True
         if back is not None:
             back.restore()

@@ -152,6 +152,7 @@ class Differentiable:
         by_theta, (rows, one) = _by_theta(wrt), self._rows(x)
         n_in, *_, n_out = self._architecture.sizes
         shape = (len(rows), n_out, self._core.n_parameters if by_theta else n_in)
+        checks.check_size(shape, self._architecture.dtype, "the Jacobian")
         to = None if out is None else self._out(out, shape, x, one)
         most = resolve_threads(threads)
         jacobian = self._core.output_jacobian(rows, 0, n_out, by_theta, to, most)
@@ -197,6 +198,7 @@ class Differentiable:
         """
         rows, targets, _ = checks.checked_batch(self._architecture, x, y, None)
         shape = (len(rows), self._core.n_parameters)
+        checks.check_size(shape, self._architecture.dtype, "the result")
         to = None if out is None else self._out(out, shape, x, False)
         made = self._core.per_sample_gradients(rows, targets, to, resolve_threads(threads))
         gradients = _finite(made, "the loss")

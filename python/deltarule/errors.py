@@ -24,15 +24,20 @@ class DivergenceError(ArithmeticError):
         The epoch, from 1, counted within the call.
     step : int
         The mini-batch within that epoch, from 1.
+    layer : int or None
+        The first layer, from 1, of whose z or a a value is not finite for that mini-batch; None
+        where all are, so that it is the loss or the update that overflows, or where it was not
+        looked for.
     """
 
-    def __init__(self, message: str, epoch: int, step: int) -> None:
+    def __init__(self, message: str, epoch: int, step: int, layer: int | None = None) -> None:
         super().__init__(message)
         self.epoch = epoch
         self.step = step
+        self.layer = layer
 
-    def __reduce__(self) -> tuple[type[DivergenceError], tuple[str, int, int]]:
-        return type(self), (str(self), self.epoch, self.step)
+    def __reduce__(self) -> tuple[type[DivergenceError], tuple[str, int, int, int | None]]:
+        return type(self), (str(self), self.epoch, self.step, self.layer)
 
 
 class VerificationError(AssertionError):
@@ -54,6 +59,13 @@ class VerificationError(AssertionError):
 
 class ModelFileError(ValueError):
     """A model file is damaged, of another kind, makes no sense, or cannot hold the network."""
+
+
+def at_layer(layer: int) -> str:
+    """Say what `first_not_finite` of a core network found."""
+    if not layer:
+        return "z and a of every layer are finite"
+    return f"layer {layer} is the first where z or a is not finite"
 
 
 def raise_update_overflowed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from numpy.typing import NDArray
@@ -13,13 +15,24 @@ from deltarule.data.samples import Samples, mean_loss, weight_of
 Array = NDArray[Any]
 
 
+@contextmanager
+def unchanged(network: Core) -> Iterator[None]:
+    """Keep other threads from changing the network between calls: they wait."""
+    network.begin_reading()
+    try:
+        yield
+    finally:
+        network.end_reading()
+
+
 def predict_into(network: Core, x: Array | Rows, out: Array, threads: int) -> Array:
     """Write y_hat of x to `out` (n, n_L), and return it."""
     if not isinstance(x, Rows):
         network.predict(x, out, threads)
         return out
-    for part, block in x.blocks():
-        network.predict(block, out[part], threads)
+    with unchanged(network):
+        for part, block in x.blocks():
+            network.predict(block, out[part], threads)
     return out
 
 
@@ -28,7 +41,8 @@ def loss_of(network: Core, samples: Samples, reduction: str, threads: int) -> fl
     whole = samples.whole
     if whole is not None:
         return network.evaluate(*whole, threads)
-    batches = [
-        (network.evaluate(*batch, threads), weight_of(batch)) for _, batch in samples.blocks()
-    ]
+    with unchanged(network):
+        batches = [
+            (network.evaluate(*batch, threads), weight_of(batch)) for _, batch in samples.blocks()
+        ]
     return mean_loss(batches, reduction)

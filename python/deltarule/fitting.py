@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from deltarule._load import core
 from deltarule.course import START, Call, Course
 from deltarule.data.samples import Samples
-from deltarule.errors import DivergenceError
+from deltarule.errors import DivergenceError, at_layer
 from deltarule.history import EpochRecord, History
 from deltarule.metrics import Measure
 from deltarule.passes import Pass
@@ -205,11 +205,12 @@ class Fit:
         if call.start.is_begun and not call.entries():
             where = "that the checkpoint holds"
         raise DivergenceError(
-            f"the loss is not finite any more in epoch {epoch}, step {step}; the parameters "
-            f"are those {where}. Try a lower learning rate than "
-            f"{call.learning_rate[len(call.entries())]}, or scale the inputs",
+            f"the loss is not finite any more in epoch {epoch}, step {step}; "
+            f"{at_layer(call.layer)}; the parameters are those {where}. Try a lower learning rate "
+            f"than {call.learning_rate[len(call.entries())]}, or scale the inputs",
             epoch,
             step,
+            call.layer or None,
         )
 
     def _measure(self) -> None:

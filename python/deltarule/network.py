@@ -22,6 +22,7 @@ from deltarule.errors import (
     UPDATE_OVERFLOWED,
     UPDATE_OVERFLOWS,
     DivergenceError,
+    at_layer,
     raise_update_overflowed,
 )
 from deltarule.evaluation import loss_of, predict_into
@@ -298,7 +299,9 @@ class MLP(Trainable, Differentiable, Provable):
         batch = checks.checked_batch(self._architecture, x, y, sample_weight)
         value, theta = self._core.value_and_gradient(*batch, resolve_threads(threads))
         if not math.isfinite(value):
-            raise DivergenceError(f"the loss is {value}; it has no gradient", 1, 1)
+            layer = self._core.first_not_finite(*batch)
+            message = f"the loss is {value}; it has no gradient; {at_layer(layer)}"
+            raise DivergenceError(message, 1, 1, layer or None)
         return value, self._gradients(theta)
 
     def _gradients(self, theta: Array) -> Gradients:
@@ -367,11 +370,13 @@ class MLP(Trainable, Differentiable, Provable):
             if str(error) == UPDATE_OVERFLOWED:
                 raise_update_overflowed()
             raise
+        layer = self._core.first_not_finite(*batch)
         raise DivergenceError(
-            f"{trouble} on this mini-batch; nothing was updated. "
+            f"{trouble} on this mini-batch; {at_layer(layer)}; nothing was updated. "
             "Try a lower learning rate, or scale the inputs",
             epoch=1,
             step=1,
+            layer=layer or None,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

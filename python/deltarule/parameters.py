@@ -13,6 +13,7 @@ from deltarule import checks
 from deltarule._load import core
 from deltarule.architecture import Architecture, Core
 from deltarule.custom import ActivationWord, LossWord
+from deltarule.evaluation import unchanged
 from deltarule.pace import Watch
 
 Array = NDArray[Any]
@@ -176,10 +177,12 @@ class Parameterized:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything a copy or a pickle needs: the copy trains on as this one would."""
+        with unchanged(self._core):
+            theta, memory = self.theta, self._memory()
         return {
             "architecture": self._architecture.to_dict(),
-            "theta": self.theta,
-            "memory": self._memory(),
+            "theta": theta,
+            "memory": memory,
             "rng": self._rng,
             "split_seed": self._split_seed,
             "epochs": self._epochs,

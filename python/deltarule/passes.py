@@ -166,7 +166,7 @@ class ArraysPass(Pass[ArraysCall]):
                 # The generator goes back to where the complete epochs left it: a next fit goes on.
                 self._draws.go_back(call.before, trained, n)
         if result.diverged:
-            call.diverge(result.step, None if result.loss else back)
+            call.diverge(result.step, result.layer, None if result.loss else back)
         elif trained and (not call.is_in_core or call.start.trained is not None):
             loss = result.loss[0] if call.start.trained is None else call.start.trained
             call.finish(loss, self._validate)

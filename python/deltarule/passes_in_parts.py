@@ -88,7 +88,7 @@ class BlocksPass(Pass[BlocksCall]):
             )
             self._data.done()
             if result.diverged:
-                call.diverge(first + result.step, back)
+                call.diverge(first + result.step, result.layer, back)
             if not result.loss:
                 return False
             start = START
@@ -167,9 +167,9 @@ class StreamPass(Pass[StreamCall]):
         drawn = self._draws.epoch(0)
         for step, batch in enumerate(self._rest(call.start, epoch), start=len(call.start.blocks)):
             call.begin(batch, self._digest_of(call.digest, batch))
-            loss = self._step(call, batch, lr, drawn.key_from(step))
+            loss, layer = self._step(call, batch, lr, drawn.key_from(step))
             if not math.isfinite(loss):
-                call.diverge(step, back)
+                call.diverge(step, layer, back)
                 return False
             self._see(batch)
             if time.perf_counter() >= stop:
@@ -177,20 +177,31 @@ class StreamPass(Pass[StreamCall]):
         self._batches = None
         return True
 
-    def _step(self, call: StreamCall, batch: Batch, lr: Array | None, keys: Array | None) -> float:
-        """Train on a mini-batch; return its loss, not finite where nothing good came of it."""
+    def _step(
+        self, call: StreamCall, batch: Batch, lr: Array | None, keys: Array | None
+    ) -> tuple[float, int]:
+        """Train on a mini-batch.
+
+        Returns
+        -------
+        loss : float
+            Not finite where nothing good came of it.
+        layer : int
+            Then the core's `first_not_finite`.
+        """
         training = self._training
         if lr is not None or keys is not None:
             result = call.begin_in_result()
             replace(training, batch_size=None).train(batch, result, lr=lr, keys=keys)
-            return math.nan if result.diverged else result.loss[0]
+            return (math.nan, result.layer) if result.diverged else (result.loss[0], 0)
         settings, threads = training.settings, training.threads
         try:
-            return call.step(training.network.train_step, *batch, settings, threads)
+            loss = call.step(training.network.train_step, *batch, settings, threads)
         except (OverflowError, ValueError) as error:
             if str(error) not in (UPDATE_OVERFLOWS, UPDATE_OVERFLOWED):
                 raise
-            return math.nan
+            return math.nan, 0
+        return loss, 0 if math.isfinite(loss) else training.network.first_not_finite(*batch)
 
     def _rest(self, start: Partial, epoch: int) -> Iterator[Batch]:
         """Return the batches of the epoch that are to come; those before them are looked at."""

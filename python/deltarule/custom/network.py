@@ -29,8 +29,9 @@ class CustomNetwork(CustomPasses):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
-        # Between them the calling thread alone may use the network.
+        # Between them the calling thread alone may use the network, or nobody changes it.
         self.begin_training, self.end_training = self._core.begin_training, self._core.end_training
+        self.begin_reading, self.end_reading = self._core.begin_reading, self._core.end_reading
 
     def train_step(
         self,
@@ -103,7 +104,6 @@ class CustomNetwork(CustomPasses):
                 began, before = time.perf_counter(), State(self)
                 if not self._epoch(course.steps(number, result.step, self._sizes), result):
                     before.restore()
-                    result.diverged = True
                     return
                 if result.step < course.count:
                     return  # it is time for a pause
@@ -130,8 +130,10 @@ class CustomNetwork(CustomPasses):
             except OverflowError as error:
                 if str(error) != UPDATE_OVERFLOWS:  # one of the user's functions'
                     raise
+                result.diverged = True
                 return False
             if math.isnan(loss_sum):
+                result.diverged, result.layer = True, self._layer_not_finite(rows)
                 return False
             result.step += 1
             result.partial_loss += loss_sum

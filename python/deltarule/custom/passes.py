@@ -119,6 +119,18 @@ class CustomPasses:
         losses = self._losses(self._forward(rows.x), rows)
         return self._reduced(float(rows.weight @ losses), rows.total_weight)
 
+    def first_not_finite(self, x: Array, y: Array, sample_weight: Array | None) -> int:
+        """Return the first layer, from 1, where z or a of a sample that counts is not finite."""
+        return self._layer_not_finite(Rows.of((x, y, sample_weight)))
+
+    @quiet
+    def _layer_not_finite(self, rows: Rows) -> int:
+        forward = self._forward(rows.x, rows.masks).forward
+        for layer, (z, a) in enumerate(zip(forward.z, forward.a[1:], strict=True), 1):
+            if not (np.isfinite(z).all() and np.isfinite(a).all()):
+                return layer
+        return 0
+
     def value_and_gradient(
         self, x: Array, y: Array, sample_weight: Array | None, threads: int
     ) -> tuple[float, Array]:

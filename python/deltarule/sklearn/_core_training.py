@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.architecture import Architecture
-from deltarule.errors import DivergenceError
+from deltarule.errors import DivergenceError, at_layer
 from deltarule.sklearn._data import Samples, blocks
 
 Array = NDArray[Any]
@@ -266,7 +266,7 @@ class Network:
             return self._train_by_batches(samples, order, batch_size, update.alpha, train)
         result = train(samples, order, batch_size)
         if result.diverged:
-            raise _diverged(result.step + 1)
+            raise _diverged(result.step + 1, result.layer)
         return self.loss_scale * result.loss[0] + samples.mean_constant()
 
     def _train_by_batches(
@@ -292,7 +292,7 @@ class Network:
             result = train(batch, None, len(batch))
             if result.diverged:
                 self.theta, self.memory = before, remembered
-                raise _diverged(step + 1)
+                raise _diverged(step + 1, result.layer)
             loss = self.loss_scale * (result.loss[0] - penalty) + penalty
             total += len(batch) * (loss + batch.mean_constant())
         return total / len(samples)
@@ -308,9 +308,11 @@ class Network:
         return np.full(n_hidden, probability), key
 
 
-def _diverged(step: int) -> FitDivergedError:
+def _diverged(step: int, layer: int) -> FitDivergedError:
     return FitDivergedError(
-        "the loss or a parameter is not finite any more; the parameters are those before the epoch",
+        "the loss or a parameter is not finite any more; "
+        f"{at_layer(layer)}; the parameters are those before the epoch",
         epoch=1,
         step=step,
+        layer=layer or None,
     )

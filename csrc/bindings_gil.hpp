@@ -1,0 +1,77 @@
+// Part of the bindings: the GIL. It is released around work that is worth it and around every wait, and taken now and
+// then by long work, to look for signals.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <optional>
+
+#include "network.hpp"
+
+namespace deltarule {
+
+namespace py = pybind11;
+
+// Work below which releasing the GIL costs more than it gives: some 10 us.
+constexpr double kWorkToRelease = 1e6;
+
+// Work from which on signals are looked for: some 10 ms.
+constexpr double kWorkToPoll = 1e9;
+
+// Whether other threads of Python run beside one that holds its GIL: there is none in a free-threaded build.
+#if defined(Py_GIL_DISABLED)
+constexpr bool kOthersRun = true;
+#else
+constexpr bool kOthersRun = false;
+#endif
+
+// Whether a signal's handler raised; asked on the calling thread.
+class Signals {
+ public:
+  bool ask() {
+    const py::gil_scoped_acquire gil;
+    raised_ = raised_ || PyErr_CheckSignals() != 0;  // once: asking again would find no signal
+    return raised_;
+  }
+  void raise() const {
+    if (raised_) throw py::error_already_set();
+  }
+
+ private:
+  bool raised_ = false;
+};
+
+// The result of f(interrupt), which looks for signals where the work is long; then raises what a signal's handler
+// raised.
+template <class F>
+auto interruptible(double work, F f) {
+  Signals signals;
+  const Interrupt interrupt = work > kWorkToPoll ? Interrupt([&signals] { return signals.ask(); }) : Interrupt();
+  const auto result = f(interrupt);
+  signals.raise();
+  return result;
+}
+
+// Runs f, which reads a network or none, without the GIL where the work is worth it.
+template <class F>
+auto run(double work, F f) {
+  std::optional<py::gil_scoped_release> released;
+  if (work > kWorkToRelease) released.emplace();
+  return f();
+}
+
+// Runs f, which changes the network, so too. It waits for readers without the GIL, which they may need.
+template <class T, class F>
+auto run_writing(Network<T>& network, double work, F f) {
+  std::optional<py::gil_scoped_release> released;
+  if (work <= kWorkToRelease) {
+    try {
+      return f();
+    } catch (const NetworkRead&) {  // begins anew below
+    }
+  }
+  released.emplace();
+  return after_readers(network, f);
+}
+
+}  // namespace deltarule

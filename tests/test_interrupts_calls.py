@@ -1,0 +1,139 @@
+"""Signals in single calls: their handlers run while a long call is at work, and may end it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deltarule as dr
+from deltarule.evaluation import predict_into
+from network_support import Array, fingerprint
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
+
+CALM = dr.SGD(lr=1e-9, momentum=0.9)
+Call = Callable[[dr.MLP, Array, Array], object]
+
+# Long for that many rows, on one thread or two.
+CALLS: dict[str, tuple[int, Call]] = {
+    "predict": (120_000, lambda net, x, y: net.predict(x)),
+    "predict, checked": (120_000, lambda net, x, y: net.predict(x, threads=2)),
+    "evaluate": (120_000, lambda net, x, y: net.evaluate(x, y, threads=1)),
+    "value_and_grad": (40_000, lambda net, x, y: net.value_and_grad(x, y, threads=2)),
+    "train_step": (40_000, lambda net, x, y: net.train_step(x, y, optimizer=CALM)),
+    "fit": (40_000, lambda net, x, y: net.fit(x, y, epochs=1, batch_size=64, optimizer=CALM)),
+    "validation in fit": (
+        120_000,
+        lambda net, x, y: net.fit(x[:9], y[:9], epochs=1, validation_data=(x, y), optimizer=CALM),
+    ),
+    "activations": (60_000, lambda net, x, y: net.activations(x)),
+    "input_gradient": (40_000, lambda net, x, y: net.input_gradient(x, y, threads=1)),
+    "jacobian": (8_000, lambda net, x, y: net.jacobian(x, threads=1)),
+    "jacobian by theta": (500, lambda net, x, y: net.jacobian(x, wrt="theta")),
+    "per_sample_gradients": (3_000, lambda net, x, y: net.per_sample_gradients(x, y)),
+    "jvp": (60_000, lambda net, x, y: net.jvp(x, x, threads=1)),
+    "vjp": (40_000, lambda net, x, y: net.vjp(x, y, threads=1)),
+    "hvp": (20_000, lambda net, x, y: net.hvp(x, y, net.theta, threads=2)),
+    "gauss_newton_vp": (20_000, lambda net, x, y: net.gauss_newton_vp(x, y, net.theta)),
+    "trace": (10_000, lambda net, x, y: net.trace(x, y)),
+}
+CHANGING = ("train_step", "fit", "validation in fit")
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[Array, Array]:
+    rng = np.random.default_rng(0)
+    n = max(rows for rows, _ in CALLS.values())
+    return (
+        rng.standard_normal((n, 64), dtype=np.float32),
+        rng.standard_normal((n, 4), dtype=np.float32),
+    )
+
+
+def network() -> dr.MLP:
+    return dr.MLP([64, 256, 256, 4], hidden="tanh", seed=0)
+
+
+@pytest.fixture
+def timer() -> Iterator[Callable[[Any, float, float], None]]:
+    """Set a handler for SIGALRM, the time until the first, and that between others (0: none)."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def start(handler: Any, first: float, interval: float = 0.0) -> None:
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, first, interval)
+
+    yield start
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_handlers_run_while_a_call_is_at_work(name: str, data: Any, timer: Any) -> None:
+    """A call that does not look for signals runs a handler once, however many there were."""
+    net, (rows, call) = network(), CALLS[name]
+    rung: list[int] = []
+    timer(lambda number, frame: rung.append(number), 0.01, 0.01)
+    for _ in range(10):
+        before = len(rung)
+        call(net, data[0][:rows], data[1][:rows])
+        if len(rung) >= before + 3:
+            return
+    pytest.fail(f"{len(rung)} signals were seen in 10 calls")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_ctrl_c_leaves_the_network_whole(name: str, data: Any, timer: Any) -> None:
+    net, (rows, call) = network(), CALLS[name]
+    net.train_step(data[0][:9], data[1][:9], optimizer=CALM)
+    before = fingerprint(net)
+    with pytest.raises(KeyboardInterrupt):
+        timer(signal.default_int_handler, 0.02)
+        while True:
+            call(net, data[0][:rows], data[1][:rows])
+    if name not in CHANGING:
+        assert fingerprint(net) == before
+    net.train_step(data[0][:9], data[1][:9], optimizer=CALM)
+    net.fit(data[0][:99], data[1][:99], epochs=1, optimizer=CALM)
+    assert np.isfinite(net.predict(data[0][:9])).all()
+
+
+def test_a_prediction_that_is_ended_gives_nothing(data: Any, timer: Any) -> None:
+    net, x = network(), data[0]
+    out = np.full((len(x), 4), np.nan, np.float32)
+    with pytest.raises(KeyboardInterrupt):
+        timer(signal.default_int_handler, 0.005)
+        while True:
+            out[:] = np.nan
+            predict_into(net._core, x, out, 1)
+    assert np.isnan(out[-1]).all()  # it was ended, and not at the end
+    assert np.isfinite(net.predict(x[-9:])).all()
+
+
+@pytest.mark.full
+def test_a_hundred_signals_at_random_times(data: Any, timer: Any) -> None:
+    """p95 of the time from a signal to KeyboardInterrupt is below 100 ms."""
+    rng, late = np.random.default_rng(1), []
+    names = [name for name in CALLS for _ in range(6)][:100]
+    for name in names:
+        net, (rows, call) = network(), CALLS[name]
+        delay = rng.uniform(0.005, 0.1)
+        due = time.monotonic() + delay
+        with pytest.raises(KeyboardInterrupt):
+            timer(signal.default_int_handler, delay)
+            while True:
+                call(net, data[0][:rows], data[1][:rows])
+        late.append(time.monotonic() - due)
+        assert np.isfinite(net.theta).all()
+    quantiles = np.quantile(late, [0.5, 0.95, 1.0]) * 1e3
+    print("ms from the signal, p50, p95, most:", quantiles.round(1), len(late))
+    print({name: round(max(t for t, m in zip(late, names, strict=True) if m == name) * 1e3, 1)
+           for name in dict.fromkeys(names)})  # fmt: skip
+    assert len(late) == 100
+    assert quantiles[1] < 100

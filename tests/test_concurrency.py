@@ -75,7 +75,9 @@ FORMS: dict[str, Callable[[dr.MLP, Array], Array]] = {
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_eight_threads_predict_what_one_does(count: int, threads: Any) -> None:
+def test_eight_threads_predict_what_one_does(
+    count: int, threads: Any, record_property: pytest.RecordProperty
+) -> None:
     net, start = network(), threading.Barrier(8)
     rounds: list[int] = []
 
@@ -91,6 +93,7 @@ def test_eight_threads_predict_what_one_does(count: int, threads: Any) -> None:
     for thread in threads(*[lambda i=i: predict(i) for i in range(8)]):
         thread.join(120)
     assert rounds == [count] * 8
+    record_property("predictions", sum(rounds))
 
 
 def test_settings_change_beside_predictions(keep_isa: None, threads: Any) -> None:
@@ -338,7 +341,9 @@ def test_arrays_changed_meanwhile(count: int) -> None:
 
 @posix
 @pytest.mark.parametrize("forks", [20, pytest.param(500, marks=pytest.mark.full)])
-def test_forks_while_other_threads_predict(forks: int) -> None:
+def test_forks_while_other_threads_predict(
+    forks: int, record_property: pytest.RecordProperty
+) -> None:
     script = f"""{WORKLOAD}
 import threading
 
@@ -368,6 +373,7 @@ for thread in threads:
 print(right)
 """
     assert run_python(script, timeout=600, PYTHONWARNINGS="ignore") == f"{forks}\n"
+    record_property("forks", forks)
 
 
 POOLS = {

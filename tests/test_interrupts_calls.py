@@ -116,6 +116,27 @@ def test_a_prediction_that_is_ended_gives_nothing(data: Any, timer: Any) -> None
     assert np.isfinite(net.predict(x[-9:])).all()
 
 
+@pytest.mark.parametrize("name", ["predict", "evaluate", "hvp"])
+def test_a_handler_that_trains_the_network_is_refused(name: str, data: Any, timer: Any) -> None:
+    """It runs within the call that reads the network, and cannot wait for its end."""
+    net, (rows, call) = network(), CALLS[name]
+    refused: list[str] = []
+
+    def train(number: int, frame: object) -> None:
+        try:
+            net.train_step(data[0][:9], data[1][:9], optimizer=CALM)
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    timer(train, 0.01, 0.01)
+    for _ in range(20):
+        call(net, data[0][:rows], data[1][:rows])
+        if refused:
+            break
+    assert "in use" in refused[0]
+    net.train_step(data[0][:9], data[1][:9], optimizer=CALM)
+
+
 @pytest.mark.full
 def test_a_hundred_signals_at_random_times(
     data: Any, timer: Any, record_property: pytest.RecordProperty

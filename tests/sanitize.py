@@ -19,10 +19,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
 from core_build import ROOT, CoreBuild, run, workers
 
@@ -121,6 +123,29 @@ def reports_of_the_core(folder: Path) -> list[str]:
     return [block for block in blocks if IN_CORE.search(block)]
 
 
+def from_anywhere(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Return pytest's arguments with absolute paths, and whether any of them names tests."""
+    absolute, named = [], False
+    for argument in arguments:
+        path, *node = argument.split("::", 1)
+        is_path = not argument.startswith("-") and Path(path).exists()
+        absolute.append("::".join([str(Path(path).resolve()), *node]) if is_path else argument)
+        named |= is_path
+    return absolute, named
+
+
+def outcomes(results: Path) -> str:
+    """Return how many tests passed, failed and were skipped, by pytest's JUnit file."""
+    if not results.exists():
+        return "pytest did not end"
+    counts: Counter[str] = Counter()
+    for suite in ElementTree.parse(results).getroot().iter("testsuite"):
+        counts.update({k: int(suite.get(k, 0)) for k in ("tests", "failures", "errors", "skipped")})
+    failed = counts["failures"] + counts["errors"]
+    passed = counts["tests"] - failed - counts["skipped"]
+    return f"{passed} tests passed, {failed} failed, {counts['skipped']} skipped"
+
+
 def run_tests(name: str, tool: Tool, core: CoreBuild, arguments: Sequence[str], jobs: int) -> int:
     """Run pytest on the build under the tool; return its exit status."""
     reports = core.folder / "reports"
@@ -134,9 +159,12 @@ def run_tests(name: str, tool: Tool, core: CoreBuild, arguments: Sequence[str], 
         processes: list[str] = []  # coverage.py follows one
     else:
         measured, processes = [], workers(jobs)
+    results = core.folder / "results.xml"
+    results.unlink(missing_ok=True)
+    arguments, named = from_anywhere(arguments)
     command = [
         *under, sys.executable, *measured, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-        *processes, *(arguments or tool.tests),
+        *processes, f"--junitxml={results}", *arguments, *(() if named else tool.tests),
     ]  # fmt: skip
     print("+", *command, flush=True)
     return subprocess.run(command, cwd=core.folder, env=core.environment(fill)).returncode
@@ -176,11 +204,12 @@ def main() -> int:
     found = reports_of_the_core(core.folder / "reports")
     for report in found:
         print(report)
-    print(
-        f"{options.tool}: {len(found)} reports with the core in a stack, pytest's status {status}"
-    )
     if options.tool == "coverage":
         print_coverage(core)
+    print(
+        f"{options.tool}: {outcomes(core.folder / 'results.xml')}, "
+        f"{len(found)} reports with the core in a stack, pytest's status {status}"
+    )
     return int(bool(found) or status != 0)
 
 

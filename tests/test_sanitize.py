@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sanitize import reports_of_the_core
+from sanitize import from_anywhere, outcomes, reports_of_the_core
 
 ADDRESS = """=================================================================
 ==7==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x60
@@ -38,3 +38,19 @@ def test_reports(tmp_path: Path, report: str, frame: str, count: int) -> None:
     found = reports_of_the_core(tmp_path)
     assert len(found) == count
     assert not any("obmalloc" in block for block in found)
+
+
+def test_named_tests_are_found_from_the_build_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Path(__file__)
+    monkeypatch.chdir(here.parent)
+    assert from_anywhere(["--full", f"{here.name}::a"]) == (["--full", f"{here}::a"], True)
+    assert from_anywhere(["--full"]) == (["--full"], False)
+
+
+def test_outcomes(tmp_path: Path) -> None:
+    results = tmp_path / "results.xml"
+    assert outcomes(results) == "pytest did not end"
+    results.write_text(
+        '<testsuites><testsuite tests="9" failures="2" errors="1" skipped="2"/></testsuites>'
+    )
+    assert outcomes(results) == "4 tests passed, 3 failed, 2 skipped"

@@ -1,6 +1,6 @@
-"""The suite on a core that is watched: by sanitizers, by valgrind, or for its coverage.
+"""The suite on a core that is watched, by sanitizers or by valgrind.
 
-    python tests/sanitize.py asan|tsan|valgrind|coverage [--jobs N] [--build FOLDER] [pytest's ...]
+    python tests/sanitize.py asan|tsan|valgrind [--jobs N] [--build FOLDER] [pytest's ...]
 
 Builds the core in build/watched/<tool>, with a copy of the package beside it, and runs the tests
 there: the tool's own selection, or what is named instead. Exit status 1 where a test fails, or
@@ -13,7 +13,6 @@ skipped, and said to be.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -22,11 +21,10 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
-from core_build import ROOT, CoreBuild, run, workers
+from core_build import ROOT, CoreBuild, workers
 
 IN_CORE = re.compile(r"\b_core\.[\w.-]*so\b|/csrc/")
 
@@ -104,14 +102,7 @@ def valgrind() -> Tool | str:
     )
 
 
-def coverage() -> Tool | str:
-    """Return gcov's counters with coverage.py, or what is missing for them."""
-    if missing := [name for name in ("gcovr", "coverage") if not find_spec(name)]:
-        return " and ".join(missing)
-    return Tool(flags="--coverage -fprofile-update=atomic")
-
-
-TOOLS = {tool.__name__: tool for tool in (asan, tsan, valgrind, coverage)}
+TOOLS = {tool.__name__: tool for tool in (asan, tsan, valgrind)}
 
 
 def reports_of_the_core(folder: Path) -> list[str]:
@@ -146,43 +137,22 @@ def outcomes(results: Path) -> str:
     return f"{passed} tests passed, {failed} failed, {counts['skipped']} skipped"
 
 
-def run_tests(name: str, tool: Tool, core: CoreBuild, arguments: Sequence[str], jobs: int) -> int:
+def run_tests(tool: Tool, core: CoreBuild, arguments: Sequence[str], jobs: int) -> int:
     """Run pytest on the build under the tool; return its exit status."""
     reports = core.folder / "reports"
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir(parents=True)
     fill = {key: v.replace("{reports}", str(reports)) for key, v in tool.environment.items()}
     under = [part.replace("{reports}", str(reports)) for part in tool.under]
-    if name == "coverage":
-        source = core.python / "deltarule"
-        measured = ["-m", "coverage", "run", "--parallel-mode", f"--source={source}"]
-        processes: list[str] = []  # coverage.py follows one
-    else:
-        measured, processes = [], workers(jobs)
     results = core.folder / "results.xml"
     results.unlink(missing_ok=True)
     arguments, named = from_anywhere(arguments)
     command = [
-        *under, sys.executable, *measured, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-        *processes, f"--junitxml={results}", *arguments, *(() if named else tool.tests),
+        *under, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        *workers(jobs), f"--junitxml={results}", *arguments, *(() if named else tool.tests),
     ]  # fmt: skip
     print("+", *command, flush=True)
     return subprocess.run(command, cwd=core.folder, env=core.environment(fill)).returncode
-
-
-def print_coverage(core: CoreBuild) -> None:
-    """Print the shares of lines of csrc and of the package that ran."""
-    summary = subprocess.check_output(
-        [sys.executable, "-m", "gcovr", "--root", str(core.source), "--filter", "csrc/",
-         "--object-directory", str(core.folder), "--json-summary", "-"],
-        text=True, cwd=core.source,
-    )  # fmt: skip
-    run(sys.executable, "-m", "coverage", "combine", "--quiet", cwd=core.folder)
-    python = subprocess.check_output(
-        [sys.executable, "-m", "coverage", "report", "--format=total", "--precision=1"],
-        text=True, cwd=core.folder,
-    )  # fmt: skip
-    print(f"csrc {json.loads(summary)['line_percent']:.1f} %, python {python.strip()} % of lines")
 
 
 def main() -> int:
@@ -200,12 +170,10 @@ def main() -> int:
         "RelWithDebInfo", tool.flags, CMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g", **tool.build
     )
     core.compile(options.jobs)
-    status = run_tests(options.tool, tool, core, arguments, options.jobs)
+    status = run_tests(tool, core, arguments, options.jobs)
     found = reports_of_the_core(core.folder / "reports")
     for report in found:
         print(report)
-    if options.tool == "coverage":
-        print_coverage(core)
     print(
         f"{options.tool}: {outcomes(core.folder / 'results.xml')}, "
         f"{len(found)} reports with the core in a stack, pytest's status {status}"

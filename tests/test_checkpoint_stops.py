@@ -268,8 +268,6 @@ def test_divergence_of_a_run_that_went_on_within_an_epoch(
         net.fit(x, y, shuffle=False, checkpoint=dr.Checkpoint(path, "0.001s"))
     assert len(copies) > 2  # the first, some within the epoch, the last
     path.write_bytes(copies[1])
-    with pytest.raises(
-        dr.DivergenceError, match=r"step 188; .* that the checkpoint holds"
-    ):
+    with pytest.raises(dr.DivergenceError, match=r"step 188; .* that the checkpoint holds"):
         dr.resume(path, x, y)
     assert dr.load(path).theta.tobytes() != net.theta.tobytes()

@@ -6,6 +6,7 @@ import operator
 import os
 import platform
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from deltarule._load import core
 from deltarule._version import __version__
 
 _chosen_threads: int | None = None
+_choosing = threading.Lock()
 
 
 def _positive(name: str, value: object) -> int:
@@ -50,8 +52,10 @@ def set_num_threads(n: int | None) -> None:
     >>> dr.set_num_threads(None)
     """
     global _chosen_threads
-    _chosen_threads = None if n is None else _positive("n", n)
-    core.set_thread_limits(_chosen_threads or 0, _quota)
+    chosen = None if n is None else _positive("n", n)
+    with _choosing:
+        _chosen_threads = chosen
+        core.set_thread_limits(chosen or 0, _quota)
 
 
 def get_num_threads() -> int:
@@ -65,8 +69,9 @@ def get_num_threads() -> int:
     -------
     int
     """
-    if _chosen_threads is not None:
-        return _chosen_threads
+    chosen = _chosen_threads  # another thread may change it
+    if chosen is not None:
+        return chosen
     environment = os.environ.get("DELTARULE_NUM_THREADS", "").strip()
     if environment:
         if not environment.isdecimal() or int(environment) < 1:

@@ -244,6 +244,8 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
 
   bind_network<float>(module, "NetworkF32");
   bind_network<double>(module, "NetworkF64");
+  know_bound_types<Network<float>, Network<double>, Optimizer>();
+  intern_names();
 
   module.def("train_many", &train_many, py::arg("runs"), py::arg("threads"));
 
@@ -267,6 +269,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
                quota_threads = quota;
              },
              py::arg("chosen"), py::arg("quota"));
+  module.def("chosen_threads", [] { return chosen_threads.load(); });
   module.def("openmp_max_threads", &openmp_max_threads);
   module.def("available_cpus", &available_cpus);
   py::class_<TeamChoice>(module, "TeamChoice")

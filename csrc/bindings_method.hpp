@@ -97,11 +97,20 @@ inline PyObject* only_keyword(PyObject* const* arguments, Py_ssize_t count, PyOb
   return ok && n == 1 ? arguments[count] : nullptr;
 }
 
+// Names that calls look up, interned at import: to do it at a first call, threads would wait for one another.
+inline PyObject *core_name, *out_name, *optimizer_name, *settings_name;
+inline void intern_names() {
+  core_name = PyUnicode_InternFromString("_core");
+  out_name = PyUnicode_InternFromString("out");
+  optimizer_name = PyUnicode_InternFromString("optimizer");
+  settings_name = PyUnicode_InternFromString("_settings");
+  if (PyErr_Occurred()) throw py::error_already_set();
+}
+
 // Calls f with the core network of a Python one, whichever dtype it has; f declines by an empty object.
 template <class F>
 PyObject* with_network(PyObject* owner, F f) {
-  static PyObject* const name = PyUnicode_InternFromString("_core");
-  const auto core = py::reinterpret_steal<py::object>(PyObject_GetAttr(owner, name));
+  const auto core = py::reinterpret_steal<py::object>(PyObject_GetAttr(owner, core_name));
   if (!core) return PyErr_Clear(), nullptr;
   try {
     if (auto* network = unwrapped<Network<float>>(core.ptr())) return f(*network).release().ptr();
@@ -117,7 +126,6 @@ PyObject* with_network(PyObject* owner, F f) {
 
 // predict(self, x, *, out=None)
 inline PyObject* call_predict(PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-  static PyObject* const out_name = PyUnicode_InternFromString("out");
   bool usual;
   PyObject* out = only_keyword(arguments, count, names, out_name, usual);
   if (count != 2 || !usual) return nullptr;
@@ -126,8 +134,6 @@ inline PyObject* call_predict(PyObject* const* arguments, Py_ssize_t count, PyOb
 
 // train_step(self, x, y, *, optimizer)
 inline PyObject* call_train_step(PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-  static PyObject* const optimizer_name = PyUnicode_InternFromString("optimizer");
-  static PyObject* const settings_name = PyUnicode_InternFromString("_settings");
   bool usual;
   PyObject* optimizer = only_keyword(arguments, count, names, optimizer_name, usual);
   if (count != 3 || !optimizer || !usual) return nullptr;

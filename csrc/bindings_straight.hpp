@@ -34,11 +34,18 @@ inline int usual_threads() {
   return std::max(1, std::min({openmp_max_threads(), available_cpus(), quota_threads.load()}));
 }
 
+// The class bound to C, from the import on.
+template <class C>
+inline const PyTypeObject* bound_type = nullptr;
+template <class... Cs>
+void know_bound_types() {
+  ((bound_type<Cs> = reinterpret_cast<PyTypeObject*>(py::type::of<Cs>().ptr())), ...);
+}
+
 // The C++ object in an instance of exactly the class bound to it, or null.
 template <class C>
 C* unwrapped(PyObject* object) {
-  static const PyTypeObject* const type = reinterpret_cast<PyTypeObject*>(py::type::of<C>().ptr());
-  if (Py_TYPE(object) != type) return nullptr;
+  if (Py_TYPE(object) != bound_type<C>) return nullptr;
   return static_cast<C*>(reinterpret_cast<py::detail::instance*>(object)->simple_value_holder[0]);
 }
 

@@ -6,16 +6,12 @@ import operator
 import os
 import platform
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 
 from deltarule._load import core
 from deltarule._version import __version__
-
-_chosen_threads: int | None = None
-_choosing = threading.Lock()
 
 
 def _positive(name: str, value: object) -> int:
@@ -51,11 +47,7 @@ def set_num_threads(n: int | None) -> None:
     2
     >>> dr.set_num_threads(None)
     """
-    global _chosen_threads
-    chosen = None if n is None else _positive("n", n)
-    with _choosing:
-        _chosen_threads = chosen
-        core.set_thread_limits(chosen or 0, _quota)
+    core.set_thread_limits(0 if n is None else _positive("n", n), _quota)
 
 
 def get_num_threads() -> int:
@@ -69,8 +61,7 @@ def get_num_threads() -> int:
     -------
     int
     """
-    chosen = _chosen_threads  # another thread may change it
-    if chosen is not None:
+    if chosen := core.chosen_threads():
         return chosen
     environment = os.environ.get("DELTARULE_NUM_THREADS", "").strip()
     if environment:

@@ -29,8 +29,8 @@ rng = np.random.default_rng(0)
 x, y = rng.normal(size=({rows}, 32)).astype("f4"), rng.normal(size=({rows}, 4)).astype("f4")
 net, again = (dr.MLP([32, 64, 64, 4], hidden="tanh", seed=0) for _ in range(2))
 optimizer = dr.SGD(lr=0.001, momentum=0.5)
-net.fit(x[:64], y[:64], epochs=1, shuffle=False, optimizer=optimizer)
-again.fit(x[:64], y[:64], epochs=1, shuffle=False, optimizer=optimizer)
+for one in (net, again):  # imports what it needs, too
+    one.fit(x[:64], y[:64], epochs=1, shuffle=False, optimizer=optimizer, {more})
 print("ready", flush=True)
 try:
     net.fit(x, y, epochs=10**9, batch_size={batch}, shuffle=False, optimizer=optimizer, {more})

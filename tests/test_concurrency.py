@@ -174,18 +174,24 @@ def test_a_whole_state_or_a_clear_error(changing: str, reader: str, threads: Any
             except RuntimeError as error:
                 assert BUSY in str(error)
 
+    seen = threading.Event()
+
+    def many_steps(net: dr.MLP) -> None:
+        for k in range(steps):
+            step(net)
+            if k == steps // 2:  # between two steps everybody may read
+                assert seen.wait(60)
+
     wanted = states(steps, call, network(), step)
-    net, seen = network(), 0
-    work = (lambda: fit(net)) if changing == "fit" else (lambda: [step(net) for _ in range(steps)])
-    (worker,) = threads(work)
+    net = network()
+    (worker,) = threads(lambda: {"fit": fit, "steps": many_steps}[changing](net))
     while worker.is_alive():
         try:
             assert _bytes(call(net)) in wanted
-            seen += 1
+            seen.set()
         except RuntimeError as error:
             assert BUSY in str(error)
     assert _bytes(call(net)) in wanted
-    assert changing == "fit" or seen
 
 
 def test_blocks_of_a_file_are_of_one_state(tmp_path: Path, threads: Any) -> None:

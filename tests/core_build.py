@@ -21,6 +21,15 @@ def run(*command: str | Path, **options: object) -> None:
     subprocess.run(list(map(str, command)), check=True, **options)  # type: ignore[call-overload]
 
 
+def copy_sources(to: Path) -> None:
+    """Copy what a build and the tests read; what is there already and the same keeps its time."""
+    ignored = shutil.ignore_patterns("*.so", "__pycache__")
+    for name in ("csrc", "python", "tests"):
+        shutil.copytree(ROOT / name, to / name, dirs_exist_ok=True, ignore=ignored)
+    for name in ("CMakeLists.txt", "pyproject.toml"):
+        shutil.copy2(ROOT / name, to / name)
+
+
 @dataclass(frozen=True)
 class CoreBuild:
     """The sources, and the folder that CMake fills; the package lies in its python/."""

@@ -2,9 +2,11 @@
 
     python tests/sanitize.py asan|tsan|valgrind [--jobs N] [--build FOLDER] [pytest's ...]
 
-Builds the core in build/watched/<tool>, with a copy of the package beside it, and runs the tests
-there: the tool's own selection, or what is named instead. Exit status 1 where a test fails, or
-where a report has the core in its stack: the interpreter's and NumPy's own are not ours. `asan` is
+Builds a copy of the sources in build/watched/<tool> and runs the tests there: the tool's own
+selection, or what is named instead. The whole selection begins with a bug that is planted in the
+core, and that the tool has to report, or it would see nothing else either. Exit status 1 where it
+does not, where a test fails, or where a report has the core in its stack: the interpreter's and
+NumPy's own are not ours. `asan` is
 GCC's address and undefined-behaviour sanitizer; `tsan` needs clang-19 with libomp, its archer and
 compiler-rt, as GCC's does not see through libgomp's barriers; a tool that is not installed is
 skipped, and said to be.
@@ -24,13 +26,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from core_build import ROOT, CoreBuild, workers
+from bugs.table import BUGS
+from core_build import ROOT, CoreBuild, copy_sources, workers
 
 IN_CORE = re.compile(r"\b_core\.[\w.-]*so\b|/csrc/")
 
-# What pits the process against a limit of memory measures the tool's own.
-WITHOUT_LIMITS = [
-    f"--ignore={ROOT / 'tests' / name}" for name in ("test_process.py", "test_bugs.py")
+# What pits the process against a limit of memory measures the tool's own; what builds anew is not
+# watched.
+WITHOUT = ["test_memory.py", "test_files_memory.py", "test_bugs.py", "test_packaging.py"]
+WATCHED = [
+    *(f"--ignore={ROOT / 'tests' / name}" for name in WITHOUT),
+    "-k",
+    "not too_little_memory and not never_in_memory",
+    str(ROOT / "tests"),
 ]
 # What the core does in every way, in minutes where each instruction takes 30 times as long.
 SHORT = ["test_network.py", "test_fit.py", "test_bad_arrays.py", "test_optimizers.py"]
@@ -41,11 +49,12 @@ SHORT = [str(ROOT / "tests" / name) for name in SHORT]
 class Tool:
     """How the core is built, and what the tests run under; {reports} is a folder for them."""
 
+    bug: str  # of tests/bugs, one that this tool reports
     flags: str = ""
     build: dict[str, str] = field(default_factory=dict)
     under: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    tests: tuple[str, ...] = (*WITHOUT_LIMITS, str(ROOT / "tests"))
+    tests: tuple[str, ...] = tuple(WATCHED)
 
 
 def library(compiler: str, name: str) -> str | None:
@@ -62,6 +71,7 @@ def asan() -> Tool | str:
     if None in libraries:
         return "g++ with libasan"
     return Tool(
+        bug="label",
         flags="-fsanitize=address,undefined -fno-sanitize-recover=undefined "
         "-fno-omit-frame-pointer",
         environment={
@@ -80,6 +90,7 @@ def tsan() -> Tool | str:
     if not runtime or not archer:
         return "clang++-19 with libomp-19-dev (and its libarcher.so) and libclang-rt-19-dev"
     return Tool(
+        bug="barrier",
         flags="-fsanitize=thread -fno-omit-frame-pointer",
         build={"CMAKE_CXX_COMPILER": "clang++-19"},
         environment={
@@ -96,6 +107,7 @@ def valgrind() -> Tool | str:
         return "valgrind"
     log = "--log-file={reports}/valgrind.%p"
     return Tool(
+        bug="label",
         under=("valgrind", "--num-callers=30", "--fullpath-after=", log),
         environment={"PYTHONMALLOC": "malloc", "DELTARULE_ISA": "avx2"},
         tests=tuple(SHORT),
@@ -149,10 +161,26 @@ def run_tests(tool: Tool, core: CoreBuild, arguments: Sequence[str], jobs: int) 
     arguments, named = from_anywhere(arguments)
     command = [
         *under, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-        *workers(jobs), f"--junitxml={results}", *arguments, *(() if named else tool.tests),
+        *([] if under else workers(jobs)), f"--junitxml={results}",
+        *arguments, *(() if named else tool.tests),
     ]  # fmt: skip
     print("+", *command, flush=True)
     return subprocess.run(command, cwd=core.folder, env=core.environment(fill)).returncode
+
+
+def sees_its_bug(tool: Tool, core: CoreBuild, jobs: int) -> bool:
+    """Plant the tool's bug, run the tests that notice it, and take it out again."""
+    bug = next(bug for bug in BUGS if bug.name == tool.bug)
+    sound = (core.source / bug.file).read_text()
+    bug.plant(core.source)
+    try:
+        core.compile(jobs)
+        run_tests(tool, core, [str(ROOT / "tests" / name) for name in bug.tests], jobs)
+    finally:
+        (core.source / bug.file).write_text(sound)
+    found = reports_of_the_core(core.folder / "reports")
+    print("\n".join([*found[:1], f"planted {bug.name!r} ({bug.what}): {len(found)} reports"]))
+    return bool(found)
 
 
 def main() -> int:
@@ -165,20 +193,24 @@ def main() -> int:
     if isinstance(tool, str):
         print(f"{options.tool}: skipped, this machine has no {tool}")
         return 0
-    core = CoreBuild(ROOT, (options.build or ROOT / "build" / "watched" / options.tool).resolve())
+    work = (options.build or ROOT / "build" / "watched" / options.tool).resolve()
+    core = CoreBuild(work / "source", work / "build")
+    copy_sources(core.source)
     core.configure(
         "RelWithDebInfo", tool.flags, CMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g", **tool.build
     )
+    watches = from_anywhere(arguments)[1] or sees_its_bug(tool, core, options.jobs)
     core.compile(options.jobs)
     status = run_tests(tool, core, arguments, options.jobs)
     found = reports_of_the_core(core.folder / "reports")
     for report in found:
         print(report)
+    blind = "" if watches else f"does not see {tool.bug!r}, "
     print(
-        f"{options.tool}: {outcomes(core.folder / 'results.xml')}, "
+        f"{options.tool}: {blind}{outcomes(core.folder / 'results.xml')}, "
         f"{len(found)} reports with the core in a stack, pytest's status {status}"
     )
-    return int(bool(found) or status != 0)
+    return int(not watches or bool(found) or status != 0)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,18 +20,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bugs.table import BUGS, Bug
-from core_build import ROOT, CoreBuild, workers
+from core_build import CoreBuild, copy_sources, workers
 
 SECONDS = 1800.0  # a bug may make a team wait for ever
-
-
-def copy_sources(to: Path) -> None:
-    """Copy what a build and the tests read; what is there already and the same keeps its time."""
-    ignored = shutil.ignore_patterns("*.so", "__pycache__")
-    for name in ("csrc", "python", "tests"):
-        shutil.copytree(ROOT / name, to / name, dirs_exist_ok=True, ignore=ignored)
-    for name in ("CMakeLists.txt", "pyproject.toml"):
-        shutil.copy2(ROOT / name, to / name)
 
 
 def first_failure(core: CoreBuild, tests: Sequence[str], jobs: int) -> str | None:

@@ -75,7 +75,7 @@ class Runner:
         status, printed = self._python(*script.split())
         if status != 0:
             outcome.failed.append(f"{script}, exit status {status}: {printed[-1]}")
-        elif "skipped" in printed[-1]:
+        elif ": skipped, " in printed[-1]:
             outcome.skipped.append(f"{script}: {printed[-1]}")
         else:
             outcome.passed += 1

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bugs.table import BUGS
+from bugs.table import BUGS, OUT_OF_BOUNDS, Bug
 from core_build import ROOT, CoreBuild, copy_sources, workers
 
 IN_CORE = re.compile(r"\b_core\.[\w.-]*so\b|/csrc/")
@@ -45,7 +45,7 @@ SHORT = [str(ROOT / "tests" / name) for name in SHORT]
 class Tool:
     """How the core is built, and what the tests run under; {reports} is a folder for them."""
 
-    bug: str  # of tests/bugs, one that this tool reports
+    bug: Bug  # one that it reports
     flags: str = ""
     build: dict[str, str] = field(default_factory=dict)
     under: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ def asan() -> Tool | str:
     if None in libraries:
         return "g++ with libasan"
     return Tool(
-        bug="label",
+        bug=OUT_OF_BOUNDS,
         flags="-fsanitize=address,undefined -fno-sanitize-recover=undefined "
         "-fno-omit-frame-pointer",
         environment={
@@ -87,7 +87,7 @@ def tsan() -> Tool | str:
     if not runtime or not archer:
         return "clang++-19 with libomp-19-dev (and its libarcher.so) and libclang-rt-19-dev"
     return Tool(
-        bug="barrier",
+        bug=next(bug for bug in BUGS if bug.name == "barrier"),
         flags="-fsanitize=thread -fno-omit-frame-pointer",
         build={"CMAKE_CXX_COMPILER": "clang++-19"},
         environment={
@@ -108,7 +108,7 @@ def valgrind() -> Tool | str:
         return "valgrind"
     log = "--log-file={reports}/valgrind.%p"
     return Tool(
-        bug="label",
+        bug=OUT_OF_BOUNDS,
         under=("valgrind", "--num-callers=30", "--fullpath-after=", log),
         environment={"PYTHONMALLOC": "malloc", "DELTARULE_ISA": "avx2"},
         tests=tuple(SHORT),
@@ -171,7 +171,7 @@ def run_tests(tool: Tool, core: CoreBuild, arguments: Sequence[str], jobs: int) 
 
 def sees_its_bug(tool: Tool, core: CoreBuild, jobs: int) -> bool:
     """Plant the tool's bug, run the tests that notice it, and take it out again."""
-    bug = next(bug for bug in BUGS if bug.name == tool.bug)
+    bug = tool.bug
     sound = (core.source / bug.file).read_text()
     bug.plant(core.source)
     try:
@@ -209,7 +209,7 @@ def main() -> int:
     found = reports_of_the_core(core.folder / "reports")
     for report in found:
         print(report)
-    blind = "" if watches else f"does not see {tool.bug!r}, "
+    blind = "" if watches else f"does not see {tool.bug.name!r}, "
     print(
         f"{options.tool}: {blind}{outcomes(core.folder / 'results.xml')}, "
         f"{len(found)} reports with the core in a stack, pytest's status {status}"

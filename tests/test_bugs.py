@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bugs.table import BUGS, Bug
+from bugs.table import BUGS, OUT_OF_BOUNDS, Bug
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", [*BUGS, OUT_OF_BOUNDS], ids=lambda bug: bug.name)
 def test_a_bug_can_be_planted(bug: Bug) -> None:
     text = (ROOT / bug.file).read_text()
     assert bug.planted(text) != text

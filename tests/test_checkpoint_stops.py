@@ -62,10 +62,11 @@ class StopAt:
         self._event = event
 
     def __enter__(self) -> None:
+        self._other = sys.gettrace()  # one that measures which lines run
         sys.settrace(self._enter)
 
     def __exit__(self, *error: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._other)
 
     def _enter(self, frame: FrameType, event: str, argument: object) -> Any:
         if not frame.f_code.co_filename.startswith(ROOT):

@@ -154,10 +154,10 @@ class Network {
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, const Update<T>* update,
                        Shared& shared);
   void note_penalty(int64_t t, const Shared& shared);
-  void clipped_descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared);
+  bool clipped_descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared);
   template <class Gradient>
-  bool finish_chunk(const Member& team, const Batch<T>& batch, bool is_last, Shared& shared,
-                    const Optimizer* optimizer, Gradient add_gradient);
+  StepEnd finish_chunk(const Member& team, const Batch<T>& batch, bool is_last, Shared& shared,
+                       const Optimizer* optimizer, Gradient add_gradient);
   bool train_epoch(const Member& team, Run& run, int64_t number, int64_t first);
   void finish_epoch(Run& run);
   void predict_by_columns(const Member& team, InputRows<T> x, int64_t rows, T* scratch, T* y_hat) const;

@@ -141,27 +141,31 @@ void Network<T>::note_penalty(int64_t t, const Shared& shared) {
     tile_sums_[plan_.tiles.size() + t] = tile.is_bias ? 0.0 : tile_square(theta_, tile, theta_.values());
 }
 
-// The update along the gradient of the batch, scaled down to the largest norm that it may have.
+// The update along the gradient of the batch, scaled down to the largest norm that it may have. Returns whether the
+// norm is finite: the same for every member.
 template <class T>
-void Network<T>::clipped_descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared) {
+bool Network<T>::clipped_descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared) {
   team.wait();  // the gradient is whole
   const auto tiles = static_cast<int64_t>(plan_.tiles.size());
   const double norm = std::sqrt(std::accumulate(tile_sums_.begin(), tile_sums_.begin() + tiles, 0.0));
-  if (!std::isfinite(norm)) return shared.diverged.store(true);  // the same for every member
+  if (!std::isfinite(norm)) return shared.diverged.store(true), false;
   for (int64_t t; (t = team.take(shared.next_clipped_tile)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
     note_penalty(t, shared);
     if (norm > max_norm) scale_tile(theta_, tile, static_cast<T>(max_norm / norm), gradient_.get());
     if (!tile_descent(theta_, tile, update, gradient_.get())) shared.overflow.store(true);
   }
+  return true;
 }
 
 // What follows a chunk's rows: its part of the gradient, and with the last chunk the loss and the update. Returns
-// whether the step goes on.
+// `complete` where the step goes on. After the barrier here a member may be in the next step's rows, which may set
+// `diverged`: each goes by what it has found itself.
 template <class T>
 template <class Gradient>
-bool Network<T>::finish_chunk(const Member& team, const Batch<T>& batch, bool is_last, Shared& shared,
-                              const Optimizer* optimizer, Gradient add_gradient) {
+auto Network<T>::finish_chunk(const Member& team, const Batch<T>& batch, bool is_last, Shared& shared,
+                              const Optimizer* optimizer, Gradient add_gradient) -> StepEnd {
+  bool finite = true;
   if (team.rank() == 0) {
     shared.next_row_tile.store(0);
     if (is_last) shared.loss_sum = weighted_sum(batch, row_loss_.get());
@@ -169,7 +173,7 @@ bool Network<T>::finish_chunk(const Member& team, const Batch<T>& batch, bool is
   if (optimizer && is_last) {
     const Update<T> update(*optimizer, total_weight(batch), memory_);
     add_gradient(shared.clips ? nullptr : &update);
-    if (shared.clips) clipped_descent(team, optimizer->max_norm, update, shared);
+    if (shared.clips) finite = clipped_descent(team, optimizer->max_norm, update, shared);
   } else {
     add_gradient(nullptr);
   }
@@ -179,13 +183,14 @@ bool Network<T>::finish_chunk(const Member& team, const Batch<T>& batch, bool is
     if (is_last) shared.end_step();
   }
   team.wait();
-  if (team.rank() == 0 && optimizer && is_last && !shared.diverged.load()) {
+  if (team.rank() == 0 && optimizer && is_last && finite) {
     if (optimizer->kind == Optimizer::Kind::adam) ++memory_.steps;
     if (shared.penalizes)
       shared.loss_sum += optimizer->weight_decay / 2.0 *
                          std::accumulate(tile_sums_.begin() + plan_.tiles.size(), tile_sums_.end(), 0.0);
   }
-  return is_last || !shared.stop.load();
+  if (!finite) return StepEnd::diverged;
+  return is_last || !shared.stop.load() ? StepEnd::complete : StepEnd::interrupted;
 }
 
 // One mini-batch: rows, then parameters, chunk by chunk. Nothing is updated unless it completes; without an optimizer
@@ -206,9 +211,10 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     const auto add_gradient = [&](const Update<T>* update) {
       parameter_phase(team, chunk, first == 0, update, shared);
     };
-    if (!finish_chunk(team, batch, last == batch.rows, shared, optimizer, add_gradient)) return StepEnd::interrupted;
+    const StepEnd end = finish_chunk(team, batch, last == batch.rows, shared, optimizer, add_gradient);
+    if (end != StepEnd::complete) return end;
   }
-  return shared.diverged.load() ? StepEnd::diverged : StepEnd::complete;
+  return StepEnd::complete;
 }
 
 // Forward, loss, delta recursion and gradient of a super-block, in memory of this member's. Returns the largest loss
@@ -276,10 +282,10 @@ auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch,
     const auto add_gradient = [&](const Update<T>* update) {
       sum_super_blocks(team, count, first == 0, update, shared);
     };
-    if (!finish_chunk(team, batch, first + count == blocks, shared, optimizer, add_gradient))
-      return StepEnd::interrupted;
+    const StepEnd end = finish_chunk(team, batch, first + count == blocks, shared, optimizer, add_gradient);
+    if (end != StepEnd::complete) return end;
   }
-  return shared.diverged.load() ? StepEnd::diverged : StepEnd::complete;
+  return StepEnd::complete;
 }
 
 template class Network<float>;

@@ -197,6 +197,7 @@ bool Network<T>::train_epoch(const Member& team, Run& run, int64_t number, int64
     if (run.shared.regroup.load()) return false;
   }
   if (settings.validation) {
+    team.wait();  // everybody has seen that nobody wants to stop, before that may change
     evaluate_rows(team, *settings.validation, run.scratch.get(), run.validation_loss.get(), *run.shared.caller,
                   run.shared.stop);
     team.wait();

@@ -13,6 +13,7 @@ import pytest
 import deltarule as dr
 from deltarule import reference
 from network_support import Array, fingerprint
+from process_support import run_python
 
 # In float32 the product of two of these is infinite, of one and 1 it is not.
 HUGE = 1e30
@@ -149,3 +150,24 @@ def test_against_the_reference(hidden: str) -> None:
 def test_the_error_can_be_sent(way: Callable[[Any], Any], layer: int | None) -> None:
     error = way(dr.DivergenceError("too far", 3, 7, layer))
     assert (str(error), error.epoch, error.step, error.layer) == ("too far", 3, 7, layer)
+
+
+def test_a_team_ends_together() -> None:
+    """One may have found an infinite loss while another is still leaving the step before."""
+    script = """
+import numpy as np
+import deltarule as dr
+
+x, y = np.ones((1024, 64), np.float32), np.zeros(1024, int)
+x[512:] = 3e38
+net = dr.MLP([64, 128, 10], output="softmax", seed=0)
+theta, diverged = net.theta, 0
+for _ in range(600):
+    net.theta = theta
+    try:
+        net.fit(x, y, epochs=1, batch_size=64, shuffle=False, threads=4)
+    except dr.DivergenceError as error:
+        diverged += error.step == 9
+print(diverged)
+"""
+    assert run_python(script, PYTHONWARNINGS="ignore") == "600\n"

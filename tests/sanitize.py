@@ -6,10 +6,11 @@ Builds a copy of the sources in build/watched/<tool> and runs the tests there: t
 selection, or what is named instead. The whole selection begins with a bug that is planted in the
 core, and that the tool has to report, or it would see nothing else either. Exit status 1 where it
 does not, where a test fails, or where a report has the core in its stack: the interpreter's and
-NumPy's own are not ours. `asan` is
-GCC's address and undefined-behaviour sanitizer; `tsan` needs clang-19 with libomp, its archer and
-compiler-rt, as GCC's does not see through libgomp's barriers; a tool that is not installed is
-skipped, and said to be.
+NumPy's own are not ours.
+
+`asan` is GCC's address and undefined-behaviour sanitizer; `tsan` needs clang-19 with libomp, its
+archer and compiler-rt, as GCC's does not see through libgomp's barriers. A tool that is not
+installed is skipped, and said to be.
 """
 
 from __future__ import annotations

@@ -85,9 +85,9 @@ MOST = 256 * 1024
 
 
 def growth(name: str, count: int) -> int:
-    """Return the bytes a process grows by over so many calls, after as many: allocators settle."""
+    """Return the bytes a process grows by over so many calls, after a tenth as many."""
     script = f"""{GROWTH}
-run(calls[{name!r}], {max(count, 200)})
+run(calls[{name!r}], {max(count // 10, 200)})
 before = resident()
 run(calls[{name!r}], {count})
 print(resident() - before)

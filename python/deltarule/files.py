@@ -11,9 +11,9 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -120,36 +120,54 @@ def write_model(
     }
     data = safetensors.numpy.save(named, metadata={_KEY: json.dumps(description)})
     _check_header(data)
-    write_atomically(Path(path), data)
+    write_atomically(path, data)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def _text(path: str | os.PathLike[str]) -> str:
+    """Return a path as it was given: of a Path, the parts would be interned every time."""
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"path must be text, not {path!r}")
+    return text
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that, after a crash at any moment, the old one or the new one is there."""
-    _remove_stale(path)
-    name = f".{path.name}.{os.getpid()}-{os.urandom(8).hex()}.tmp"
-    temporary = path.parent / name
+    final = _text(path)
+    folder, base = os.path.split(final)
+    folder = folder or os.curdir
+    _remove_stale(folder, base)
+    name = f".{base}.{os.getpid()}-{os.urandom(8).hex()}.tmp"
+    temporary = os.path.join(folder, name)
     _in_work.add(name)
+    file: BinaryIO | None = None
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        file = open(temporary, "xb")  # no with: Ctrl-C may come at its very end
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        os.replace(temporary, final)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        if file is not None:
+            with suppress(OSError):  # what could not be written before cannot be now
+                file.close()
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
     finally:
         _in_work.discard(name)
-    _sync_folder(path.parent)
+    _sync_folder(folder)
 
 
-def _remove_stale(path: Path) -> None:
+def _remove_stale(folder: str, base: str) -> None:
     """Remove what was left behind while saving this file, by those who do so no more."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-\w+\.tmp")
-    for name in os.listdir(path.parent):
+    pattern = re.compile(rf"\.{re.escape(base)}\.(\d+)-\w+\.tmp")
+    for name in os.listdir(folder):
         match = pattern.fullmatch(name)
         if match is not None and name not in _in_work and not _is_anothers(int(match[1])):
-            (path.parent / name).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, name))
 
 
 def _is_anothers(process: int) -> bool:
@@ -165,7 +183,7 @@ def _is_anothers(process: int) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     """Make the renaming itself durable, where folders can be synced."""
     if os.name != "posix":
         return
@@ -206,7 +224,8 @@ def read_file(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
         If it cannot be read.
     """
     try:
-        tensors, architecture, extra = _parse(Path(path).read_bytes())
+        with open(_text(path), "rb") as file:
+            tensors, architecture, extra = _parse(file.read())
         return _model(tensors, architecture), extra
     except ModelFileError as error:
         raise of_file(path, error) from None

@@ -183,55 +183,6 @@ print(seed.bit_generator.state == state, len(net.fit(x, x, epochs=1, optimizer=m
     assert run_python(script) == "refused True True 1\n"
 
 
-# Forks
-
-
-@posix
-@pytest.mark.parametrize("before", [1, 2, 3])
-@pytest.mark.parametrize("after", [1, 2])
-def test_a_child_works_on_with_the_same_bits(before: int, after: int) -> None:
-    """Children of a process that has used threads, and their children: no hang, the same bits."""
-    script = f"""{WORKLOAD}
-net = network()
-work(net, {before})
-
-def in_child(function):
-    inlet, outlet = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(20)  # ends a child that hangs
-        try:
-            os.write(outlet, function().encode())
-        finally:
-            os._exit(0)
-    os.close(outlet)
-    with os.fdopen(inlet) as file:
-        answer = file.read()
-    return answer if os.waitpid(pid, 0)[1] == 0 else "killed"
-
-child = [in_child(lambda: work(net, {after})) for _ in range(3)]
-grandchild = in_child(lambda: in_child(lambda: work(net, {after})))
-print(len({{*child, grandchild, work(net, {after})}}), *child)
-"""
-    count, *digests = run_python(script, PYTHONWARNINGS="ignore").split()
-    assert count == "1"
-    assert all(len(digest) == 64 for digest in digests)
-
-
-@posix
-def test_a_pool_of_forked_processes() -> None:
-    script = f"""{WORKLOAD}
-import multiprocessing
-
-net = network()
-work(net, 2)
-with multiprocessing.get_context("fork").Pool(2) as pool:
-    parts = pool.map_async(net.predict, np.split(x, 8)).get(timeout=30)
-print(np.concatenate(parts).tobytes() == net.predict(x).tobytes())
-"""
-    assert run_python(script, PYTHONWARNINGS="ignore") == "True\n"
-
-
 # Other threads of Python
 
 

@@ -1,0 +1,129 @@
+"""Forks and pools of a process that has used threads: no hang, the same bits."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from process_support import WORKLOAD, run_python
+
+posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+@posix
+@pytest.mark.parametrize("before", [1, 2, 3])
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_child_works_on_with_the_same_bits(before: int, after: int) -> None:
+    """Children of a process that has used threads, and their children: no hang, the same bits."""
+    script = f"""{WORKLOAD}
+net = network()
+work(net, {before})
+
+def in_child(function):
+    inlet, outlet = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)  # ends a child that hangs
+        try:
+            os.write(outlet, function().encode())
+        finally:
+            os._exit(0)
+    os.close(outlet)
+    with os.fdopen(inlet) as file:
+        answer = file.read()
+    return answer if os.waitpid(pid, 0)[1] == 0 else "killed"
+
+child = [in_child(lambda: work(net, {after})) for _ in range(3)]
+grandchild = in_child(lambda: in_child(lambda: work(net, {after})))
+print(len({{*child, grandchild, work(net, {after})}}), *child)
+"""
+    count, *digests = run_python(script, PYTHONWARNINGS="ignore").split()
+    assert count == "1"
+    assert all(len(digest) == 64 for digest in digests)
+
+
+@posix
+@pytest.mark.parametrize("forks", [20, pytest.param(500, marks=pytest.mark.full)])
+def test_forks_while_other_threads_predict(
+    forks: int, record_property: pytest.RecordProperty
+) -> None:
+    script = f"""{WORKLOAD}
+import threading
+from collections import Counter
+
+net, over = network(), threading.Event()
+wanted = net.predict(x, threads=1).tobytes()
+trained = work(network(), 1)
+
+def predict():
+    while not over.is_set():
+        net.predict(x, threads=2)
+
+threads = [threading.Thread(target=predict) for _ in range(3)]
+for thread in threads:
+    thread.start()
+ends = Counter()
+for k in range({forks}):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)  # ends a child that hangs
+        same = net.predict(x, threads=2).tobytes() == wanted
+        net.train_step(x, y)
+        os._exit(0 if same and (k % 10 or work(network(), 2) == trained) else 1)
+    ends[os.waitpid(pid, 0)[1]] += 1  # 14: hung
+over.set()
+for thread in threads:
+    thread.join()
+print(dict(ends))
+"""
+    assert run_python(script, timeout=600, PYTHONWARNINGS="ignore") == f"{{0: {forks}}}\n"
+    record_property("forks", forks)
+
+
+POOLS = {
+    "multiprocessing, fork": """
+import multiprocessing
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    parts = pool.map_async(net.predict, np.split(x, 8)).get(timeout=30)
+""",
+    "multiprocessing, spawn": """
+import multiprocessing
+with multiprocessing.get_context("spawn").Pool(2) as pool:
+    parts = pool.map_async(net.predict, np.split(x, 4)).get(timeout=100)
+""",
+    "joblib, loky": """
+from joblib import Parallel, delayed
+parts = Parallel(2, backend="loky")(delayed(net.predict)(part) for part in np.split(x, 4))
+""",
+    "joblib, threading": """
+from joblib import Parallel, delayed
+parts = Parallel(4, backend="threading")(delayed(net.predict)(part) for part in np.split(x, 8))
+""",
+    "joblib, multiprocessing": """
+from joblib import Parallel, delayed
+parts = Parallel(2, backend="multiprocessing")(delayed(net.predict)(p) for p in np.split(x, 4))
+""",
+    "threads": """
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(4) as pool:
+    parts = list(pool.map(net.predict, np.split(x, 8)))
+""",
+}
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_pools(pool: str) -> None:
+    """Of networks that have used threads, sent to workers where these are processes."""
+    if pool.endswith("fork") and not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    if pool.startswith("joblib"):
+        pytest.importorskip("joblib", reason="needs the extra: pip install 'deltarule[sklearn]'")
+    script = f"""{WORKLOAD}
+if __name__ == "__main__":
+    net = network()
+    work(net, 2)
+    {POOLS[pool].replace(chr(10), chr(10) + "    ")}
+    print(np.concatenate(parts).tobytes() == net.predict(x).tobytes())
+"""
+    assert run_python(script, timeout=120, PYTHONWARNINGS="ignore") == "True\n"

@@ -1,4 +1,4 @@
-"""What the tests of checkpoints share: runs of every kind, and what is left of them by bytes."""
+"""What the tests of checkpoints share: runs of every kind, stopped, and what is left by bytes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import deltarule as dr
 from deltarule.generators import generator_words
@@ -139,3 +140,33 @@ def left(net: dr.MLP, history: dr.History) -> dict[str, Any]:
         "history": figures,
         "best_epoch": history.best_epoch,
     }
+
+
+class Stop(BaseException):
+    """As Ctrl-C is: not an Exception."""
+
+
+def stop_after(epoch: int) -> Any:
+    """Return a callback that stops the run there, once."""
+    calls: list[int] = []
+
+    def stop(record: dr.EpochRecord) -> None:
+        calls.append(record["epoch"])
+        if record["epoch"] == epoch and calls.count(epoch) == 1:
+            raise Stop
+
+    return stop
+
+
+def whole(run: Run) -> dict[str, Any]:
+    """Return what is left of the run that was never stopped."""
+    net = run.new()
+    return left(net, run.fit(net))
+
+
+def stopped(run: Run, path: Path, epoch: int, **more: Any) -> dr.MLP:
+    """Stop a run in a callback after some epoch."""
+    net = run.new()
+    with pytest.raises(Stop):
+        run.fit(net, checkpoint=dr.Checkpoint(path, **more), callbacks=stop_after(epoch))
+    return net

@@ -19,6 +19,15 @@ VALID = [pair for pair in product(OUTPUTS, LOSSES) if pair[1] not in LOG_LOSSES 
 INVALID = [pair for pair in product(OUTPUTS, LOSSES) if pair not in VALID]
 KINKED = ("relu", "leaky_relu", "elu")  # elu's second derivative jumps at 0
 
+CANONICAL = {
+    ("identity", "squared_error"),
+    ("identity", "sum_squared_error"),
+    ("identity", "mean_squared_error"),
+    ("sigmoid", "binary_cross_entropy"),
+    ("softmax", "cross_entropy"),
+    ("exp", "poisson"),
+}
+
 EPS = 1e-6
 # A central difference errs by a few roundings of L, 2^-53 |L| / EPS = 1e-10 |L| each, and by
 # EPS^2 / 6 of the third derivative, which is less. A wrong term is of the order of 1e-2.
@@ -68,6 +77,11 @@ class Case(NamedTuple):
     x: Array
     y: Array
     network: Network
+
+
+def direction(case: Case) -> Array:
+    """A direction in the space of theta, of order 1."""
+    return np.random.default_rng(13).normal(size=len(reference.theta(case.weights, case.biases)))
 
 
 def smooth_case(

@@ -69,7 +69,8 @@ def run_all(bugs: Sequence[Bug], work: Path, jobs: int) -> list[dict[str, object
     """Build and test the sound sources, then each bug; return a row for each bug."""
     copy_sources(work / "source")
     core = CoreBuild(work / "source", work / "build")
-    core.configure("Release")
+    # -O1 compiles in a third of the time, ten times over; the same bits are in the contract.
+    core.configure("RelWithDebInfo", CMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1")
     core.compile(jobs)
     tests = sorted({name for bug in bugs for name in bug.tests})
     if failure := first_failure(core, tests, jobs):

@@ -75,8 +75,12 @@ std::pair<int64_t, int64_t> Member::share(int64_t n, int64_t granule) const {
   return {edge(rank_), edge(rank_ + 1)};
 }
 
-void run_parallel(int threads, const std::function<void(const Member&)>& body) {
-  if (fork_generation() > 0 || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
+namespace {
+
+// A function of its own, as Clang asks its runtime for the thread's number where the function begins: in a child
+// forked while another thread held a lock of that runtime, any call of it may wait for ever.
+[[gnu::noinline]]
+void parallel_region(int threads, const std::function<void(const Member&)>& body) {
   Barrier barrier;
   const int cpu = current_cpu();
 #pragma omp parallel num_threads(threads)
@@ -88,12 +92,19 @@ void run_parallel(int threads, const std::function<void(const Member&)>& body) {
     body(member);
     member.wait();  // spins, as the region's own barrier does not
   }
+}
+
+}  // namespace
+
+void run_parallel(int threads, const std::function<void(const Member&)>& body) {
+  if (fork_generation() > 0 || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
+  parallel_region(threads, body);
   team_taken.store(false);
 }
 
 int fork_generation() { return forks.load(std::memory_order_relaxed); }
 
-int openmp_max_threads() { return omp_get_max_threads(); }
+int openmp_max_threads() { return fork_generation() > 0 ? 1 : omp_get_max_threads(); }
 
 int available_cpus() {
 #if defined(__linux__)

@@ -56,7 +56,7 @@ void run_team(int threads, const Body& body) {
   body(Member(0, 1, nullptr));
 }
 
-// What OpenMP would use: threadpoolctl and OMP_NUM_THREADS act on it.
+// What OpenMP would use, 1 in a forked child: threadpoolctl and OMP_NUM_THREADS act on it.
 int openmp_max_threads();
 
 // CPUs that this process may use: its affinity mask.

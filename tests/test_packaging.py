@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
@@ -65,9 +66,12 @@ def checkout(to: Path, *more: str) -> Path:
     return to
 
 
-def needs(module: str) -> None:
+def needs(package: str) -> None:
     """Skip the test where a tool of the extra `dev` is not installed."""
-    pytest.importorskip(module, reason="needs the extra: pip install '.[dev]'")
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("needs the extra: pip install '.[dev]'")
 
 
 # The sdist

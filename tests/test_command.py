@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,7 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_data_the_digits_reach_96_percent_and_say_where_things_are() -> None:
-    start = time.perf_counter()
     result = command("train")
-    assert time.perf_counter() - start < 10
     assert result.status == 0
     assert result.err == ""
     accuracy = next(row for row in result.out.splitlines() if row.startswith("held-out accuracy"))

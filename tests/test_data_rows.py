@@ -330,7 +330,7 @@ def test_large_data_are_never_in_memory(source: str, tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(n * 256 * (8 if "64" in source else 4))
     x = SOURCES[source].format(path=str(path), rows=n)
-    taken = int(run_python(PEAK.format(x=x, rows=n)))
+    taken = int(run_python(PEAK.format(x=x, rows=n), timeout=600))
     assert taken < 120 * mebi
 
 

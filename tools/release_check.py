@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -119,9 +120,12 @@ def read_programme(path: Path) -> list[Point]:
 
 def source() -> str:
     """Return the revision that is checked."""
+    unknown = "a tree without revisions"
+    if not shutil.which("git"):
+        return unknown
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True)
-    return done.stdout.strip() or "a tree without revisions"
+    return done.stdout.strip() or unknown
 
 
 def machine() -> Mapping[str, Any]:

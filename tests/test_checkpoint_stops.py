@@ -18,6 +18,10 @@ import deltarule as dr
 from checkpoint_support import HELD, MOMENTUM, RUNS, Run, X, left
 from deltarule.keeper import read_checkpoint
 
+# A stop between a file's opening and the name that it is given leaves it to CPython, which closes
+# it where it drops it, and remarks that.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
 ROOT = os.path.dirname(dr.__file__)
 
 STOPPING = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +64,8 @@ def mnist() -> tuple[np.ndarray, np.ndarray]:
     with np.load(path) as data:
         images = data["images"].reshape(-1, 784).astype(np.float32) / 255
         return images, data["labels"].astype(np.int64)
+
+
+@pytest.fixture
+def without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)

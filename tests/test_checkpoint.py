@@ -28,10 +28,7 @@ from deltarule.fields import Fields
 from deltarule.generators import generator_of, generator_words
 from deltarule.keeper import Keeper, read_checkpoint
 
-
-@pytest.fixture(autouse=True)
-def without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
 
 # The same bytes

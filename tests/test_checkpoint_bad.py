@@ -15,14 +15,10 @@ import pytest
 import safetensors.numpy
 
 import deltarule as dr
-from checkpoint_support import HELD, RUNS, WEIGHT, Run, X, Y, batches, left
+from checkpoint_support import HELD, RUNS, WEIGHT, Run, Stop, X, Y, batches, left
 from deltarule.resuming import read_run
 
 Words = dict[str, Any]
-
-
-class Stop(BaseException):
-    """As Ctrl-C is: not an Exception."""
 
 
 def stop(record: dr.EpochRecord) -> None:

@@ -11,10 +11,7 @@ import pytest
 import deltarule as dr
 from checkpoint_support import RUNS, left, stopped, whole
 
-
-@pytest.fixture(autouse=True)
-def without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
 
 # The files

@@ -15,12 +15,8 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from checkpoint_support import HELD, MOMENTUM, RUNS, Run, X, left
+from checkpoint_support import HELD, MOMENTUM, RUNS, Run, Stop, X, left
 from deltarule.keeper import read_checkpoint
-
-# A stop between a file's opening and the name that it is given leaves it to CPython, which closes
-# it where it drops it, and remarks that.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 
 ROOT = os.path.dirname(dr.__file__)
 
@@ -49,10 +45,6 @@ TRACED: dict[str, Run] = {
     "a stream": Run(STOPPING, AGAIN, x=RUNS["a stream"].x, y=None),
     "a stream with dropout": Run(EVERYTHING, AGAIN, x=RUNS["a stream"].x, y=None),
 }
-
-
-class Stop(BaseException):
-    """As Ctrl-C is: not an Exception."""
 
 
 class StopAt:
@@ -110,9 +102,12 @@ def stop_everywhere(
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def quick(
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    without_waiting_for_the_disk: None,
+) -> None:
     """Do not wait for the disk; let rows be in blocks where the test is of these."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     if "blocks" in request.node.name:
         for size in ("BLOCK_BYTES", "WHOLE_BYTES"):
             monkeypatch.setattr(dr.data.rows, size, 600)
@@ -201,10 +196,16 @@ def stop_often(path: Path, alarm: Any, seed: int, every: int | str, **settings: 
     assert left(net, history) == expected
 
 
+# An alarm between a file's opening and the name that it is given leaves it to CPython, which closes
+# it where it drops it, and remarks that.
+dropped = pytest.mark.filterwarnings(r"ignore:unclosed file .*\.tmp':ResourceWarning")
+
+
 # In full only: an alarm can ring while Python cleans up, which the suite takes for an error.
 @pytest.mark.full
 @pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
 @pytest.mark.parametrize("every", [1, 100, "0.05s"])
+@dropped
 def test_stopped_within_steps(every: int | str, tmp_path: Path, alarm: Any) -> None:
     for i in range(3):
         stop_often(tmp_path / str(i), alarm, i, every, epochs=8)
@@ -212,6 +213,7 @@ def test_stopped_within_steps(every: int | str, tmp_path: Path, alarm: Any) -> N
 
 @pytest.mark.full
 @pytest.mark.parametrize("every", [1, 100, "0.05s"])
+@dropped
 def test_stopped_within_many_steps(every: int | str, tmp_path: Path, alarm: Any) -> None:
     for i in range(50):
         stop_often(tmp_path / str(i), alarm, i, every)

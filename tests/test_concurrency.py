@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import sysconfig
 import threading
@@ -19,7 +18,6 @@ from deltarule._load import core
 from network_support import Array, assert_same_bits
 from process_support import WORKLOAD, run_python
 
-posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 free_threaded = pytest.mark.skipif(
     not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="needs a free-threaded Python"
 )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from checkpoint_support import RUNS
+from checkpoint_support import RUNS, Stop
 from deltarule.resuming import read_run
 
 Header = dict[str, Any]
@@ -24,10 +24,6 @@ STRANGE = [
     "\0", [], {}, [[]], [0], {"a": 1}, "9" * 5000, *NUMBERS,
 ]  # fmt: skip
 DTYPES = ["F64", "F32", "F16", "BF16", "I64", "I32", "I8", "U8", "BOOL", "F8_E5M2", "C64", "X"]
-
-
-class Stop(BaseException):
-    """As Ctrl-C is: not an Exception."""
 
 
 def stop(record: dr.EpochRecord) -> None:

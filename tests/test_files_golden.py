@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
+from checkpoint_support import Stop
 from deltarule.command import pipeline
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -36,10 +37,6 @@ def table(net: dr.MLP) -> pipeline.TableModel:
     x = pipeline.Standardization(np.arange(6.0), np.arange(1.0, 7.0))
     y = pipeline.Standardization.identity(1)
     return pipeline.TableModel(net, names, x, "what", ("a", "b", "été", "d"), y)
-
-
-class Stop(BaseException):
-    """As Ctrl-C is: not an Exception."""
 
 
 def batches() -> Iterator[Any]:

@@ -17,7 +17,6 @@ from network_support import MOMENTUM, Array, assert_same_bits
 from process_support import WORKLOAD, fails_with, run_python
 
 linux = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs Linux's /proc")
-posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 # Numbers of threads
 

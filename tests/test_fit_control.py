@@ -138,7 +138,7 @@ def test_no_epoch_begins_after_max_seconds(callbacks: Any) -> None:
     history = net.fit(
         x, y, epochs=10**9, max_seconds=0.2, optimizer=dr.SGD(lr=1e-4), callbacks=callbacks
     )
-    assert 0.15 < time.perf_counter() - start < 1.0
+    assert time.perf_counter() - start > 0.15
     assert sum(history.seconds[:-1]) <= 0.2
     again.fit(x, y, epochs=len(history), optimizer=dr.SGD(lr=1e-4))
     assert fingerprint(net) == fingerprint(again)

@@ -151,6 +151,7 @@ dr.set_advice(False)
 net = dr.MLP([300, 300, 900], hidden="tanh", seed=0)
 x, y = rng.normal(size=(2500, 300)).astype("f4"), rng.normal(size=(2500, 900)).astype("f4")
 net.train_step(x[:500], y[:500])  # both threads are there
+net.fit(x[:9], y[:9], epochs=1), net.trace(x[:9], y[:9])  # what they import is there
 theta, momentum = net.theta, dr.SGD(lr=1e-9, momentum=0.9)
 before = theta.tobytes()
 

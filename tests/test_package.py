@@ -45,6 +45,24 @@ def test_public_names_have_docstrings_with_examples() -> None:
         assert "Examples" in str(inspect.getdoc(thing)), thing
 
 
+def test_what_a_prediction_does_not_need_is_imported_when_it_is_asked_for() -> None:
+    later = (
+        "advice checkpoint datasets files fitting history many pace proof schedules second_order"
+    )
+    script = (
+        "import sys, deltarule as dr; dr.MLP([2, 1]).predict([[1.0, 2.0]])\n"
+        f"print([name for name in {later.split()} if f'deltarule.{{name}}' in sys.modules],"
+        "    sorted({'safetensors', 'json', 'pathlib', 'difflib'} & set(sys.modules)))\n"
+        "assert set(dr.__all__) <= set(dir(dr))\n"
+        "from deltarule import *\n"
+        "assert resume is dr.resume is sys.modules['deltarule.checkpoint'].resume"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (shown.stdout, shown.stderr) == ("[] []\n", "")
+    with pytest.raises(AttributeError, match="module 'deltarule' has no attribute 'SDG'"):
+        dr.SDG  # noqa: B018
+
+
 @pytest.mark.parametrize("name", ["predict", "train_step"])
 def test_a_method_that_is_tried_in_the_core_looks_like_its_function(name: str) -> None:
     method = getattr(dr.MLP, name)

@@ -15,10 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from deltarule import schedules
 from deltarule._version import __version__
-from deltarule.advice import TrainingAdvice, set_advice
-from deltarule.checkpoint import Checkpoint, resume
 from deltarule.config import (
     get_isa,
     get_num_threads,
@@ -27,31 +24,50 @@ from deltarule.config import (
     show_config,
 )
 from deltarule.custom import CustomActivation, CustomLoss
-from deltarule.datasets import load_digits
 from deltarule.errors import DivergenceError, ModelFileError, VerificationError
-from deltarule.files import load
-from deltarule.history import EpochRecord, History
-from deltarule.many import ManyFits, MLPEnsemble, fit_many
 from deltarule.network import MLP, Gradients
 from deltarule.optimizers import SGD, Adam, AdamW
-from deltarule.second_order import LBFGS, LevenbergMarquardt
-from deltarule.stopping import EarlyStopping
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
+    from deltarule import reference, schedules
+    from deltarule.advice import TrainingAdvice, set_advice
+    from deltarule.checkpoint import Checkpoint, resume
+    from deltarule.datasets import load_digits
+    from deltarule.files import load
+    from deltarule.history import EpochRecord, History
+    from deltarule.many import ManyFits, MLPEnsemble, fit_many
     from deltarule.proof.check import check_gradients
+    from deltarule.second_order import LBFGS, LevenbergMarquardt
+    from deltarule.stopping import EarlyStopping
 
-    reference: ModuleType
+# What is imported when it is first asked for, and where it is: a script that predicts waits for
+# none of it.
+_LATER = {
+    "advice": ("TrainingAdvice", "set_advice"),
+    "checkpoint": ("Checkpoint", "resume"),
+    "datasets": ("load_digits",),
+    "files": ("load",),
+    "history": ("EpochRecord", "History"),
+    "many": ("MLPEnsemble", "ManyFits", "fit_many"),
+    "proof.check": ("check_gradients",),
+    "second_order": ("LBFGS", "LevenbergMarquardt"),
+    "stopping": ("EarlyStopping",),
+}
 
 
 def __getattr__(name: str) -> object:
-    # imported when they are first asked for
-    if name == "reference":
-        return importlib.import_module("deltarule.reference")
-    if name == "check_gradients":
-        return importlib.import_module("deltarule.proof.check").check_gradients
+    if name in ("reference", "schedules"):
+        return importlib.import_module(f"deltarule.{name}")
+    for module, names in _LATER.items():
+        if name in names:
+            value = getattr(importlib.import_module(f"deltarule.{module}"), name)
+            globals()[name] = value
+            return value
     raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

@@ -6,7 +6,6 @@ import operator
 import os
 import platform
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -78,19 +77,24 @@ def resolve_threads(threads: int | None) -> int:
     return get_num_threads() if threads is None else _positive("threads", threads)
 
 
-def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> int:
+def _cgroup_quota(root: str | os.PathLike[str] = "/sys/fs/cgroup") -> int:
     """Return the CPUs that the control group allows, rounded up; a large number without a quota."""
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        quota, period = _text(root, "cpu.max").split()
     except (OSError, ValueError):
         try:
-            quota = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
+            quota = _text(root, "cpu", "cpu.cfs_quota_us").strip()
+            period = _text(root, "cpu", "cpu.cfs_period_us").strip()
         except OSError:
             return sys.maxsize
     if not (quota.isdecimal() and period.isdecimal() and int(period) > 0):
         return sys.maxsize
     return max(1, -(-int(quota) // int(period)))
+
+
+def _text(*path: str | os.PathLike[str]) -> str:
+    with open(os.path.join(*path), encoding="utf-8") as file:
+        return file.read()
 
 
 _quota = min(_cgroup_quota(), 1024)

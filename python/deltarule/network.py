@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltarule import checks, files, words
+from deltarule import checks, words
 from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.arguments import check_optimizer
@@ -399,6 +399,8 @@ class MLP(Trainable, Differentiable, Provable):
         --------
         See `deltarule.load`.
         """
+        from deltarule import files
+
         files.write_model(path, self)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,9 @@ from deltarule._load import core
 from deltarule.architecture import Architecture, Core
 from deltarule.custom import ActivationWord, LossWord
 from deltarule.evaluation import unchanged
-from deltarule.pace import Watch
+
+if TYPE_CHECKING:
+    from deltarule.pace import Watch
 
 Array = NDArray[Any]
 

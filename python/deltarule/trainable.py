@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from numpy.typing import ArrayLike
 
-from deltarule.history import EpochRecord, History
 from deltarule.parameters import Parameterized
 
 if TYPE_CHECKING:
     from deltarule.checkpoint import Checkpoint
+    from deltarule.history import EpochRecord, History
     from deltarule.metrics import Metrics
     from deltarule.optimizers import Optimizer
     from deltarule.schedules import Plateau, Schedule
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deltarule.stopping import EarlyStopping
 
 Batches = Iterable[tuple[ArrayLike, ...]] | Callable[[], Iterable[tuple[ArrayLike, ...]]]
-Callback = Callable[[EpochRecord], object]
+Callback: TypeAlias = "Callable[[EpochRecord], object]"
 
 
 class Trainable(Parameterized):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from deltarule.custom.functions import (
@@ -63,6 +62,8 @@ def word(value: object, name: str, known: Iterable[str]) -> str:
         raise TypeError(f"{name} must be a name, not {value!r}")
     canonical = _ALIASES.get(value, value)
     if canonical not in names:
+        import difflib
+
         close = difflib.get_close_matches(value, names, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(f"{name} must be one of {', '.join(names)}, not {value!r}{hint}")

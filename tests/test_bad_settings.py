@@ -69,6 +69,7 @@ MLP_ROWS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"dtype": ">f4"}, ValueError, "dtype must be float32 or float64, not '>f4'"),
     ({"dtype": complex}, ValueError, "dtype must be float32 or float64, not <class 'complex'>"),
     ({"dtype": "double float"}, ValueError, "dtype must be float32 or float64, not 'double f.*"),
+    ({"dtype": "9" * 5000}, ValueError, "dtype must be float32 or float64, not '999.*"),
     ({"dtype": None}, ValueError, "dtype must be float32 or float64, not None"),
     ({"init": "xavier"}, ValueError, f"init must be one of {INITS}, not 'xavier'.*"),
     ({"init": None}, TypeError, "init must be a name or (weights, biases), not None"),

@@ -148,7 +148,7 @@ def _widths(sizes: object) -> tuple[int, ...]:
 def _dtype(dtype: object) -> np.dtype[Any]:
     try:
         canonical = np.dtype(dtype) if dtype is not None else None  # type: ignore[call-overload]
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # NumPy reads parts of a string as Python's
         canonical = None
     if canonical is None or canonical.name not in _CORES or not canonical.isnative:
         raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")

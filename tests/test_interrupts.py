@@ -19,8 +19,8 @@ from process_support import environment, run_python
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
 
-# Prints how many seconds the rows of a step take once, before a training without end, and after
-# Ctrl-C what it found.
+# Prints how many seconds all rows take once, before a training without end, and after Ctrl-C what
+# it found.
 SCRIPT = """
 import time
 import numpy as np
@@ -33,7 +33,7 @@ optimizer = dr.SGD(lr=0.001, momentum=0.5)
 for one in (net, again):  # imports what it needs, too
     one.fit(x[:64], y[:64], epochs=1, shuffle=False, optimizer=optimizer, {more})
 started = time.monotonic()
-net.evaluate(x[:{batch}], y[:{batch}])
+net.evaluate(x, y)
 print(time.monotonic() - started, flush=True)
 try:
     net.fit(x, y, epochs=10**9, batch_size={batch}, shuffle=False, optimizer=optimizer, {more})
@@ -41,7 +41,7 @@ except KeyboardInterrupt:
     print(time.monotonic(), flush=True)
 steps, theta, batch = 0, net.theta.tobytes(), {batch} or {rows}
 started = time.monotonic()
-while again.theta.tobytes() != theta and time.monotonic() - started < 20:
+while again.theta.tobytes() != theta and time.monotonic() - started < 200:
     first = steps * batch % {rows}
     again.train_step(x[first : first + batch], y[first : first + batch], optimizer=optimizer)
     steps += 1
@@ -76,7 +76,7 @@ def test_ctrl_c_ends_a_fit_at_a_whole_batch(training: str) -> None:
             time.sleep(0.25 + 2 * float(process.stdout.readline()))  # a step, on a slow core too
             sent = time.monotonic()
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
         finally:
             process.kill()
     assert process.returncode == 0, err

@@ -1,5 +1,5 @@
 // Calls every function of every table of this build that the processor supports, and compares what it gives
-// with the oracle's, byte for byte. The digest of the oracle's own bytes is the same on every machine.
+// with the oracle's, byte for byte. The digest of what the oracle gave is the same on every machine.
 // Exit status 1 and a line for each of the first calls that differ.
 #include <string>
 

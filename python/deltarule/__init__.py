@@ -26,7 +26,6 @@ from deltarule.config import (
 from deltarule.custom import CustomActivation, CustomLoss
 from deltarule.errors import DivergenceError, ModelFileError, VerificationError
 from deltarule.network import MLP, Gradients
-from deltarule.optimizers import SGD, Adam, AdamW
 
 if TYPE_CHECKING:
     from deltarule import reference, schedules
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from deltarule.files import load
     from deltarule.history import EpochRecord, History
     from deltarule.many import ManyFits, MLPEnsemble, fit_many
+    from deltarule.optimizers import SGD, Adam, AdamW
     from deltarule.proof.check import check_gradients
     from deltarule.second_order import LBFGS, LevenbergMarquardt
     from deltarule.stopping import EarlyStopping
@@ -49,6 +49,7 @@ _LATER = {
     "files": ("load",),
     "history": ("EpochRecord", "History"),
     "many": ("MLPEnsemble", "ManyFits", "fit_many"),
+    "optimizers": ("SGD", "Adam", "AdamW"),
     "proof.check": ("check_gradients",),
     "second_order": ("LBFGS", "LevenbergMarquardt"),
     "stopping": ("EarlyStopping",),

@@ -13,8 +13,8 @@ import numpy as np
 
 from deltarule import words
 from deltarule._load import core
+from deltarule.arguments import number
 from deltarule.custom import ActivationWord, Custom, LossWord
-from deltarule.optimizers import number
 
 if TYPE_CHECKING:
     from deltarule.custom.network import CustomNetwork

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.optimizers import SGD, Optimizer, check_number, number
+if TYPE_CHECKING:
+    from deltarule.optimizers import Optimizer
 
-_DEFAULT = SGD()
+
+def number(value: Real) -> float:
+    """Return a float, infinite for a whole number beyond float64."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
+
+
+def check_number(name: str, value: object, low: float, high: float, rule: str) -> None:
+    """Raise naming the argument unless the value is a number in [low, high)."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    if not (math.isfinite(number(value)) and low <= number(value) < high):
+        raise ValueError(f"{name} must be {rule}, not {value!r}")
+
+
+@functools.cache
+def _optimizers() -> tuple[type[Optimizer], Optimizer]:
+    """Return what an optimizer is, and the one by default; imported when first asked for."""
+    from deltarule.optimizers import SGD, Optimizer
+
+    return Optimizer, SGD()
 
 
 def check_optimizer(optimizer: object) -> Optimizer:
     """Return the optimizer, SGD() by default."""
+    kind, default = _optimizers()
     if optimizer is None:
-        return _DEFAULT
-    if not isinstance(optimizer, Optimizer):
+        return default
+    if not isinstance(optimizer, kind):
         raise TypeError(
             "optimizer must be a deltarule.SGD, Adam or AdamW, or for MLP.fit LevenbergMarquardt "
             f"or LBFGS, not {optimizer!r}"

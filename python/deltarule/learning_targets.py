@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.arguments import number
 from deltarule.custom import LossWord
-from deltarule.optimizers import number
 
 Array = NDArray[Any]
 

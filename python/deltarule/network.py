@@ -6,7 +6,7 @@ import math
 import operator
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,9 +27,11 @@ from deltarule.errors import (
 )
 from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
-from deltarule.optimizers import Optimizer
 from deltarule.provable import Provable
 from deltarule.trainable import Trainable
+
+if TYPE_CHECKING:
+    from deltarule.optimizers import Optimizer
 
 Array = NDArray[Any]
 Hidden: TypeAlias = ActivationWord | tuple[Of1, Of2]

@@ -4,28 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 
 from deltarule._load import core
-
-
-def number(value: Real) -> float:
-    """Return a float, infinite for a whole number beyond float64."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
-
-
-def check_number(name: str, value: object, low: float, high: float, rule: str) -> None:
-    """Raise naming the argument unless the value is a number in [low, high)."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    if not (math.isfinite(number(value)) and low <= number(value) < high):
-        raise ValueError(f"{name} must be {rule}, not {value!r}")
+from deltarule.arguments import check_number
 
 
 class Optimizer:

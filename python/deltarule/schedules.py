@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.optimizers import check_number
+from deltarule.arguments import check_number
 
 __all__ = [
     "Constant",

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import NamedTuple
 
-from deltarule.arguments import check_flag, whole_number
-from deltarule.optimizers import number
+from deltarule.arguments import check_flag, number, whole_number
 
 _MODES = ("auto", "min", "max")
 

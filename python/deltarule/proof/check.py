@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule.architecture import Core
-from deltarule.arguments import check_flag
+from deltarule.arguments import check_flag, check_number
 from deltarule.config import resolve_threads
 from deltarule.data.samples import Batch
-from deltarule.optimizers import check_number
 from deltarule.proof.arithmetic import U64, Arithmetic
 from deltarule.proof.landscape import Entries
 from deltarule.proof.ledger import Ledger, Name

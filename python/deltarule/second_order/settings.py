@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.arguments import whole_number
-from deltarule.optimizers import check_number
+from deltarule.arguments import check_number, whole_number
 
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture

@@ -21,7 +21,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,15 +142,21 @@ def from_anywhere(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def outcomes(results: Path) -> str:
-    """Return how many tests passed, failed and were skipped, by pytest's JUnit file."""
+    """Return how many tests passed, failed (and which) and were skipped, by pytest's JUnit file."""
     if not results.exists():
         return "pytest did not end"
-    counts: Counter[str] = Counter()
-    for suite in ElementTree.parse(results).getroot().iter("testsuite"):
-        counts.update({k: int(suite.get(k, 0)) for k in ("tests", "failures", "errors", "skipped")})
-    failed = counts["failures"] + counts["errors"]
-    passed = counts["tests"] - failed - counts["skipped"]
-    return f"{passed} tests passed, {failed} failed, {counts['skipped']} skipped"
+    names: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
+    for case in ElementTree.parse(results).getroot().iter("testcase"):
+        said = {element.tag for element in case}
+        failed = bool(said & {"failure", "error"})
+        came = "failed" if failed else "skipped" if "skipped" in said else "passed"
+        names[came].append(f"{case.get('classname', '')}::{case.get('name')}")
+    which = f" ({', '.join(names['failed'])})" if names["failed"] else ""
+    counts = {came: len(cases) for came, cases in names.items()}
+    return (
+        f"{counts['passed']} tests passed, {counts['failed']} failed{which}, "
+        f"{counts['skipped']} skipped"
+    )
 
 
 def run_tests(tool: Tool, core: CoreBuild, arguments: Sequence[str], jobs: int) -> int:

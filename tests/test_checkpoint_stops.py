@@ -132,8 +132,14 @@ def test_stopped_between_more_lines(
     assert stop_everywhere(traced(name), tmp_path / "run", "line", every, stride, 1) > 50
 
 
+# A stop between a file's opening and the name that it is given leaves it to CPython, which closes
+# it where it drops it, and remarks that.
+dropped = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("name", TRACED)
+@dropped
 def test_stopped_between_instructions(name: str, tmp_path: Path) -> None:
     assert stop_everywhere(traced(name), tmp_path / "run", "opcode", 1, 31, 1) > 100
 
@@ -194,11 +200,6 @@ def stop_often(path: Path, alarm: Any, seed: int, every: int | str, **settings: 
         if path.exists():
             read_checkpoint(path)
     assert left(net, history) == expected
-
-
-# An alarm between a file's opening and the name that it is given leaves it to CPython, which closes
-# it where it drops it, and remarks that.
-dropped = pytest.mark.filterwarnings(r"ignore:unclosed file .*\.tmp':ResourceWarning")
 
 
 # In full only: an alarm can ring while Python cleans up, which the suite takes for an error.

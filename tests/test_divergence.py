@@ -170,4 +170,5 @@ for _ in range(600):
         diverged += error.step == 9
 print(diverged)
 """
-    assert run_python(script, PYTHONWARNINGS="ignore") == "600\n"
+    # One who never leaves is waited for in vain; four threads on two busy cores take a minute.
+    assert run_python(script, timeout=600, PYTHONWARNINGS="ignore") == "600\n"

@@ -145,18 +145,13 @@ def outcomes(results: Path) -> str:
     """Return how many tests passed, failed (and which) and were skipped, by pytest's JUnit file."""
     if not results.exists():
         return "pytest did not end"
-    names: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
-    for case in ElementTree.parse(results).getroot().iter("testcase"):
-        said = {element.tag for element in case}
-        failed = bool(said & {"failure", "error"})
-        came = "failed" if failed else "skipped" if "skipped" in said else "passed"
-        names[came].append(f"{case.get('classname', '')}::{case.get('name')}")
-    which = f" ({', '.join(names['failed'])})" if names["failed"] else ""
-    counts = {came: len(cases) for came, cases in names.items()}
-    return (
-        f"{counts['passed']} tests passed, {counts['failed']} failed{which}, "
-        f"{counts['skipped']} skipped"
-    )
+    cases = list(ElementTree.parse(results).getroot().iter("testcase"))
+    failed = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    names = ", ".join(f"{case.get('classname')}::{case.get('name')}" for case in failed)
+    which = f" ({names})" if failed else ""
+    passed = len(cases) - len(failed) - skipped
+    return f"{passed} tests passed, {len(failed)} failed{which}, {skipped} skipped"
 
 
 def run_tests(tool: Tool, core: CoreBuild, arguments: Sequence[str], jobs: int) -> int:

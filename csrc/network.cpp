@@ -122,7 +122,7 @@ void Network<T>::predict_by_columns(const Member& team, InputRows<T> x, int64_t 
     below = {z, ld, nullptr};
   }
   if (team.rank() == 0)
-    kernels<T>().output(architecture_.output, rows, n_out, z, row_stride<T>(n_out), y_hat, n_out);
+    kernels<T>().output(output_layer<T>(architecture_), rows, n_out, z, row_stride<T>(n_out), y_hat, n_out);
 }
 
 // The tiles of the forward pass, and one for y_hat.
@@ -135,8 +135,7 @@ int64_t Network<T>::evaluation_elements() const {
 template <class T>
 void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss, Poll& poll,
                                std::atomic<bool>& stop) const {
-  const OutputLoss<T> f{architecture_.output, architecture_.loss,
-                        static_cast<T>(architecture_.huber_delta)};
+  const OutputLoss<T> f = output_loss<T>(architecture_);
   const int64_t n = architecture_.n_outputs(), ld = row_stride<T>(n), tile = plan_.row_tile;
   T* mine = scratch + team.rank() * evaluation_elements();
   T* y_hat = mine + scratch_elements<T>(architecture_, tile);

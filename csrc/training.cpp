@@ -296,7 +296,7 @@ int64_t Network<T>::layer_not_finite(const Batch<T>& batch) const {
     for (int64_t l = 1; l <= L; ++l) look(rows, l, state.z(l, 0));
     for (int64_t l = 1; l < L; ++l) look(rows, l, state.a(l, 0));
     T* y_hat = state.delta(L, 0);  // z is written over
-    kernels<T>().output(architecture_.output, rows.rows, architecture_.n_outputs(), state.z(L, 0), state.ld(L), y_hat,
+    kernels<T>().output(output_layer<T>(architecture_), rows.rows, architecture_.n_outputs(), state.z(L, 0), state.ld(L), y_hat,
                         state.ld(L));
     look(rows, L, y_hat);
   }

@@ -200,7 +200,7 @@ def test_gradient_of_a_loss(name: str) -> None:
     y = targets(name, rng, (4, 3))
     inside = name in LOG_LOSSES  # a y_hat in the domain (0, 1)
     y_hat = rng.uniform(0.2, 0.8, (4, 3)) if inside else rng.normal(0.0, 2.0, (4, 3))
-    assert is_smooth("", name, Forward([], [], y_hat, []), y)
+    assert is_smooth(Network("identity", "sigmoid", name), Forward([], [], y_hat, []), y)
     actual = loss.gradient(y_hat, y)
     expected = central_difference(lambda point: loss.value(point, y).sum(), y_hat)
     np.testing.assert_allclose(actual.ravel(), expected, rtol=TOLERANCE, atol=10 * TOLERANCE)

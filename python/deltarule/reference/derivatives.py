@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deltarule.reference.activations import OUTPUTS
 from deltarule.reference.functions import Array, Arrays
-from deltarule.reference.network import Network, activations_of, canonical
+from deltarule.reference.network import Network, activations_of, canonical, output_of
 from deltarule.reference.parameters import theta, unflatten
 from deltarule.reference.propagation import (
     Forward,
@@ -128,7 +127,7 @@ def jvp(
     else:
         V, c = _direction(weights, biases, v)
     R_z, _ = _R_forward(weights, forward, network, R_x, V, c)
-    return OUTPUTS[network.output].vjp(forward.z[-1], forward.y_hat, R_z[-1])  # J_O is symmetric
+    return output_of(network).vjp(forward.z[-1], forward.y_hat, R_z[-1])  # J_O is symmetric
 
 
 def vjp(
@@ -243,7 +242,7 @@ def gauss_newton_vp(
 
 def _delta_of(weights: Arrays, forward: Forward, network: Network, u: Array) -> list[Array]:
     """delta[l] of the function u.y_hat instead of the loss."""
-    last = OUTPUTS[network.output].vjp(forward.z[-1], forward.y_hat, u)
+    last = output_of(network).vjp(forward.z[-1], forward.y_hat, u)
     return deltas(weights, forward, network, last)
 
 

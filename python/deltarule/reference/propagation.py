@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deltarule.reference.activations import OUTPUTS
 from deltarule.reference.functions import Array, Arrays
-from deltarule.reference.network import Network, activations_of, loss_of, pair_of
+from deltarule.reference.network import Network, activations_of, loss_of, output_of, pair_of
 
 
 class Forward(NamedTuple):
@@ -57,7 +56,7 @@ def forward_propagation(
     z: list[Array] = []
     fed: list[Array] = [a[0]]
     functions = [g.value for g in activations_of(network, len(weights) - 1)]
-    functions.append(OUTPUTS[network.output].value)
+    functions.append(output_of(network).value)
     for k, (W, b, g) in enumerate(zip(weights, biases, functions, strict=True)):
         if a[k].ndim != 2 or a[k].shape[1:] != W.shape[1:] or W.shape[:1] != b.shape:
             raise ValueError(
@@ -122,7 +121,7 @@ def output_delta(forward: Forward, y: ArrayLike, network: Network) -> Array:
     y, pair = _targets(y, forward.y_hat, network), pair_of(network)
     if pair is None:
         g = loss_of(network).gradient(forward.y_hat, y)
-        return OUTPUTS[network.output].vjp(forward.z[-1], forward.y_hat, g)
+        return output_of(network).vjp(forward.z[-1], forward.y_hat, g)
     return pair.delta(forward.z[-1], forward.y_hat, y)
 
 
@@ -136,7 +135,7 @@ def output_hessian(forward: Forward, y: ArrayLike, network: Network, v: Array) -
     z, y_hat = forward.z[-1], forward.y_hat
     if pair is not None:
         return pair.hessian(z, y_hat, y, v)
-    output, loss = OUTPUTS[network.output], loss_of(network)
+    output, loss = output_of(network), loss_of(network)
     through_loss = output.vjp(z, y_hat, loss.curvature(y_hat, y) * output.vjp(z, y_hat, v))
     return through_loss + output.curvature(z, y_hat, loss.gradient(y_hat, y), v)
 
@@ -150,7 +149,7 @@ def output_gauss_newton(forward: Forward, y: ArrayLike, network: Network, v: Arr
     z, y_hat = forward.z[-1], forward.y_hat
     if pair is not None:
         return (pair.gauss_newton or pair.hessian)(z, y_hat, y, v)
-    output, loss = OUTPUTS[network.output], loss_of(network)
+    output, loss = output_of(network), loss_of(network)
     return output.vjp(z, y_hat, loss.curvature(y_hat, y) * output.vjp(z, y_hat, v))
 
 

@@ -27,6 +27,7 @@ void Network<T>::get_theta(T* theta) const {
 template <class T>
 void Network<T>::set_theta(const T* theta) {
   const Writing use(*this);
+  reach_ = INFINITY;
   theta_.from_theta(theta, theta_.values());
   theta_.refresh_copies();
 }
@@ -42,6 +43,7 @@ auto Network<T>::get_memory(T* m, T* v) const -> Remembered {
 template <class T>
 void Network<T>::set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_t steps) {
   const Writing use(*this);
+  reach_ = INFINITY;
   Memory<T> memory{kind, nullptr, nullptr, steps};
   const auto taken = [&](const T* theta) {
     Buffer<T> values;

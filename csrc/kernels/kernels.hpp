@@ -154,6 +154,9 @@ struct Kernels {
   // Whether no value is infinite or NaN.
   bool (*all_finite)(int64_t n, const T* x);
 
+  // The sum of the magnitudes of n values, strided over the lanes; infinite or NaN where one is.
+  double (*magnitude)(int64_t n, const T* x);
+
   // The first i with x[i] outside [low, high], as NaN is, or -1.
   int64_t (*first_outside)(int64_t n, const T* x, T low, T high);
 

@@ -19,11 +19,9 @@ from deltarule.config import resolve_threads
 from deltarule.custom.functions import ActivationWord, CustomLoss, Of1, Of2
 from deltarule.differentiable import Differentiable
 from deltarule.errors import (
-    UPDATE_OVERFLOWED,
     UPDATE_OVERFLOWS,
     DivergenceError,
     at_layer,
-    raise_update_overflowed,
 )
 from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
@@ -345,8 +343,7 @@ class MLP(Trainable, Differentiable, Provable):
         TypeError, ValueError
             If an argument does not fit or is not finite; the network is as it was.
         DivergenceError
-            If the loss is not finite, or a large one makes the update overflow; the network is
-            as it was.
+            If the loss is not finite, or the update overflows; the network is as it was.
 
         Examples
         --------
@@ -368,10 +365,6 @@ class MLP(Trainable, Differentiable, Provable):
             if str(error) != UPDATE_OVERFLOWS:
                 raise
             trouble = str(error)
-        except ValueError as error:
-            if str(error) == UPDATE_OVERFLOWED:
-                raise_update_overflowed()
-            raise
         layer = self._core.first_not_finite(*batch)
         raise DivergenceError(
             f"{trouble} on this mini-batch; {at_layer(layer)}; nothing was updated. "

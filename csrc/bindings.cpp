@@ -17,6 +17,7 @@
 #include "bindings_training.hpp"
 #include "network.hpp"
 #include "peak.hpp"
+#include "process.hpp"
 
 namespace py = pybind11;
 using namespace deltarule;
@@ -150,10 +151,11 @@ void bind_network(py::module_& module, const char* name) {
            py::arg("validation"), py::arg("threads"), py::arg("seconds"), py::arg("result"),
            py::arg("first_step") = 0, py::arg("first_loss") = 0.0, py::arg("first_weight") = 0.0,
            py::arg("pause") = INFINITY)
-      .def("begin_reading", &N::begin_reading)
-      .def("end_reading", &N::end_reading)
-      .def("begin_training", &N::begin_training, py::call_guard<py::gil_scoped_release>())
-      .def("end_training", &N::end_training)
+      .def("begin_reading", [](const N& network) { network.lock().begin_reading(); })
+      .def("end_reading", [](const N& network) { network.lock().end_reading(); })
+      .def("begin_training", [](const N& network) { network.lock().begin_training(); },
+           py::call_guard<py::gil_scoped_release>())
+      .def("end_training", [](const N& network) { network.lock().end_training(); })
       .def("descend",
            [](N& network, const py::array& gradient, const Optimizer& optimizer, double total_weight) {
              require_shape<T>(gradient, "gradient", {network.parameters().count()});

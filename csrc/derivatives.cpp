@@ -6,8 +6,8 @@
 
 #include "backward.hpp"
 #include "forward.hpp"
-#include "guard.hpp"
 #include "loss.hpp"
+#include "network.hpp"
 #include "tangents.hpp"
 #include "tile_loop.hpp"
 
@@ -78,7 +78,7 @@ void theta_row(const Architecture& architecture, const T* x, int64_t r, Activati
 template <class T>
 PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, int threads,
                               const Interrupt& interrupt) const {
-  const Reading use(*this);
+  const Reading use(lock_);
   const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
   TileLoop loop(batch.rows, row_tiles(plan_, batch.rows, team_of), interrupt);
   std::vector<Activations<T>> states;
@@ -125,7 +125,7 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
 
 template <class T>
 PassEnd Network<T>::pull_back(const PullBack<T>& call, int threads, const Interrupt& interrupt) const {
-  const Reading use(*this);
+  const Reading use(lock_);
   const int64_t rows = call.batch.rows, seeds = call.seeds(), D = theta_.count();
   const int64_t n_in = architecture_.n_inputs(), n_out = architecture_.n_outputs(), L = architecture_.layers();
   const double work = forward_work(architecture_) * static_cast<double>(rows) * static_cast<double>(1 + seeds);
@@ -176,7 +176,7 @@ PassEnd Network<T>::pull_back(const PullBack<T>& call, int threads, const Interr
 
 template <class T>
 PassEnd Network<T>::push_forward(const PushForward<T>& call, int threads, const Interrupt& interrupt) const {
-  const Reading use(*this);
+  const Reading use(lock_);
   const int64_t rows = call.batch.rows, L = architecture_.layers(), n_out = architecture_.n_outputs();
   const double work = forward_work(architecture_) * static_cast<double>(rows) * (call.theta_dot ? 3.0 : 2.0);
   const TimedTeam timed(push_forwards_, team_size(work, threads), rows);

@@ -4,13 +4,9 @@
 #include <utility>
 
 #include "forward.hpp"
-#include "guard.hpp"
 #include "loss.hpp"
 
 namespace deltarule {
-
-// Between two looks whether readers are still at work.
-constexpr auto kReaderWait = std::chrono::microseconds(20);
 
 template <class T>
 Network<T>::Network(Architecture architecture)
@@ -20,13 +16,13 @@ Network<T>::Network(Architecture architecture)
 
 template <class T>
 void Network<T>::get_theta(T* theta) const {
-  const Reading use(*this);
+  const Reading use(lock_);
   theta_.to_theta(theta_.values(), theta);
 }
 
 template <class T>
 void Network<T>::set_theta(const T* theta) {
-  const Writing use(*this);
+  const Writing use(lock_);
   reach_ = INFINITY;
   theta_.from_theta(theta, theta_.values());
   theta_.refresh_copies();
@@ -34,7 +30,7 @@ void Network<T>::set_theta(const T* theta) {
 
 template <class T>
 auto Network<T>::get_memory(T* m, T* v) const -> Remembered {
-  const Reading use(*this);
+  const Reading use(lock_);
   if (memory_.m) theta_.to_theta(memory_.m.get(), m);
   if (memory_.v) theta_.to_theta(memory_.v.get(), v);
   return {memory_.kind, memory_.m != nullptr, memory_.v != nullptr, memory_.steps};
@@ -42,7 +38,7 @@ auto Network<T>::get_memory(T* m, T* v) const -> Remembered {
 
 template <class T>
 void Network<T>::set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_t steps) {
-  const Writing use(*this);
+  const Writing use(lock_);
   reach_ = INFINITY;
   Memory<T> memory{kind, nullptr, nullptr, steps};
   const auto taken = [&](const T* theta) {
@@ -58,32 +54,9 @@ void Network<T>::set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_
 }
 
 template <class T>
-void Network<T>::begin_training() {
-  forget_parent();
-  if (readings > 0 && users_.load() > 0) throw NetworkBusy{};
-  std::thread::id trainer{};
-  if (!trainer_.compare_exchange_strong(trainer, std::this_thread::get_id()) && trainer != std::this_thread::get_id())
-    throw NetworkBusy{};
-  while (users_.load() > 0) std::this_thread::sleep_for(kReaderWait);
-  try {
-    const Writing use(*this);
-    ++trainings_;
-  } catch (const NetworkBusy&) {
-    if (trainings_ == 0) trainer_.store(std::thread::id{});
-    throw;
-  }
-}
-
-template <class T>
-void Network<T>::end_training() {
-  if (kept_by_another() || trainings_ == 0) throw NetworkBusy{};
-  if (--trainings_ == 0) trainer_.store(std::thread::id{});
-}
-
-template <class T>
 bool Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bool looks,
                          const Interrupt& interrupt) const {
-  const Reading use(*this);
+  const Reading use(lock_);
   const TimedTeam timed(predictions_, team_size(prediction_work(architecture_, rows), threads), rows);
   const int team_of = timed.size();
   const int64_t tile = std::min(plan_.row_tile, rows), n = architecture_.n_outputs();
@@ -159,7 +132,7 @@ double Network<T>::reduced(const Batch<T>& batch, double loss_sum) const {
 
 template <class T>
 double Network<T>::evaluate(const Batch<T>& batch, int threads, const Interrupt& interrupt) const {
-  const Reading use(*this);
+  const Reading use(lock_);
   const double work = forward_work(architecture_) * static_cast<double>(batch.rows);
   const TimedTeam timed(evaluations_, team_size(work, threads), batch.rows);
   const int team_of = timed.size();

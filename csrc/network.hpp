@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
+#include "access_lock.hpp"
 #include "activations.hpp"
 #include "architecture.hpp"
 #include "batch.hpp"
@@ -58,16 +58,6 @@ struct TrainingResult {
   std::vector<double> loss, validation_loss, seconds;
 };
 
-// Thrown where a call on a network would meet another thread's, which changes it.
-struct NetworkBusy : std::runtime_error {
-  NetworkBusy()
-      : std::runtime_error("the network is in use by another thread: it is trained by one at a time, "
-                           "and not read meanwhile; use a copy") {}
-};
-
-// Thrown, before anything is done, where a change would meet other threads' reading.
-struct NetworkRead {};
-
 template <class T>
 class Network {
  public:
@@ -76,7 +66,10 @@ class Network {
   const Architecture& architecture() const { return architecture_; }
   const Parameters<T>& parameters() const { return theta_; }
 
-  // All that follows may throw NetworkBusy; and, but for begin_training, NetworkRead where it changes the network.
+  // Held by whoever reads the network, changes it, or trains it over several calls.
+  AccessLock& lock() const { return lock_; }
+
+  // All that follows may throw NetworkBusy; and NetworkRead where it changes the network.
   void get_theta(T* theta) const;
   void set_theta(const T* theta);
   // What the optimizer remembers; m and v, laid out as theta, are filled where it has them.
@@ -88,15 +81,6 @@ class Network {
   Remembered get_memory(T* m, T* v) const;
   // Arrays that are null are left out.
   void set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_t steps);
-
-  // Between them nobody changes the network; they nest.
-  void begin_reading() const;
-  void end_reading() const;
-
-  // Between them the calling thread alone may use the network; they nest. The first refuses new readers, and waits for
-  // those that are at work, unless the thread itself is one, a signal's handler within its call: it is refused.
-  void begin_training();
-  void end_training();
 
   // Where a pass is interrupted, what it returns or wrote is to be thrown away.
   // Where it `looks` at x, whose rows then lie without gaps, it returns false for values that are not finite, and
@@ -127,13 +111,6 @@ class Network {
   enum class StepEnd { complete, interrupted, diverged, wary };
   struct Shared;    // what a team shares while it trains
   struct Run;       // one call of train
-  class Reading;    // many readers or one writer
-  class Writing;
-  void forget_parent() const;
-  bool kept_by_another() const {
-    const std::thread::id trainer = trainer_.load();
-    return trainer != std::thread::id{} && trainer != std::this_thread::get_id();
-  }
 
   void reserve(int64_t rows, int threads, bool drops = false);
   void reserve_state(int64_t rows, bool drops);
@@ -178,10 +155,7 @@ class Network {
   Plan plan_;
   mutable TeamChoices predictions_, evaluations_, pull_backs_, push_forwards_, theta_products_;
   TeamChoices steps_, standing_steps_, gradients_;
-  mutable std::atomic<int> users_{0};  // readers, or -1: a writer
-  mutable std::atomic<std::thread::id> trainer_{};
-  mutable int trainings_ = 0;  // begun by the trainer and not ended
-  mutable std::atomic<int> generation_{fork_generation()};
+  mutable AccessLock lock_;
 
   // Training memory, planned before a region and kept.
   Memory<T> memory_;
@@ -210,11 +184,11 @@ auto after_readers(Network<T>& network, F f) {
     return f();
   } catch (const NetworkRead&) {  // begins anew below
   }
-  network.begin_training();
+  network.lock().begin_training();
   struct End {
-    Network<T>& network;
-    ~End() { network.end_training(); }
-  } end{network};
+    AccessLock& lock;
+    ~End() { lock.end_training(); }
+  } end{network.lock()};
   return f();
 }
 

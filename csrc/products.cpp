@@ -4,7 +4,6 @@
 
 #include "backward.hpp"
 #include "forward.hpp"
-#include "guard.hpp"
 #include "loss.hpp"
 #include "step.hpp"
 #include "tangents.hpp"
@@ -72,7 +71,7 @@ void Network<T>::product_tile(const ThetaProduct<T>& call, const ParameterTile& 
 template <class T>
 PassEnd Network<T>::theta_product(const ThetaProduct<T>& call, int threads, const Interrupt& interrupt) {
   using Of = typename ThetaProduct<T>::Of;
-  const Writing use(*this);
+  const Writing use(lock_);
   const Batch<T>& batch = call.batch;
   const double work = training_work(architecture_) * static_cast<double>(batch.rows) * (call.of == Of::output ? 1 : 2);
   const TimedTeam timed(theta_products_, team_size(work, threads), batch.rows);

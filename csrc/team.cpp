@@ -6,11 +6,10 @@
 #include <chrono>
 #include <thread>
 
+#include "process.hpp"
+
 #if defined(__linux__)
 #include <sched.h>
-#endif
-#if !defined(_WIN32)
-#include <pthread.h>
 #endif
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -23,7 +22,8 @@ namespace {
 constexpr auto kSpinTime = std::chrono::microseconds(30);  // shorter than a sleep and a wake
 
 std::atomic<bool> team_taken{false};
-std::atomic<int> forks{0};
+
+bool is_forked() { return this_process().forks > 0; }
 
 void pause_briefly() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -97,14 +97,12 @@ void parallel_region(int threads, const std::function<void(const Member&)>& body
 }  // namespace
 
 void run_parallel(int threads, const std::function<void(const Member&)>& body) {
-  if (fork_generation() > 0 || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
+  if (is_forked() || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
   parallel_region(threads, body);
   team_taken.store(false);
 }
 
-int fork_generation() { return forks.load(std::memory_order_relaxed); }
-
-int openmp_max_threads() { return fork_generation() > 0 ? 1 : omp_get_max_threads(); }
+int openmp_max_threads() { return is_forked() ? 1 : omp_get_max_threads(); }
 
 int available_cpus() {
 #if defined(__linux__)
@@ -112,15 +110,6 @@ int available_cpus() {
   if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
 #endif
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-void watch_forks() {
-#if !defined(_WIN32)
-  pthread_atfork(nullptr, nullptr, [] {
-    forks.fetch_add(1);
-    team_taken.store(false);
-  });
-#endif
 }
 
 }  // namespace deltarule

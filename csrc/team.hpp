@@ -45,7 +45,8 @@ class Member {
 };
 
 // Runs body on every member of a team of at most `threads`: on the calling thread alone inside a parallel
-// region, in a child after fork, or while another thread holds the team. The body must not throw.
+// region, while another thread holds the team, or in a child after fork, which OpenMP's other threads did not follow.
+// The body must not throw.
 void run_parallel(int threads, const std::function<void(const Member&)>& body);
 
 // The same; one thread is a plain call. Subnormals are flushed to zero in the body.
@@ -61,12 +62,5 @@ int openmp_max_threads();
 
 // CPUs that this process may use: its affinity mask.
 int available_cpus();
-
-// Installs the fork handler; once, at import. A child works on one thread: OpenMP's others did not follow it,
-// and whether some library had started them cannot be told.
-void watch_forks();
-
-// How many forks lie between this process and the one that imported the module.
-int fork_generation();
 
 }  // namespace deltarule

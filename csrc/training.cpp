@@ -6,7 +6,6 @@
 
 #include "backward.hpp"
 #include "forward.hpp"
-#include "guard.hpp"
 #include "loss.hpp"
 #include "step.hpp"
 
@@ -57,7 +56,7 @@ class Snapshot {
 
 template <class T>
 double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int threads, const Interrupt& interrupt) {
-  const Writing use(*this);
+  const Writing use(lock_);
   const double work = training_work(architecture_) * static_cast<double>(batch.rows);
   const TimedTeam timed(gradients_, team_size(work, threads), batch.rows);
   const int team_of = timed.size();
@@ -74,7 +73,7 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
 template <class T>
 double Network<T>::train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks,
                               const Interrupt& interrupt) {
-  const Writing use(*this);
+  const Writing use(lock_);
   const double work = training_work(architecture_) * static_cast<double>(batch.rows);
   const TimedTeam timed(steps_, team_size(work, threads), batch.rows);
   const int team_of = timed.size();
@@ -122,7 +121,7 @@ double Network<T>::fallible_step(const Batch<T>& batch, const Optimizer& optimiz
 
 template <class T>
 void Network<T>::descend(const T* gradient, const Optimizer& optimizer, double total_weight) {
-  const Writing use(*this);
+  const Writing use(lock_);
   reserve_for(optimizer);
   if (!gradient_) gradient_ = make_buffer<T>(theta_.storage());
   theta_.from_theta(gradient, gradient_.get());
@@ -242,7 +241,7 @@ void Network<T>::finish_epoch(Run& run) {
 
 template <class T>
 TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
-  const Writing use(*this);
+  const Writing use(lock_);
   reach_ = INFINITY;
   const int64_t batch = std::min(settings.batch_size, settings.data.rows);
   const int planned =
@@ -292,7 +291,7 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
 
 template <class T>
 int64_t Network<T>::first_not_finite(const Batch<T>& batch) const {
-  const Reading use(*this);
+  const Reading use(lock_);
   return layer_not_finite(batch);
 }
 

@@ -81,6 +81,67 @@ print(dict(ends))
     record_property("forks", forks)
 
 
+@posix
+@pytest.mark.parametrize("forks", [20, pytest.param(400, marks=pytest.mark.full)])
+@pytest.mark.parametrize("threads", [2, 8])
+def test_threads_of_a_child_are_the_first_to_use_a_network(threads: int, forks: int) -> None:
+    """As in a server that forks its workers: all of them at once, and nobody is refused."""
+    script = f"""{WORKLOAD}
+import threading
+from collections import Counter
+
+net = network()
+wanted = net.predict(x[:5], threads=1).tobytes()
+ends = Counter()
+for _ in range({forks}):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        start, right = threading.Barrier({threads}), []
+
+        def predict():
+            start.wait()
+            right.extend(net.predict(x[:5]).tobytes() == wanted for _ in range(20))
+
+        workers = [threading.Thread(target=predict) for _ in range({threads})]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        net.train_step(x, y)  # alone again
+        os._exit(0 if len(right) == 20 * {threads} and all(right) else 1)
+    ends[os.waitpid(pid, 0)[1]] += 1
+print(dict(ends))
+"""
+    assert run_python(script, timeout=600, PYTHONWARNINGS="ignore") == f"{{0: {forks}}}\n"
+
+
+@posix
+def test_a_child_forked_in_a_callback_trains_on() -> None:
+    """The thread that forks goes on in both processes, to the same bytes."""
+    script = f"""{WORKLOAD}
+import hashlib, threading
+
+def fit(callback):
+    net = network()
+    net.fit(x, y, epochs=4, batch_size=50, callbacks=callback)
+    return net.theta.tobytes()
+
+children = []
+def forks(record):
+    if record["epoch"] == 2:
+        children.append(os.fork())
+
+alone = fit(lambda record: None)
+signal.alarm(60)
+same = fit(forks) == alone
+if children[0] == 0:
+    os._exit(0 if same else 1)
+print(same, os.waitpid(children[0], 0)[1])
+"""
+    assert run_python(script, timeout=100, PYTHONWARNINGS="ignore") == "True 0\n"
+
+
 POOLS = {
     "multiprocessing, fork": """
 import multiprocessing

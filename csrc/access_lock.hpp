@@ -1,0 +1,116 @@
+// Many readers or one writer of a network, and a trainer that keeps it over several calls. Beside a writer or another's
+// training everybody is refused; a writer beside readers becomes the trainer to wait for them. After a fork the child
+// knows that the parent's other threads are gone.
+//
+// All of it is one word, so that each step is one atomic exchange; the steps are functions of that word alone, which
+// tests/access_lock.cpp interleaves in every order.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+
+#include "process.hpp"
+
+namespace deltarule {
+
+// Thrown where a call on a network would meet another thread's, which changes it.
+struct NetworkBusy : std::runtime_error {
+  NetworkBusy()
+      : std::runtime_error("the network is in use by another thread: it is trained by one at a time, "
+                           "and not read meanwhile; use a copy") {}
+};
+
+// Thrown, before anything is done, where a change would meet other threads' reading.
+struct NetworkRead {};
+
+// What the word holds.
+struct Access {
+  int32_t users = 0;     // readers, or -1: a writer
+  uint32_t trainer = 0;  // a thread's number, or 0
+  uint32_t forks = 0;    // of the process that wrote it, modulo kForks
+
+  static constexpr uint32_t kForks = 1 << 12;
+  static constexpr int32_t kMostUsers = (1 << 19) - 1;
+
+  static constexpr Access of(uint64_t word) {
+    return {static_cast<int32_t>(static_cast<int64_t>(word) >> 44), static_cast<uint32_t>(word),
+            static_cast<uint32_t>(word >> 32) & (kForks - 1)};
+  }
+  constexpr uint64_t word() const {
+    return static_cast<uint64_t>(static_cast<int64_t>(users) << 44) | static_cast<uint64_t>(forks) << 32 | trainer;
+  }
+
+  // In a child, whoever used the network was the parent's; but for the thread that forked, which trains on.
+  constexpr Access in(Process process) const {
+    if (forks == process.forks % kForks) return *this;
+    return {0, trainer == process.survivor ? trainer : 0, process.forks % kForks};
+  }
+  constexpr bool is_kept_from(uint32_t thread) const { return trainer != 0 && trainer != thread; }
+
+  // The word after each step, or none where it is refused.
+  constexpr std::optional<Access> with_reader(uint32_t thread) const {
+    if (users < 0 || users == kMostUsers || is_kept_from(thread)) return std::nullopt;
+    return Access{users + 1, trainer, forks};
+  }
+  constexpr Access without_reader() const { return {users - 1, trainer, forks}; }
+  constexpr std::optional<Access> with_writer(uint32_t thread) const {
+    if (users != 0 || is_kept_from(thread)) return std::nullopt;
+    return Access{-1, trainer, forks};
+  }
+  constexpr Access without_writer() const { return {0, trainer, forks}; }
+  constexpr std::optional<Access> with_trainer(uint32_t thread) const {
+    if (users < 0 || is_kept_from(thread)) return std::nullopt;
+    return Access{users, thread, forks};
+  }
+  constexpr Access without_trainer() const { return {users, 0, forks}; }
+};
+
+class AccessLock {
+ public:
+  // Throws NetworkBusy.
+  void begin_reading();
+  void end_reading();
+  // Throws NetworkBusy; NetworkRead beside readers, unless this thread trains.
+  void begin_writing();
+  void end_writing();
+  // They nest. The first refuses new readers, and waits for those that are at work, unless the thread itself is one, a
+  // signal's handler within its call: it is refused. Throw NetworkBusy.
+  void begin_training();
+  void end_training();
+
+ private:
+  Access now() const { return Access::of(word_.load()).in(this_process()); }
+  // Takes the step where it is granted; returns what it was taken from, or refused by.
+  template <class Step>
+  std::optional<Access> take(Step step, Access& from);
+
+  std::atomic<uint64_t> word_{0};
+  int trainings_ = 0;  // begun by the trainer and not ended
+};
+
+class Reading {
+ public:
+  explicit Reading(AccessLock& lock) : lock_(lock) { lock.begin_reading(); }
+  ~Reading() { lock_.end_reading(); }
+  Reading(const Reading&) = delete;
+
+ private:
+  AccessLock& lock_;
+};
+
+class Writing {
+ public:
+  explicit Writing(AccessLock& lock) : lock_(lock), forks_(this_process().forks) { lock.begin_writing(); }
+  ~Writing() {
+    if (this_process().forks == forks_) lock_.end_writing();  // else the parent's word says so
+  }
+  Writing(const Writing&) = delete;
+
+ private:
+  AccessLock& lock_;
+  uint32_t forks_;
+};
+
+}  // namespace deltarule

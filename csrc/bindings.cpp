@@ -270,7 +270,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   module.def("set_thread_limits",
              [](int chosen, int quota) {
                chosen_threads = chosen;
-               quota_threads = quota;
+               set_cpu_quota(quota);
              },
              py::arg("chosen"), py::arg("quota"));
   module.def("chosen_threads", [] { return chosen_threads.load(); });

@@ -25,13 +25,13 @@ namespace py = pybind11;
 constexpr int64_t kLargeScan = int64_t{1} << 18;
 
 // What Python's part of the thread count comes to: set_num_threads (0: not called), and the group's quota.
-inline std::atomic<int> chosen_threads{0}, quota_threads{1};
+inline std::atomic<int> chosen_threads{0};
 
 // The team's limit where the call names none; 0 where Python has to find out.
 inline int usual_threads() {
   if (const int chosen = chosen_threads.load(); chosen > 0) return chosen;
   if (std::getenv("DELTARULE_NUM_THREADS")) return 0;
-  return std::max(1, std::min({openmp_max_threads(), available_cpus(), quota_threads.load()}));
+  return std::max(1, std::min(openmp_max_threads(), usable_cpus()));
 }
 
 // The class bound to C, from the import on.

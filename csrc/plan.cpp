@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "activations.hpp"
+#include "team.hpp"
 
 namespace deltarule {
 
@@ -70,8 +71,9 @@ double training_work(const Architecture& architecture) {
 }
 
 int team_size(double work, int threads) {
-  const double worth = work / work_per_thread.load(std::memory_order_relaxed);
-  return std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, std::max(threads, 1));
+  const double least = work_per_thread.load(std::memory_order_relaxed);
+  const int size = std::clamp(static_cast<int>(std::min(work / least, 1e6)), 1, std::max(threads, 1));
+  return size > 1 && least == kWorkPerThread ? std::min(size, usable_cpus()) : size;
 }
 
 int standing_team_size(double work, int threads) { return team_size(kStandingTeam * work, threads); }

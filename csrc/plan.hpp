@@ -50,13 +50,15 @@ double prediction_work(const Architecture& architecture, int64_t rows);
 double forward_work(const Architecture& architecture);
 double training_work(const Architecture& architecture);
 
-// The team for some work: as many as asked for, fewer where waking them would cost more than they save.
+// The team for some work: as many as asked for, fewer where waking them would cost more than they save, and never more
+// than there are CPUs to run them.
 int team_size(double work, int threads);
 // The team for a training of many steps of that work: it is awake all along, and pays for less.
 int standing_team_size(double work, int threads);
 inline bool worth_a_team(double work) { return team_size(work, 2) > 1; }
 
-// Floating-point operations worth one more thread; 0: the default. Tests set 1 to see teams on small work.
+// Floating-point operations worth one more thread; 0: the default. Tests set less, to see teams on small work, which are
+// then as large as asked for.
 void set_work_per_thread(double work);
 
 }  // namespace deltarule

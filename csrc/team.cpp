@@ -3,13 +3,21 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
+#include <cstdlib>
+#include <limits>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "process.hpp"
 
 #if defined(__linux__)
 #include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
 #endif
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -22,6 +30,7 @@ namespace {
 constexpr auto kSpinTime = std::chrono::microseconds(30);  // shorter than a sleep and a wake
 
 std::atomic<bool> team_taken{false};
+std::atomic<int> cpu_quota{std::numeric_limits<int>::max()};
 
 bool is_forked() { return this_process().forks > 0; }
 
@@ -77,6 +86,57 @@ std::pair<int64_t, int64_t> Member::share(int64_t n, int64_t granule) const {
 
 namespace {
 
+#if !defined(_WIN32)
+// What a thread of OpenMP's takes as its stack, in bytes; 0: what threads have by default. As the runtime reads it: in
+// KiB, or with a unit.
+size_t openmp_stack_size() {
+  for (const char* name : {"OMP_STACKSIZE", "GOMP_STACKSIZE"}) {
+    const char* text = std::getenv(name);
+    if (!text) continue;
+    char* end = nullptr;
+    const unsigned long long number = std::strtoull(text, &end, 10);
+    while (end && *end == ' ') ++end;
+    if (end == text || number == 0) continue;
+    const std::string units = "BKMG";
+    const size_t unit = *end ? units.find(static_cast<char>(std::toupper(*end))) : 1;
+    if (unit != std::string::npos) return static_cast<size_t>(number) << (10 * unit);
+  }
+  return 0;
+}
+const size_t kStackSize = openmp_stack_size();  // when the module is loaded, as the runtime is
+#endif
+
+// How many of so many more threads can be started: tried, as OpenMP ends the process where one cannot.
+int startable(int count) {
+#if defined(_WIN32)
+  return count;
+#else
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return 0;
+  bool good = kStackSize == 0 || pthread_attr_setstacksize(&attributes, kStackSize) == 0;
+  std::atomic<bool> over{false};
+  std::vector<pthread_t> threads;
+  try {
+    threads.reserve(static_cast<size_t>(count));
+  } catch (const std::bad_alloc&) {
+    good = false;
+  }
+  const auto wait = [](void* flag) -> void* {
+    static_cast<std::atomic<bool>*>(flag)->wait(false);
+    return nullptr;
+  };
+  for (pthread_t thread; good && static_cast<int>(threads.size()) < count;) {
+    good = pthread_create(&thread, &attributes, wait, &over) == 0;
+    if (good) threads.push_back(thread);
+  }
+  over.store(true);
+  over.notify_all();
+  for (const pthread_t thread : threads) pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+  return static_cast<int>(threads.size());
+#endif
+}
+
 // A function of its own, as Clang asks its runtime for the thread's number where the function begins: in a child
 // forked while another thread held a lock of that runtime, any call of it may wait for ever.
 [[gnu::noinline]]
@@ -98,7 +158,14 @@ void parallel_region(int threads, const std::function<void(const Member&)>& body
 
 void run_parallel(int threads, const std::function<void(const Member&)>& body) {
   if (is_forked() || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
-  parallel_region(threads, body);
+  thread_local int started = 0;  // threads that OpenMP keeps for this one, since its last team
+  if (threads - 1 > started) threads = 1 + started + startable(threads - 1 - started);
+  if (threads > 1) {
+    parallel_region(threads, body);
+    started = threads - 1;
+  } else {
+    run_team(1, body);
+  }
   team_taken.store(false);
 }
 
@@ -111,5 +178,9 @@ int available_cpus() {
 #endif
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
+
+int usable_cpus() { return std::max(1, std::min(available_cpus(), cpu_quota.load(std::memory_order_relaxed))); }
+
+void set_cpu_quota(int cpus) { cpu_quota.store(cpus); }
 
 }  // namespace deltarule

@@ -60,7 +60,9 @@ void run_team(int threads, const Body& body) {
 // What OpenMP would use, 1 in a forked child: threadpoolctl and OMP_NUM_THREADS act on it.
 int openmp_max_threads();
 
-// CPUs that this process may use: its affinity mask.
+// CPUs that the calling thread may use: its affinity mask; and of those as many as a quota allows.
 int available_cpus();
+int usable_cpus();
+void set_cpu_quota(int cpus);
 
 }  // namespace deltarule

@@ -25,7 +25,8 @@ std::optional<Access> AccessLock::take(Step step, Access& from) {
 void AccessLock::begin_reading() {
   Thread& thread = this_thread();
   Access from;
-  if (!take([&](Access access) { return access.with_reader(thread.number); }, from)) throw NetworkBusy{};
+  if (!take([&](Access access) { return access.with_reader(thread.number); }, from))
+    throw NetworkBusy{from.is_over_soon() && thread.readings == 0};  // else the trainer may wait for this thread
   ++thread.readings;
 }
 
@@ -52,14 +53,23 @@ void AccessLock::end_writing() {
   take([](Access access) { return std::optional(access.without_writer()); }, from);
 }
 
-void AccessLock::begin_training() {
+void AccessLock::begin_training(bool brief) {
   const Thread& thread = this_thread();
   if (thread.readings > 0 && now().users > 0) throw NetworkBusy{};
   Access from;
-  if (!take([&](Access access) { return access.with_trainer(thread.number); }, from)) throw NetworkBusy{};
+  if (!take([&](Access access) { return access.with_trainer(thread.number, brief); }, from)) throw NetworkBusy{};
   if (from.trainer != thread.number) trainings_ = 0;
   ++trainings_;
   while (now().users > 0) std::this_thread::sleep_for(kReaderWait);
+}
+
+void AccessLock::begin_turn() {
+  if (now().trainer == this_thread().number) throw NetworkBusy{};
+  try {
+    begin_training(true);
+  } catch (const NetworkBusy&) {
+    throw NetworkBusy{true};
+  }
 }
 
 void AccessLock::end_training() {

@@ -15,11 +15,14 @@
 
 namespace deltarule {
 
-// Thrown where a call on a network would meet another thread's, which changes it.
+// Thrown where a call on a network would meet another thread's, which changes it, or takes its turn; whether that is one
+// call, so that it is over soon.
 struct NetworkBusy : std::runtime_error {
-  NetworkBusy()
+  explicit NetworkBusy(bool is_brief = false)
       : std::runtime_error("the network is in use by another thread: it is trained by one at a time, "
-                           "and not read meanwhile; use a copy") {}
+                           "and not read meanwhile; use a copy"),
+        brief(is_brief) {}
+  bool brief;
 };
 
 // Thrown, before anything is done, where a change would meet other threads' reading.
@@ -29,42 +32,45 @@ struct NetworkRead {};
 struct Access {
   int32_t users = 0;     // readers, or -1: a writer
   uint32_t trainer = 0;  // a thread's number, or 0
+  bool brief = false;    // the training is one call
   uint32_t forks = 0;    // of the process that wrote it, modulo kForks
 
-  static constexpr uint32_t kForks = 1 << 12;
+  static constexpr uint32_t kForks = 1 << 11;
   static constexpr int32_t kMostUsers = (1 << 19) - 1;
 
   static constexpr Access of(uint64_t word) {
-    return {static_cast<int32_t>(static_cast<int64_t>(word) >> 44), static_cast<uint32_t>(word),
+    return {static_cast<int32_t>(static_cast<int64_t>(word) >> 44), static_cast<uint32_t>(word), (word >> 43 & 1) != 0,
             static_cast<uint32_t>(word >> 32) & (kForks - 1)};
   }
   constexpr uint64_t word() const {
-    return static_cast<uint64_t>(static_cast<int64_t>(users) << 44) | static_cast<uint64_t>(forks) << 32 | trainer;
+    return static_cast<uint64_t>(static_cast<int64_t>(users) << 44) | static_cast<uint64_t>(brief) << 43 |
+           static_cast<uint64_t>(forks) << 32 | trainer;
   }
 
   // In a child, whoever used the network was the parent's; but for the thread that forked, which trains on.
   constexpr Access in(Process process) const {
     if (forks == process.forks % kForks) return *this;
-    return {0, trainer == process.survivor ? trainer : 0, process.forks % kForks};
+    return {0, trainer == process.survivor ? trainer : 0, brief, process.forks % kForks};
   }
   constexpr bool is_kept_from(uint32_t thread) const { return trainer != 0 && trainer != thread; }
+  constexpr bool is_over_soon() const { return trainer == 0 || brief; }
 
   // The word after each step, or none where it is refused.
   constexpr std::optional<Access> with_reader(uint32_t thread) const {
     if (users < 0 || users == kMostUsers || is_kept_from(thread)) return std::nullopt;
-    return Access{users + 1, trainer, forks};
+    return Access{users + 1, trainer, brief, forks};
   }
-  constexpr Access without_reader() const { return {users - 1, trainer, forks}; }
+  constexpr Access without_reader() const { return {users - 1, trainer, brief, forks}; }
   constexpr std::optional<Access> with_writer(uint32_t thread) const {
     if (users != 0 || is_kept_from(thread)) return std::nullopt;
-    return Access{-1, trainer, forks};
+    return Access{-1, trainer, brief, forks};
   }
-  constexpr Access without_writer() const { return {0, trainer, forks}; }
-  constexpr std::optional<Access> with_trainer(uint32_t thread) const {
+  constexpr Access without_writer() const { return {0, trainer, brief, forks}; }
+  constexpr std::optional<Access> with_trainer(uint32_t thread, bool is_brief) const {
     if (users < 0 || is_kept_from(thread)) return std::nullopt;
-    return Access{users, thread, forks};
+    return Access{users, thread, trainer == thread ? brief : is_brief, forks};
   }
-  constexpr Access without_trainer() const { return {users, 0, forks}; }
+  constexpr Access without_trainer() const { return {users, 0, false, forks}; }
 };
 
 class AccessLock {
@@ -77,8 +83,11 @@ class AccessLock {
   void end_writing();
   // They nest. The first refuses new readers, and waits for those that are at work, unless the thread itself is one, a
   // signal's handler within its call: it is refused. Throw NetworkBusy.
-  void begin_training();
+  void begin_training(bool brief = false);
   void end_training();
+  // What a Turn is: a training of one call that nobody but Turns meets. Throws NetworkBusy, brief unless it is this
+  // thread's own.
+  void begin_turn();
 
  private:
   Access now() const { return Access::of(word_.load()).in(this_process()); }
@@ -111,6 +120,17 @@ class Writing {
  private:
   AccessLock& lock_;
   uint32_t forks_;
+};
+
+// Of the readers, one at a time has the memory that the backward pass works in: they take turns.
+class Turn {
+ public:
+  explicit Turn(AccessLock& lock) : lock_(lock) { lock.begin_turn(); }
+  ~Turn() { lock_.end_training(); }
+  Turn(const Turn&) = delete;
+
+ private:
+  AccessLock& lock_;
 };
 
 }  // namespace deltarule

@@ -129,8 +129,7 @@ void bind_network(py::module_& module, const char* name) {
              T* theta = gradient.mutable_data();
              const double work = training_work(network.architecture()) * static_cast<double>(batch.rows);
              const double value = interruptible(work, [&](const Interrupt& interrupt) {
-               return run_writing(network, work,
-                                  [&] { return network.value_and_gradient(batch, theta, threads, interrupt); });
+               return run(work, [&] { return network.value_and_gradient(batch, theta, threads, interrupt); });
              });
              return py::make_tuple(value, gradient);
            },
@@ -151,7 +150,7 @@ void bind_network(py::module_& module, const char* name) {
            py::arg("validation"), py::arg("threads"), py::arg("seconds"), py::arg("result"),
            py::arg("first_step") = 0, py::arg("first_loss") = 0.0, py::arg("first_weight") = 0.0,
            py::arg("pause") = INFINITY)
-      .def("begin_reading", [](const N& network) { network.lock().begin_reading(); })
+      .def("begin_reading", [](const N& network) { run(0.0, [&] { network.lock().begin_reading(); }); })
       .def("end_reading", [](const N& network) { network.lock().end_reading(); })
       .def("begin_training", [](const N& network) { network.lock().begin_training(); },
            py::call_guard<py::gil_scoped_release>())

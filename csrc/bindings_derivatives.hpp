@@ -54,7 +54,7 @@ std::optional<py::array> theta_product(Network<T>& network, ThetaProduct<T> call
   py::array_t<T> result(count);
   call.product = result.mutable_data();
   const auto pass = [&](const Interrupt& interrupt) {
-    return after_readers(network, [&] { return network.theta_product(call, threads, interrupt); });
+    return run_patiently([&] { return network.theta_product(call, threads, interrupt); });
   };
   if (!complete(pass)) return {};
   return result;

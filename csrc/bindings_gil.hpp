@@ -4,7 +4,9 @@
 
 #include <pybind11/pybind11.h>
 
+#include <chrono>
 #include <optional>
+#include <thread>
 
 #include "network.hpp"
 
@@ -52,12 +54,35 @@ auto interruptible(double work, F f) {
   return result;
 }
 
-// Runs f, which reads a network or none, without the GIL where the work is worth it.
+// Runs f, without the GIL, until it meets no other thread's call that is over soon.
+template <class F>
+auto run_patiently(F f) {
+  for (int tries = 1;; ++tries) {
+    try {
+      return f();
+    } catch (const NetworkBusy& busy) {
+      if (!busy.brief) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+    if (tries % 1024 == 0) {
+      const py::gil_scoped_acquire gil;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    }
+  }
+}
+
+// Runs f, which reads a network or none, without the GIL where the work is worth it, and around a wait.
 template <class F>
 auto run(double work, F f) {
-  std::optional<py::gil_scoped_release> released;
-  if (work > kWorkToRelease) released.emplace();
-  return f();
+  if (work <= kWorkToRelease) {
+    try {
+      return f();
+    } catch (const NetworkBusy& busy) {
+      if (!busy.brief) throw;
+    }
+  }
+  const py::gil_scoped_release released;
+  return run_patiently(f);
 }
 
 // Runs f, which changes the network, so too. It waits for readers without the GIL, which they may need.

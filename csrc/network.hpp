@@ -156,6 +156,7 @@ class Network {
   mutable TeamChoices predictions_, evaluations_, pull_backs_, push_forwards_, theta_products_;
   TeamChoices steps_, standing_steps_, gradients_;
   mutable AccessLock lock_;
+  AccessLock turns_;  // of readers that take turns with the training memory
 
   // Training memory, planned before a region and kept.
   Memory<T> memory_;
@@ -184,7 +185,7 @@ auto after_readers(Network<T>& network, F f) {
     return f();
   } catch (const NetworkRead&) {  // begins anew below
   }
-  network.lock().begin_training();
+  network.lock().begin_training(true);
   struct End {
     AccessLock& lock;
     ~End() { lock.end_training(); }

@@ -71,7 +71,8 @@ void Network<T>::product_tile(const ThetaProduct<T>& call, const ParameterTile& 
 template <class T>
 PassEnd Network<T>::theta_product(const ThetaProduct<T>& call, int threads, const Interrupt& interrupt) {
   using Of = typename ThetaProduct<T>::Of;
-  const Writing use(lock_);
+  const Reading use(lock_);
+  const Turn turn(turns_);
   const Batch<T>& batch = call.batch;
   const double work = training_work(architecture_) * static_cast<double>(batch.rows) * (call.of == Of::output ? 1 : 2);
   const TimedTeam timed(theta_products_, team_size(work, threads), batch.rows);

@@ -56,7 +56,8 @@ class Snapshot {
 
 template <class T>
 double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int threads, const Interrupt& interrupt) {
-  const Writing use(lock_);
+  const Reading use(lock_);
+  const Turn turn(turns_);
   const double work = training_work(architecture_) * static_cast<double>(batch.rows);
   const TimedTeam timed(gradients_, team_size(work, threads), batch.rows);
   const int team_of = timed.size();

@@ -104,7 +104,7 @@ std::optional<State> after(State state, size_t i) {
       break;
     case 't':
       if (t.reads > 0 && access.users > 0) to = std::nullopt;
-      else to = access.with_trainer(t.number);
+      else to = access.with_trainer(t.number, false);
       if (to) ++t.trainings, t.left.insert(1, ".");
       else end_all();
       break;
@@ -165,8 +165,9 @@ int main() {
   for (int32_t users : {-1, 0, 1, 7, Access::kMostUsers})
     for (uint32_t trainer : {0u, 1u, 0xffffffffu})
       for (uint32_t forks : {0u, 1u, Access::kForks - 1}) {
-        const Access access = Access::of(Access{users, trainer, forks}.word());
+        const Access access = Access::of(Access{users, trainer, trainer == 1, forks}.word());
         if (access.users != users || access.trainer != trainer || access.forks != forks) return 2;
+        if (access.brief != (trainer == 1)) return 2;
       }
   // A prediction, one within another; a change; a training with both in it, and one within it.
   const std::vector<std::string> programs{"rR", "rrRR", "wW", "trRwWT", "twWtwWTT", "rRwW"};

@@ -192,6 +192,42 @@ def test_a_whole_state_or_a_clear_error(changing: str, reader: str, threads: Any
     assert _bytes(call(net)) in wanted
 
 
+def _sets_parameters(net: dr.MLP) -> None:
+    net.set_parameters([w.copy() for w in net.weights], [b.copy() for b in net.biases])
+
+
+BESIDE: dict[str, Callable[[dr.MLP], Any]] = {
+    **READERS,
+    "trace": lambda net: net.trace(X[:20], Y[:20]),
+    "set_parameters": _sets_parameters,
+    "train_step": lambda net: net.train_step(X, Y, optimizer=dr.SGD(lr=1e-9)),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_nobody_is_refused_for_a_call_that_is_over_soon(beside: str, threads: Any) -> None:
+    """Readers do not exclude readers, and wait for one change; a fit alone refuses them."""
+    net, call, over = network(), BESIDE[beside], threading.Event()
+    turns = [0, 0]
+
+    def repeat(k: int, function: Callable[[dr.MLP], Any]) -> None:
+        while not over.is_set():
+            function(net)
+            turns[k] += 1
+
+    threads(lambda: repeat(0, call), lambda: repeat(1, READERS["value_and_grad"]))
+    try:
+        for _ in range(60):
+            net.predict(X, threads=2)
+            net.value_and_grad(X, Y)
+        deadline = time.monotonic() + 60
+        while min(turns) < 3 and time.monotonic() < deadline:
+            time.sleep(1e-3)
+    finally:
+        over.set()
+    assert min(turns) >= 3
+
+
 def test_blocks_of_a_file_are_of_one_state(tmp_path: Path, threads: Any) -> None:
     """A prediction of rows that are ready a block at a time: no step falls between them."""
     path = tmp_path / "x.npy"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule import reference
-from deltarule.reference import LOSSES, OUTPUTS, PAIRS, Forward, Network
+from deltarule.reference import LOSSES, OUTPUTS, PAIRS, Backward, Forward, Layers, Network
 
 Array = NDArray[Any]
 
@@ -63,7 +63,7 @@ def is_smooth(hidden: str, loss: str, forward: Forward, y: Array, margin: float 
     """Whether no step of EPS in a parameter can cross a kink of the activation or of the loss."""
     error = np.abs(forward.y_hat - y)
     return not (
-        (hidden in KINKED and min(np.abs(z).min() for z in forward.z[:-1]) < margin)
+        (hidden in KINKED and min(np.abs(z).min() for z in list(forward.z)[:-1]) < margin)
         or (loss == "absolute_error" and error.min() < margin)
         or (loss == "huber" and np.abs(error - 1.0).min() < margin)
     )
@@ -101,8 +101,14 @@ def smooth_case(
     raise AssertionError("no smooth point found")
 
 
+def update_along(weights: list[Array], biases: list[Array]) -> Backward:
+    """A gradient of the parameters alone, for an update."""
+    none = Layers("delta", [])
+    return Backward(none, weights, biases, none)
+
+
 def at_output(z: ArrayLike, network: Network) -> Forward:
     """A forward pass whose last pre-activation is z."""
     last = np.asarray(z)
     y_hat = OUTPUTS[network.output].value(last)
-    return Forward([last], [last, y_hat], y_hat, [])
+    return Forward(Layers("z", [last]), Layers("a", [last, y_hat], 0), y_hat, Layers("fed", [], 0))

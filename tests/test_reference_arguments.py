@@ -60,7 +60,7 @@ def test_the_mean_is_the_sum_over_the_weights() -> None:
     assert sum_value == pytest.approx(w @ losses, rel=1e-14)
     assert value == pytest.approx(sum_value / w.sum(), rel=1e-14)
     np.testing.assert_allclose(grads.weights[0] * w.sum(), sum_grads.weights[0], **ROUNDING)
-    assert not grads.delta[0][2].any()
+    assert not grads.delta[1][2].any()
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -115,8 +115,27 @@ def test_aliases_become_canonical_names() -> None:
     ("change", "message"),
     [
         ({"x": np.ones((2, 4))}, r"x has shape \(2, 4\), .* chain with W\[1\] \(3, 3\)"),
-        ({"x": np.ones(3)}, r"x has shape \(3,\), which does not chain"),
-        ({"biases": [np.ones(3), np.ones(3)]}, r"a\[1\] has shape \(2, 3\), .* b\[2\] \(3,\)"),
+        ({"x": np.ones(2)}, r"x has shape \(2,\), which does not chain"),
+        ({"x": np.ones((1, 2, 3))}, r"x has shape \(1, 2, 3\), which does not chain"),
+        ({"x": np.ones(3)}, r"y has shape \(2, 2\) \(float64\), y_hat has \(1, 2\)"),
+        (
+            {"biases": [np.ones(3), np.ones(3)]},
+            r"W\[2\] has shape \(2, 3\) and b\[2\] \(3,\); they must be \(n_2, n_1\) and \(n_2,\)",
+        ),
+        (
+            {"weights": [np.ones((3, 3)), np.ones((2, 4))]},
+            r"W\[2\] has shape \(2, 4\) .*, which is fed by W\[1\] \(3, 3\)",
+        ),
+        (
+            {"weights": [np.ones((3, 3))]},
+            "weights has 1 arrays, biases 2; a network has one of each",
+        ),
+        (
+            {"weights": [[[1, 2, 3], [1]], [[1]]]},
+            r"weights\[0\] must be a rectangular array of num",
+        ),
+        ({"x": [[1, 2, 3], [1]]}, "x must be a rectangular array of numbers"),
+        ({"y": [[1, 2], [1]]}, "y must be a rectangular array of numbers"),
         ({"network": Network(("relu", "relu"))}, "hidden has 2 names, the network has 1 hidden"),
         ({"y": np.ones((2, 3))}, r"y has shape \(2, 3\) \(float64\), y_hat has \(2, 2\)"),
         ({"y": np.ones(2)}, r"y has shape \(2,\) \(float64\), y_hat has \(2, 2\)"),

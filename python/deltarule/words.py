@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from deltarule import defaults
 from deltarule.custom.functions import (
     ActivationWord,
     CustomActivation,
@@ -37,15 +38,6 @@ LOSSES = (
 REDUCTIONS = ("mean", "sum")
 
 _ALIASES = {"linear": "identity", "logistic": "sigmoid"}
-
-# The loss whose delta[L] with this output is y_hat - y (or, for tanh, the plain choice).
-DEFAULT_LOSS = {
-    "identity": "squared_error",
-    "sigmoid": "binary_cross_entropy",
-    "tanh": "squared_error",
-    "softmax": "cross_entropy",
-    "exp": "poisson",
-}
 
 # Outputs whose range lies in the loss's domain; a loss that is not here is defined for every y_hat.
 _DOMAINS = {
@@ -100,7 +92,7 @@ def loss_word(loss: object, output: str, n_outputs: int) -> LossWord:
     Or a loss of the user's own, which goes with any output.
     """
     if loss is None:
-        return DEFAULT_LOSS[output]
+        return defaults.LOSS[output]
     function = custom(CustomLoss, loss, "loss")
     if function is not None:
         return function

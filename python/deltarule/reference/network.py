@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from deltarule import defaults
 from deltarule.reference.activations import ACTIVATIONS, OUTPUTS, Activation, leaky_relu
 from deltarule.reference.losses import LOSSES, PAIRS, Loss, Pair, huber
 
@@ -45,7 +46,9 @@ class Network:
     output, loss : str
         Names in `OUTPUTS` and `LOSSES`; a loss with logarithms needs an output in its domain, see
         `PAIRS`. linear, logistic and log_loss are aliases, kept by their canonical names. loss may
-        be a `Loss` of one's own.
+        be a `Loss` of one's own; by default it is the output's, as of `deltarule.MLP`:
+        squared_error (identity, tanh), binary_cross_entropy (sigmoid), cross_entropy (softmax),
+        poisson (exp).
     reduction : {"mean", "sum"}
         L = sum_i w_i L_i / sum_i w_i (0 where all w_i are 0), or sum_i w_i L_i, over the samples i.
     leaky_slope, huber_delta : float
@@ -55,14 +58,19 @@ class Network:
     ------
     ValueError
         For an unknown name, or an output and a loss that do not go together.
+
+    Examples
+    --------
+    >>> Network(output="softmax").loss
+    'cross_entropy'
     """
 
-    hidden: Hidden = "relu"
-    output: str = "identity"
-    loss: str | Loss = "squared_error"
-    reduction: str = "mean"
-    leaky_slope: float = 0.01
-    huber_delta: float = 1.0
+    hidden: Hidden = defaults.HIDDEN
+    output: str = defaults.OUTPUT
+    loss: str | Loss | None = None
+    reduction: str = defaults.REDUCTION
+    leaky_slope: float = defaults.LEAKY_SLOPE
+    huber_delta: float = defaults.HUBER_DELTA
 
     def __post_init__(self) -> None:
         if isinstance(self.hidden, str):
@@ -70,7 +78,9 @@ class Network:
         elif not isinstance(self.hidden, Activation):
             object.__setattr__(self, "hidden", hidden_names(self.hidden, len(self.hidden)))
         object.__setattr__(self, "output", canonical("output", self.output, OUTPUTS))
-        if isinstance(self.loss, str):
+        if self.loss is None:
+            object.__setattr__(self, "loss", defaults.LOSS[self.output])
+        elif isinstance(self.loss, str):
             object.__setattr__(self, "loss", canonical("loss", self.loss, LOSSES))
         canonical("reduction", self.reduction, ("mean", "sum"))
         outputs = [output for output, loss in PAIRS if loss == self.loss]
@@ -92,9 +102,13 @@ def loss_of(network: Network) -> Loss:
     """The plain formula of the network's loss."""
     if isinstance(network.loss, Loss):
         return network.loss
-    return huber(float(network.huber_delta)) if network.loss == "huber" else LOSSES[network.loss]
+    if network.loss == "huber":
+        return huber(float(network.huber_delta))
+    return LOSSES[str(network.loss)]
 
 
 def pair_of(network: Network) -> Pair | None:
     """The formulas of the output with the loss from z, where there are some."""
-    return None if isinstance(network.loss, Loss) else PAIRS.get((network.output, network.loss))
+    if isinstance(network.loss, Loss):
+        return None
+    return PAIRS.get((network.output, str(network.loss)))

@@ -146,7 +146,8 @@ O'(z) = 1
 $$
 
 $$
-\frac{\partial L}{\partial a^{[0]}} = W^{[1]\top} \delta^{[1]} \qquad \begin{bmatrix} 0.5 \cr -6 \end{bmatrix} \quad (2, 1)
+\frac{\partial L}{\partial a^{[0]}} = W^{[1]\top} \delta^{[1]} \
+\qquad \begin{bmatrix} 0.5 \cr -6 \end{bmatrix} \quad (2, 1)
 $$
 
 ### Gradient

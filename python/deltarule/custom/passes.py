@@ -220,6 +220,11 @@ class CustomPasses:
         return z, a, losses, dy_hat, list(delta), da
 
     @quiet
+    def forward(self, x: Array) -> reference.Forward:
+        """Return the forward pass."""
+        return self._forward(x).forward
+
+    @quiet
     def activations(self, x: Array, threads: int) -> list[Array]:
         """Return a[1] .. a[L]."""
         return list(self._forward(x).forward.a)[1:]

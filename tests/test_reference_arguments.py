@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+import deltarule as dr
 from deltarule import reference
-from deltarule.reference import Network
+from deltarule.layers import Layers
+from deltarule.reference import OUTPUTS, Network
 from reference_support import INVALID, ROUNDING, VALID, smooth_case
 
 # --- Targets, weights, reductions ------------------------------------------------------------
@@ -157,3 +162,110 @@ def test_shapes_that_do_not_fit(change: dict[str, Any], message: str) -> None:
     } | change
     with pytest.raises(ValueError, match=message):
         reference.value_and_grad(*given.values())
+
+
+# --- Nested lists ----------------------------------------------------------------------------
+
+W, B, X, Y = [[[1, 2], [0, -1]], [[3, 1]]], [[1, 0], [2]], [[1, 2], [3, 1], [0, 2]], [4, 5, 6]
+V = [1, 0, 2, 0, 1, 3, 0.5, 1, 0]
+CALLS: dict[str, Callable[..., Any]] = {
+    "forward_propagation": lambda W, b, x, y, n: reference.forward_propagation(W, b, x, n)[:4],
+    "value_and_grad": lambda W, b, x, y, n: reference.value_and_grad(W, b, x, y, n, [1, 2, 1]),
+    "input_gradient": lambda W, b, x, y, n: reference.input_gradient(W, b, x, y, n),
+    "jacobian": lambda W, b, x, y, n: reference.jacobian(W, b, x, n, "theta"),
+    "per_sample_gradients": lambda W, b, x, y, n: reference.per_sample_gradients(W, b, x, y, n),
+    "jvp": lambda W, b, x, y, n: reference.jvp(W, b, x, V, n, "theta"),
+    "vjp": lambda W, b, x, y, n: reference.vjp(W, b, x, [[1], [2], [0.5]], n),
+    "hvp": lambda W, b, x, y, n: reference.hvp(W, b, x, y, V, n),
+    "gauss_newton_vp": lambda W, b, x, y, n: reference.gauss_newton_vp(W, b, x, y, V, n),
+    "gradient_descent": lambda W, b, x, y, n: reference.gradient_descent(
+        W, b, x, y, n, lr=0.01, max_iterations=3, momentum=0.5, weight_decay=0.1
+    ),
+    "stochastic_gradient_descent": lambda W, b, x, y, n: reference.stochastic_gradient_descent(
+        W, b, x, y, n, lr=0.01, epochs=2, batch_size=2, weight_decay=0.1
+    ),
+    "sgd_update": lambda W, b, x, y, n: reference.sgd_update(
+        W, b, reference.value_and_grad(W, b, x, y, n)[1], None, lr=0.1, weight_decay=0.1, l1=0.1
+    ),
+    "adam_update": lambda W, b, x, y, n: reference.adam_update(
+        W, b, reference.value_and_grad(W, b, x, y, n)[1], None, weight_decay=0.1, decoupled=True
+    ),
+    "theta": lambda W, b, x, y, n: reference.unflatten(reference.theta(W, b), (2, 2, 1)),
+}
+
+
+def leaves(result: Any) -> list[Any]:
+    """The arrays and numbers of a result, in order."""
+    if isinstance(result, tuple | list | Layers):
+        return [leaf for part in result for leaf in leaves(part)]
+    return [result]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_nested_lists_are_arrays(name: str) -> None:
+    """Of whole numbers, too, which are float64 before anything is computed."""
+    call, network = CALLS[name], Network("tanh")
+    arrays = [[np.array(p, np.float64) for p in part] for part in (W, B)]
+    found = call(W, B, X, Y, network)
+    wanted = call(*arrays, np.array(X, np.float64), np.array(Y, np.float64), network)
+    by_layer = call(Layers("W", arrays[0]), Layers("b", arrays[1]), X, Y, network)
+    for a, b, c in zip(leaves(found), leaves(wanted), leaves(by_layer), strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(c, b)
+        assert name == "theta" or np.asarray(a).dtype.kind != "i" or np.ndim(a) == 0
+
+
+@pytest.mark.parametrize(
+    ("weights", "biases", "error", "message"),
+    [
+        (
+            [[[1, 2], [3]]],
+            [[0, 0]],
+            ValueError,
+            "weights[0] must be a rectangular array",
+        ),
+        ([[["a", "b"]]], [[0]], TypeError, "weights[0] must hold numbers, not str"),
+        ([[[1, 2]]], [["b"]], TypeError, "biases[0] must hold numbers, not str"),
+        ([[[1, 2]]], [[None]], TypeError, "biases[0] must hold numbers, not object"),
+        ([[1, 2]], [[0]], ValueError, "W[1] has shape (2,) and b[1] (1,); they must be (n_1, n_0)"),
+        ([[[1, 2]]], [0], ValueError, "W[1] has shape (1, 2) and b[1] ()"),
+        (1.0, [[0]], TypeError, "weights must be a sequence of arrays, one a layer, not 1.0"),
+        ([], [], ValueError, "weights has 0 arrays, biases 0; a network has one of each a layer"),
+    ],
+)
+def test_what_is_no_parameters(
+    weights: Any, biases: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=f"^{re.escape(message)}"):
+        reference.forward_propagation(weights, biases, [[1.0, 2.0]], Network())
+
+
+# --- Defaults --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_the_defaults_are_those_of_the_network(output: str) -> None:
+    ours, net = Network(output=output), dr.MLP([2, 3, 2], output=output)
+    assert (ours.loss, ours.reduction, ours.output) == (net.loss, net.reduction, net.output)
+    assert ((ours.hidden,), ours.leaky_slope, ours.huber_delta) == (
+        net.hidden, net.leaky_slope, net.huber_delta,
+    )  # fmt: skip
+    assert Network(output=output, loss="huber").loss == "huber"
+
+
+def test_the_functions_have_the_same_defaults() -> None:
+    """Of initial parameters and of the optimizers, by the names that both have."""
+    pairs = [
+        (reference.initialize, dr.MLP, {"init", "hidden"}),
+        (reference.sgd_update, dr.SGD, {"momentum", "nesterov", "weight_decay", "l1", "max_norm"}),
+        (
+            reference.adam_update,
+            dr.Adam,
+            {"lr", "beta1", "beta2", "epsilon", "weight_decay", "l1", "max_norm", "epsilon_hat"},
+        ),
+        (reference.gradient_descent, dr.MLP.gradient_descent, {"max_iterations", "lr"}),
+    ]
+    for ours, theirs, names in pairs:
+        one, other = inspect.signature(ours).parameters, inspect.signature(theirs).parameters
+        for name in names:
+            assert one[name].default == other[name].default, (ours, name)

@@ -210,8 +210,8 @@ class Trainable(Parameterized):
         """Descend along the gradient over all samples: the lecture notes' algorithm of that name.
 
         t = 0 .. max_iterations - 1: theta_{t+1} = theta_t - lr dL/dtheta_t (notes 003). It is
-        ``fit(x, y, epochs=max_iterations, batch_size=None, optimizer=SGD(lr))``, which has all
-        else: mini-batches, momentum, schedules, validation.
+        ``fit(x, y, epochs=max_iterations, batch_size=None, shuffle=False, optimizer=SGD(lr))``;
+        `fit` has all else: mini-batches, momentum, schedules, validation.
 
         Parameters
         ----------

@@ -15,6 +15,7 @@ from deltarule.architecture import Architecture, Core
 from deltarule.custom import ActivationWord, LossWord
 from deltarule.evaluation import unchanged
 from deltarule.layers import Layers
+from deltarule.parameter_view import ParameterView, refuse
 
 if TYPE_CHECKING:
     from deltarule.pace import Watch
@@ -79,13 +80,29 @@ class Parameterized:
 
     @property
     def weights(self) -> tuple[Array, ...]:
-        """W[l], each (n_l, n_{l-1}): live, read-only views, layer l at position l - 1."""
-        return tuple(map(self._core.weight_view, range(1, len(self.sizes))))
+        """W[l], each (n_l, n_{l-1}): live, read-only views, layer l at position l - 1.
+
+        They are changed by `set_parameters` or by `theta`.
+        """
+        view, layers = self._core.weight_view, range(1, len(self.sizes))
+        return tuple([view(l).view(ParameterView) for l in layers])  # noqa: E741
+
+    @weights.setter
+    def weights(self, weights: object) -> None:
+        refuse("weights")
 
     @property
     def biases(self) -> tuple[Array, ...]:
-        """b[l], each (n_l,): live, read-only views, layer l at position l - 1."""
-        return tuple(map(self._core.bias_view, range(1, len(self.sizes))))
+        """b[l], each (n_l,): live, read-only views, layer l at position l - 1.
+
+        They are changed by `set_parameters` or by `theta`.
+        """
+        view, layers = self._core.bias_view, range(1, len(self.sizes))
+        return tuple([view(l).view(ParameterView) for l in layers])  # noqa: E741
+
+    @biases.setter
+    def biases(self, biases: object) -> None:
+        refuse("biases")
 
     @property
     def W(self) -> Layers:
@@ -99,7 +116,10 @@ class Parameterized:
 
     @property
     def theta(self) -> Array:
-        """All parameters in one vector: every W row-major in order, then every b. A copy."""
+        """All parameters in one vector: every W row-major in order, then every b.
+
+        A copy: to change one, ``theta = net.theta; theta[0] += h; net.theta = theta``.
+        """
         return self._core.get_theta()
 
     @theta.setter
@@ -111,6 +131,8 @@ class Parameterized:
         self, weights: Sequence[ArrayLike] | Layers, biases: Sequence[ArrayLike] | Layers
     ) -> None:
         """Replace every weight and bias.
+
+        `weights` and `biases` are read-only views; `theta` sets all in one vector.
 
         Parameters
         ----------
@@ -129,6 +151,14 @@ class Parameterized:
         >>> net.set_parameters([[[1.0, 2.0]]], [[0.5]])
         >>> net.predict([10.0, 1.0]).item()
         12.5
+
+        One weight of a network, moved:
+
+        >>> weights = [W.copy() for W in net.weights]
+        >>> weights[0][0, 1] += 1.0
+        >>> net.set_parameters(weights, net.biases)
+        >>> net.W[1].tolist()
+        [[1.0, 3.0]]
         """
         shapes = self._architecture.shapes
         self._core.set_theta(

@@ -135,6 +135,20 @@ class MLP(Trainable, Differentiable, Provable):
 
     Notes
     -----
+    Which "squared error" is whose, with N samples and K outputs, in `loss` and `reduction`:
+
+    - squared_error, "mean" (the defaults), 1/(2N) sum_ij e_ij^2: of notes 000, 002 and 004 (their
+      "Mean Squared Error"), of scikit-learn's MLPRegressor (whose ``loss_`` is that over K)
+    - squared_error, "sum", 1/2 sum_ij e_ij^2: of notes 001
+    - sum_squared_error, "mean", 1/N sum_ij e_ij^2: of notes 003
+    - mean_squared_error, "mean", 1/(NK) sum_ij e_ij^2: of Keras's MeanSquaredError, PyTorch's
+      MSELoss()
+    - sum_squared_error, "sum", sum_ij e_ij^2: of PyTorch's MSELoss(reduction="sum")
+
+    What is asked by layer is indexed by l as in the notes, 1 the first layer: ``net.W[1]``,
+    ``grads.dL_dW[1]``, ``net.activations(x)[1]``, ``net.trace(x, y).z[1]``. Plain tuples and lists
+    (`weights`, `biases`, ``grads.weights``, `hidden`) have layer l at position l - 1.
+
     Every result has the same bits for any number of threads, and ``predict(x)[i]`` has those of
     ``predict(x[i:i+1])[0]``. Subnormal numbers are taken as zero.
 

@@ -50,16 +50,20 @@ QUANTITIES: dict[str, tuple[Callable[[], Layers], str, int, int, Callable[[int],
     "gradients W": (lambda: network().value_and_grad(X, Y)[1].dL_dW, "dL_dW", 1, L, SQUARE),
     "gradients b": (lambda: network().value_and_grad(X, Y)[1].dL_db, "dL_db", 1, L, FLAT),
     **{
-        f"trace {name}": (lambda name=name: getattr(network().trace(X, Y), name), name, f, L, shape)
-        for name, f, shape in [
+        f"trace {name}": (
+            lambda name=name: getattr(network().trace(X, Y), name), name, first, L, shape
+        )
+        for name, first, shape in [
             ("W", 1, SQUARE), ("b", 1, FLAT), ("z", 1, WIDE), ("a", 0, WIDE), ("delta", 1, WIDE),
             ("dL_da", 0, WIDE), ("dL_dW", 1, SQUARE), ("dL_db", 1, FLAT),
         ]
     },
     **{
-        f"{where} {name}": (lambda of=of, i=i, name=name: getattr(of()[i], name), name, f, end, shape)
+        f"{where} {name}": (
+            lambda of=of, i=i, name=name: getattr(of()[i], name), name, first, last, shape
+        )
         for where, of in [("reference", passes), ("algorithm", algorithms)]
-        for i, name, f, end, shape in [
+        for i, name, first, last, shape in [
             (0, "z", 1, L, WIDE), (0, "a", 0, L, WIDE), (0, "fed", 0, L - 1, WIDE),
             (1, "delta", 1, L, WIDE), (1, "dL_da", 0, L, WIDE), (1, "dL_dW", 1, L, SQUARE),
             (1, "dL_db", 1, L, FLAT),

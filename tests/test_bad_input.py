@@ -61,6 +61,7 @@ X_ROWS: dict[str, Row] = {
     "overflow": (changed(X, _1_1=-1e39), ValueError, rf"x\[1, 1\] is (-inf|-1e\+39); {FINITE}"),
     "longdouble": (changed(X.astype("g"), _1_1=1e39), ValueError, rf"x\[1, 1\] is .*; {FINITE}"),
     "features": (X[:, :2], ValueError, "x has 2 features, the network takes 3"),
+    "columns": (X[:3, :1], ValueError, r"x has 1 features, .* takes 3; samples are rows, .* x\.T"),
     "no features": (X[:, :0], ValueError, "x has 0 features, the network takes 3"),
     "no samples": (X[:0], ValueError, r"x has no samples, shape \(0, 3\)"),
     "a number": (3.5, ValueError, rf"{SHAPE} \(\)"),

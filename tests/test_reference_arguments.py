@@ -88,6 +88,7 @@ def test_weights_that_are_all_0_give_a_loss_and_a_gradient_of_0(reduction: str) 
         ({"hidden": ("relu", "step")}, "hidden is 'step'"),
         ({"output": "relu"}, "output is 'relu', it must be one of identity, sigmoid"),
         ({"loss": "hinge"}, "loss is 'hinge', it must be one of squared_error"),
+        ({"output": "softmax", "loss": "log_loss"}, "loss is 'log_loss', which is for one output"),
         ({"reduction": "none"}, "reduction is 'none', it must be one of mean, sum"),
     ],
 )

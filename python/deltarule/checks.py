@@ -187,7 +187,8 @@ def _check_samples(shape: tuple[int, ...], n_features: int, name: str) -> None:
             f"but has shape {shape}"
         )
     if shape[1] != n_features:
-        raise ValueError(f"{name} has {shape[1]} features, the network takes {n_features}")
+        hint = "; samples are rows, as they are of x.T" if shape[0] == n_features else ""
+        raise ValueError(f"{name} has {shape[1]} features, the network takes {n_features}{hint}")
     if shape[0] == 0:
         raise ValueError(f"{name} has no samples, shape {shape}")
 

@@ -64,7 +64,9 @@ class Provable:
 
         delta[L] = dL/dz[L]; for l = L..1: dL/dW[l] = delta[l] a[l-1]^T, dL/db[l] = delta[l],
         dL/da[l-1] = W[l]^T delta[l], delta[l-1] = dL/da[l-1] * g'(z[l-1]).
-        (Notes 003 write grad_{a_k} for delta[k] and grad_{h_k} for dL/da[k].)
+        (Notes 003 write grad_{a_k} for delta[k] and grad_{h_k} for dL/da[k].) The formulas are of
+        one sample as a column; arrays have samples as rows, so that dL_da[l-1] is
+        ``delta[l] @ net.W[l]`` and dL_dW[l] is ``delta[l].T @ a[l-1]``.
 
         Parameters
         ----------

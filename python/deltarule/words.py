@@ -47,6 +47,10 @@ _DOMAINS = {
 }
 
 
+def _aliases_of(names: tuple[str, ...]) -> list[str]:
+    return [alias for alias, name in _ALIASES.items() if name in names]
+
+
 def word(value: object, name: str, known: Iterable[str]) -> str:
     """Return the canonical form of `value`, which must be one of the known names or an alias."""
     names = tuple(known)
@@ -56,7 +60,7 @@ def word(value: object, name: str, known: Iterable[str]) -> str:
     if canonical not in names:
         import difflib
 
-        close = difflib.get_close_matches(value, names, n=1)
+        close = difflib.get_close_matches(value, (*names, *_aliases_of(names)), n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(f"{name} must be one of {', '.join(names)}, not {value!r}{hint}")
     return canonical

@@ -57,7 +57,8 @@ class Network:
     Raises
     ------
     ValueError
-        For an unknown name, or an output and a loss that do not go together.
+        For an unknown name, or an output and a loss that do not go together; log_loss is that of
+        one output, so that it does not go with softmax.
 
     Examples
     --------
@@ -80,6 +81,11 @@ class Network:
         object.__setattr__(self, "output", canonical("output", self.output, OUTPUTS))
         if self.loss is None:
             object.__setattr__(self, "loss", defaults.LOSS[self.output])
+        elif self.loss == "log_loss" and self.output == "softmax":
+            raise ValueError(
+                "loss is 'log_loss', which is for one output; with output 'softmax' it must be "
+                "'cross_entropy' or 'binary_cross_entropy'"
+            )
         elif isinstance(self.loss, str):
             object.__setattr__(self, "loss", canonical("loss", self.loss, LOSSES))
         canonical("reduction", self.reduction, ("mean", "sum"))

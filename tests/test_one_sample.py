@@ -180,17 +180,18 @@ def test_one_sample_is_a_batch_of_one(call: str, name: str) -> None:
     assert_same(found, wanted)
 
 
-@pytest.mark.parametrize("kind", ["list", "tuple", "float32", "strided", "series"])
+@pytest.mark.parametrize("kind", ["list", "tuple", "float32", "strided", "series", "sparse"])
 def test_one_sample_of_every_kind(kind: str) -> None:
     x: Any = {
         "list": ROW.tolist(),
         "tuple": tuple(ROW.tolist()),
         "float32": ROW.astype("f4"),
         "strided": np.repeat(ROW, 2)[::2],
-        "series": None,
-    }[kind]
+    }.get(kind)
     if kind == "series":
         x = pytest.importorskip("polars").Series("x", ROW)
+    if kind == "sparse":
+        x = pytest.importorskip("scipy.sparse").coo_array(ROW)
     net = network("softmax", None, 3)
     assert net.evaluate(x, 1) == net.evaluate([ROW], [1])
     assert_same_bits(net.input_gradient(x, 1), net.input_gradient([ROW], [1])[0])

@@ -57,9 +57,11 @@ def _check_real(dtype: np.dtype[Any], name: str) -> None:
         raise TypeError(f"{name} must hold real numbers, not {kind}{hint}")
 
 
-def one_row(x: object) -> Array | None:
+def one_row(x: Any) -> Array | None:
     """Return x as an array where it is one sample, 1-D or a flat list; else None."""
-    if type(x) is not np.ndarray and (is_sparse(x) or frames.is_frame(x) or _has_rows(x)):
+    if type(x) is not np.ndarray and (frames.is_frame(x) or _has_rows(x)):
+        return None
+    if is_sparse(x) and len(x.shape) != 1:
         return None
     array = x if type(x) is np.ndarray else numeric(x, "x")
     return array if array.ndim == 1 else None

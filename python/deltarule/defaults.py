@@ -9,11 +9,15 @@ LEAKY_SLOPE = 0.01
 HUBER_DELTA = 1.0
 INIT = "auto"
 
-# By output: the loss whose delta[L] with it is y_hat - y (or, for tanh, the plain choice).
-LOSS = {
-    "identity": "squared_error",
+# The loss whose delta[L] with this output is y_hat - y.
+_CANONICAL_LOSS = {
     "sigmoid": "binary_cross_entropy",
-    "tanh": "squared_error",
     "softmax": "cross_entropy",
     "exp": "poisson",
 }
+
+
+def loss_of(output: object) -> str:
+    """Return the loss of an output: of its canonical pair, or the plain choice."""
+    name = output if isinstance(output, str) else ""
+    return _CANONICAL_LOSS.get(name, "squared_error")

@@ -96,7 +96,7 @@ def loss_word(loss: object, output: str, n_outputs: int) -> LossWord:
     Or a loss of the user's own, which goes with any output.
     """
     if loss is None:
-        return defaults.LOSS[output]
+        return defaults.loss_of(output)
     function = custom(CustomLoss, loss, "loss")
     if function is not None:
         return function

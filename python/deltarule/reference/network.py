@@ -80,7 +80,7 @@ class Network:
             object.__setattr__(self, "hidden", hidden_names(self.hidden, len(self.hidden)))
         object.__setattr__(self, "output", canonical("output", self.output, OUTPUTS))
         if self.loss is None:
-            object.__setattr__(self, "loss", defaults.LOSS[self.output])
+            object.__setattr__(self, "loss", defaults.loss_of(self.output))
         elif self.loss == "log_loss" and self.output == "softmax":
             raise ValueError(
                 "loss is 'log_loss', which is for one output; with output 'softmax' it must be "

@@ -37,6 +37,7 @@ Activations<T>::Activations(const Architecture& architecture, int64_t rows, bool
     }
     layers_.push_back(layer);
   }
+  elements_ = end;
   arena_ = make_buffer<T>(end);
 }
 

@@ -17,6 +17,9 @@ class Activations {
 
   int64_t rows() const { return rows_; }
   bool drops() const { return drops_; }
+  // All of it, of all rows.
+  const T* data() const { return arena_.get(); }
+  int64_t elements() const { return elements_; }
   int64_t ld(int64_t l) const { return layers_[l - 1].ld; }
   // Row r of layer l = 1..L. z is a where it is not kept apart.
   T* z(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].z + r * ld(l); }
@@ -35,6 +38,7 @@ class Activations {
   int64_t rows_;
   bool drops_;
   std::vector<Layer> layers_;
+  int64_t elements_ = 0;
   Buffer<T> arena_;
 };
 

@@ -204,6 +204,8 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
                           {"silu", Activation::silu}});
   bind_names<Output>(module, "Output",
                      {{"identity", Output::identity}, {"sigmoid", Output::sigmoid}, {"tanh", Output::tanh},
+                      {"relu", Output::relu}, {"leaky_relu", Output::leaky_relu}, {"elu", Output::elu},
+                      {"softplus", Output::softplus}, {"gelu", Output::gelu}, {"silu", Output::silu},
                       {"softmax", Output::softmax}, {"exp", Output::exp}});
   bind_names<Loss>(module, "Loss",
                    {{"squared_error", Loss::squared_error}, {"sum_squared_error", Loss::sum_squared_error},

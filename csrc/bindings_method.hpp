@@ -147,9 +147,6 @@ inline PyObject* call_train_step(PyObject* const* arguments, Py_ssize_t count, P
       return loss ? py::reinterpret_steal<py::object>(PyFloat_FromDouble(*loss)) : py::object();
     } catch (const std::overflow_error&) {  // nothing was updated: the checked way says so
       return {};
-    } catch (const std::range_error&) {
-      py::module_::import("deltarule.errors").attr("raise_update_overflowed")();
-      return {};
     }
   });
 }

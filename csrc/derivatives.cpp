@@ -84,7 +84,7 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
   std::vector<Activations<T>> states;
   for (int i = 0; i < team_of; ++i) states.emplace_back(architecture_, loop.largest_tile(), false, true);
   const Buffer<T> scratch = make_buffer<T>(row_stride<T>(architecture_.n_outputs()) * team_of);
-  const OutputLoss<T> f{architecture_.output, architecture_.loss, static_cast<T>(architecture_.huber_delta)};
+  const OutputLoss<T> f = output_loss<T>(architecture_);
   const double scale = reduction_scale(architecture_, total_weight(batch));
   const int64_t L = architecture_.layers(), n_out = architecture_.n_outputs();
   run_team(team_of, [&](const Member& team) {
@@ -102,7 +102,7 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
       T *z = state.z(L, 0), *delta = state.delta(L, 0);
       const int64_t ld = state.ld(L);
       std::copy_n(z, tile.rows * ld, delta);
-      kernels<T>().output(f.output, tile.rows, n_out, delta, ld, to.a.back() + first * n_out, n_out);
+      kernels<T>().output(f.layer, tile.rows, n_out, delta, ld, to.a.back() + first * n_out, n_out);
       if (!to.losses) return true;
       kernels<T>().loss_gradient(f, tile.rows, n_out, z, delta, ld, tile.y, tile.weight, scale,
                                  scratch.get() + team.rank() * ld);
@@ -158,7 +158,7 @@ PassEnd Network<T>::pull_back(const PullBack<T>& call, int threads, const Interr
             std::fill_n(delta + r * ld, ld, T(0));
             delta[r * ld + call.first + r % seeds] = T(1);
           }
-        kernels<T>().output_jacobian(architecture_.output, seeded, n_out, z, delta, ld);
+        kernels<T>().output_jacobian(output_layer<T>(architecture_), seeded, n_out, z, delta, ld);
       }
       backward(architecture_, theta_, tile, 0, seeded, state);
       if (call.dx) {
@@ -197,7 +197,7 @@ PassEnd Network<T>::push_forward(const PushForward<T>& call, int threads, const 
       forward(architecture_, theta_, tile, 0, tile.rows, state);
       forward_tangents(architecture_, theta_, tile, 0, tile.rows, theta_dot ? &*theta_dot : nullptr, x_dot, state,
                        dots);
-      kernels<T>().output_jacobian(architecture_.output, tile.rows, n_out, state.z(L, 0), dots.z(L, 0), dots.ld(L));
+      kernels<T>().output_jacobian(output_layer<T>(architecture_), tile.rows, n_out, state.z(L, 0), dots.z(L, 0), dots.ld(L));
       pack_rows(tile.rows, n_out, dots.z(L, 0), dots.ld(L), call.y_dot + first * n_out);
       return true;
     });

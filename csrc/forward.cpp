@@ -75,7 +75,7 @@ void predict(const Architecture& architecture, const Parameters<T>& theta, Input
              T* scratch, T* y_hat, int64_t ldy) {
   T* z = last_z(architecture, theta, x, rows, scratch);
   const int64_t n = architecture.n_outputs();
-  kernels<T>().output(architecture.output, rows, n, z, row_stride<T>(n), y_hat, ldy);
+  kernels<T>().output(output_layer<T>(architecture), rows, n, z, row_stride<T>(n), y_hat, ldy);
 }
 
 #define DELTARULE_INSTANTIATE(T)                                                                        \

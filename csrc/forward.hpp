@@ -5,6 +5,7 @@
 
 #include "activations.hpp"
 #include "batch.hpp"
+#include "output.hpp"
 #include "parameters.hpp"
 
 namespace deltarule {

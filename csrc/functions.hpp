@@ -12,7 +12,24 @@ constexpr bool is_curved(Activation g) {
   return g != Activation::identity && g != Activation::relu && g != Activation::leaky_relu;
 }
 
-enum class Output : int32_t { identity, sigmoid, tanh, softmax, exp };
+// Of the last layer: every activation, by its number, and two more.
+enum class Output : int32_t {
+  identity,
+  sigmoid,
+  tanh,
+  relu,
+  leaky_relu,
+  elu,
+  softplus,
+  gelu,
+  silu,
+  softmax,
+  exp
+};
+static_assert(static_cast<int32_t>(Output::silu) == static_cast<int32_t>(Activation::silu));
+
+// Whether y_hat_j depends on z_j alone.
+constexpr bool is_elementwise(Output output) { return output != Output::softmax; }
 
 enum class Loss : int32_t {
   squared_error,

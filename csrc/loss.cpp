@@ -16,7 +16,7 @@ double total_weight(const Batch<T>& batch) {
 template <class T>
 double loss_and_delta(const Architecture& architecture, const Batch<T>& chunk, int64_t first, int64_t last,
                     double scale, Activations<T>& state, double* row_loss) {
-  const OutputLoss<T> f{architecture.output, architecture.loss, static_cast<T>(architecture.huber_delta)};
+  const OutputLoss<T> f = output_loss<T>(architecture);
   const int64_t L = architecture.layers();
   const Batch<T> tile = chunk.slice(first, last);
   kernels<T>().loss(f, tile.rows, architecture.n_outputs(), state.z(L, first), state.delta(L, first),

@@ -4,6 +4,7 @@
 #include "activations.hpp"
 #include "architecture.hpp"
 #include "batch.hpp"
+#include "output.hpp"
 
 namespace deltarule {
 

@@ -27,6 +27,7 @@ void Network<T>::get_theta(T* theta) const {
 template <class T>
 void Network<T>::set_theta(const T* theta) {
   const Writing use(*this);
+  reach_ = INFINITY;
   theta_.from_theta(theta, theta_.values());
   theta_.refresh_copies();
 }
@@ -42,6 +43,7 @@ auto Network<T>::get_memory(T* m, T* v) const -> Remembered {
 template <class T>
 void Network<T>::set_memory(Optimizer::Kind kind, const T* m, const T* v, int64_t steps) {
   const Writing use(*this);
+  reach_ = INFINITY;
   Memory<T> memory{kind, nullptr, nullptr, steps};
   const auto taken = [&](const T* theta) {
     Buffer<T> values;
@@ -122,7 +124,7 @@ void Network<T>::predict_by_columns(const Member& team, InputRows<T> x, int64_t 
     below = {z, ld, nullptr};
   }
   if (team.rank() == 0)
-    kernels<T>().output(architecture_.output, rows, n_out, z, row_stride<T>(n_out), y_hat, n_out);
+    kernels<T>().output(output_layer<T>(architecture_), rows, n_out, z, row_stride<T>(n_out), y_hat, n_out);
 }
 
 // The tiles of the forward pass, and one for y_hat.
@@ -135,8 +137,7 @@ int64_t Network<T>::evaluation_elements() const {
 template <class T>
 void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss, Poll& poll,
                                std::atomic<bool>& stop) const {
-  const OutputLoss<T> f{architecture_.output, architecture_.loss,
-                        static_cast<T>(architecture_.huber_delta)};
+  const OutputLoss<T> f = output_loss<T>(architecture_);
   const int64_t n = architecture_.n_outputs(), ld = row_stride<T>(n), tile = plan_.row_tile;
   T* mine = scratch + team.rank() * evaluation_elements();
   T* y_hat = mine + scratch_elements<T>(architecture_, tile);

@@ -105,8 +105,7 @@ class Network {
   double evaluate(const Batch<T>& batch, int threads, const Interrupt&) const;
   double value_and_gradient(const Batch<T>& batch, T* gradient, int threads, const Interrupt&);
   // Returns the loss before the update; where it is not finite, nothing is updated and NaN comes back. Throws
-  // std::overflow_error, the network as it was, where a large loss would make the update overflow, and
-  // std::range_error where it overflowed all the same (x, weights or parameters beyond some 1e15).
+  // std::overflow_error, the network as it was, where the update would overflow.
   // Where it `looks` at x, whose rows then lie without gaps, values that are not finite count as such a loss.
   // Where it is interrupted, the update was done as a whole or not at all.
   double train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks, const Interrupt&);
@@ -148,8 +147,10 @@ class Network {
   double row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                               double* row_loss);
   StepEnd step_by_super_blocks(const Member& team, const Batch<T>& batch, Shared& shared, const Optimizer* optimizer);
-  double super_block(const Member& team, const Batch<T>& block, double scale, bool looks, double* row_loss,
+  double super_block(const Member& team, const Batch<T>& block, double scale, Shared& shared, double* row_loss,
                      T* gradient);
+  void sum_magnitudes(const Batch<T>& chunk, int64_t first, int64_t last, Activations<T>& state, Shared& shared) const;
+  double fallible_step(const Batch<T>& batch, const Optimizer& optimizer, bool looks, int team_of);
   void sum_super_blocks(const Member& team, int64_t blocks, bool is_first, const Update<T>* update, Shared& shared);
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, const Update<T>* update,
                        Shared& shared);
@@ -184,6 +185,8 @@ class Network {
 
   // Training memory, planned before a region and kept.
   Memory<T> memory_;
+  double reach_ = INFINITY;    // a bound of the parameters and of what the optimizer remembers; infinite: unknown
+  double reach_epsilon_ = 0.0;  // of the step it was found for
   std::unique_ptr<Activations<T>> state_;
   std::vector<Activations<T>> member_states_;  // a super-block a member
   Buffer<T> partial_gradients_;                // of super-blocks, each laid out as theta's values

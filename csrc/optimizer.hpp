@@ -31,7 +31,9 @@ struct Optimizer {
   template <class T>
   bool fits() const {
     constexpr double limit = std::numeric_limits<T>::max(), least = std::numeric_limits<T>::min();
-    return lr <= limit && weight_decay <= limit && l1 <= limit && (kind == Kind::sgd || epsilon >= least);
+    const double beside_0 = std::sqrt(least / (1.0 - beta2));  // of a gradient that large, v is 0
+    return lr <= limit && weight_decay <= limit && l1 <= limit &&
+           (kind == Kind::sgd || epsilon >= beside_0);
   }
 };
 

@@ -33,14 +33,14 @@ void Network<T>::product_rows(const ThetaProduct<T>& call, const Batch<T>& chunk
                               double scale, T* scratch, double* row_loss) {
   using Of = typename ThetaProduct<T>::Of;
   const int64_t rows = last - first, L = architecture_.layers(), n = architecture_.n_outputs(), ld = state_->ld(L);
-  const OutputLoss<T> f{architecture_.output, architecture_.loss, static_cast<T>(architecture_.huber_delta)};
+  const OutputLoss<T> f = output_loss<T>(architecture_);
   const Batch<T> tile = chunk.slice(first, last);
   T* z = state_->z(L, first);
   forward(architecture_, theta_, chunk, first, last, *state_);
   if (call.of == Of::output) {
     T* delta = state_->delta(L, first);
     for (int64_t r = 0; r < rows; ++r) std::copy_n(tile.y.values + r * n, n, delta + r * ld);
-    kernels<T>().output_jacobian(f.output, rows, n, z, delta, ld);
+    kernels<T>().output_jacobian(f.layer, rows, n, z, delta, ld);
     return backward(architecture_, theta_, chunk, first, last, *state_);
   }
   const bool gauss_newton = call.of == Of::gauss_newton;

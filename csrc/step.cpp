@@ -65,6 +65,29 @@ static bool is_finite(const Batch<T>& chunk, int64_t first, int64_t last) {
   return kernels<T>().all_finite((last - first) * chunk.x.stride, chunk.x.data + first * chunk.x.stride);
 }
 
+// Adds |a[0]| .. |a[L-1]|, the 1 that the biases have, and |delta[1]| .. |delta[L]| of rows [first, last) to the sum
+// that foresees an overflow; what else the state holds of these rows may be added, too.
+template <class T>
+void Network<T>::sum_magnitudes(const Batch<T>& chunk, int64_t first, int64_t last, Activations<T>& state,
+                                Shared& shared) const {
+  const int64_t rows = last - first, n_in = architecture_.n_inputs();
+  const InputRows<T> x = chunk.slice(first, last).x;
+  double sum = static_cast<double>(rows);
+  if (x.stride == n_in)
+    sum += kernels<T>().magnitude(rows * n_in, x.data);
+  else
+    for (int64_t r = 0; r < rows; ++r) sum += kernels<T>().magnitude(n_in, x.data + r * x.stride);
+  if (rows == state.rows()) {
+    sum += kernels<T>().magnitude(state.elements(), state.data());
+  } else {
+    for (int64_t l = 1; l <= architecture_.layers(); ++l) {
+      sum += kernels<T>().magnitude(rows * state.ld(l), state.delta(l, first));
+      if (l < architecture_.layers()) sum += kernels<T>().magnitude(rows * state.ld(l), state.a(l, first));
+    }
+  }
+  shared.magnitudes.fetch_add(sum);
+}
+
 // Forward, loss and delta recursion of the rows that this member takes. Returns the largest loss of a row.
 template <class T>
 double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
@@ -81,6 +104,7 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
     largest = std::max(largest,
                        loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
     backward(architecture_, theta_, chunk, r, end, *state_);
+    if (shared.foreseen) sum_magnitudes(chunk, r, end, *state_, shared);
   }
   return largest;
 }
@@ -107,6 +131,10 @@ double Network<T>::row_phase_by_columns(const Member& team, const Batch<T>& chun
     team.wait();
     const auto [left, right] = columns(l);
     backward_layer(architecture_, theta_, l, chunk, 0, chunk.rows, left, right, *state_);
+  }
+  if (shared.foreseen) {
+    team.wait();
+    if (team.rank() == 0) sum_magnitudes(chunk, 0, chunk.rows, *state_, shared);
   }
   return largest;
 }
@@ -147,12 +175,17 @@ template <class T>
 bool Network<T>::clipped_descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared) {
   team.wait();  // the gradient is whole
   const auto tiles = static_cast<int64_t>(plan_.tiles.size());
-  const double norm = std::sqrt(std::accumulate(tile_sums_.begin(), tile_sums_.begin() + tiles, 0.0));
-  if (!std::isfinite(norm)) return shared.diverged.store(true), false;
+  double scale = 1.0, squares = std::accumulate(tile_sums_.begin(), tile_sums_.begin() + tiles, 0.0);
+  if (!std::isfinite(squares)) {  // scaled, those of every finite gradient are
+    scale = 0x1p-600, squares = 0.0;
+    for (int64_t t = 0; t < tiles; ++t) squares += tile_square(theta_, plan_.tiles[t], gradient_.get(), scale);
+  }
+  const double norm = std::sqrt(squares);
+  if (!std::isfinite(norm)) return shared.overflow.store(true), false;
   for (int64_t t; (t = team.take(shared.next_clipped_tile)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
     note_penalty(t, shared);
-    if (norm > max_norm) scale_tile(theta_, tile, static_cast<T>(max_norm / norm), gradient_.get());
+    if (norm > max_norm * scale) scale_tile(theta_, tile, static_cast<T>(max_norm * scale / norm), gradient_.get());
     if (!tile_descent(theta_, tile, update, gradient_.get())) shared.overflow.store(true);
   }
   return true;
@@ -207,7 +240,7 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     shared.see(row_phase(team, chunk, scale, shared, row_loss_.get() + first));
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
-    if (shared.wary.load()) return StepEnd::wary;
+    if (shared.may_overflow()) return StepEnd::wary;
     const auto add_gradient = [&](const Update<T>* update) {
       parameter_phase(team, chunk, first == 0, update, shared);
     };
@@ -220,17 +253,18 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
 // Forward, loss, delta recursion and gradient of a super-block, in memory of this member's. Returns the largest loss
 // of a row.
 template <class T>
-double Network<T>::super_block(const Member& team, const Batch<T>& block, double scale, bool looks, double* row_loss,
-                               T* gradient) {
+double Network<T>::super_block(const Member& team, const Batch<T>& block, double scale, Shared& shared,
+                               double* row_loss, T* gradient) {
   Activations<T>& state = member_states_[static_cast<size_t>(team.rank())];
   T* scratch = tile_scratch_.get() + plan_.tile_elements * team.rank();
   double largest = 0.0;
   for (int64_t r = 0; r < block.rows; r += plan_.row_tile) {
     const int64_t end = std::min(r + plan_.row_tile, block.rows);
-    if (looks && !is_finite(block, r, end)) return INFINITY;
+    if (shared.looks && !is_finite(block, r, end)) return INFINITY;
     forward(architecture_, theta_, block, r, end, state);
     largest = std::max(largest, loss_and_delta(architecture_, block, r, end, scale, state, row_loss));
     backward(architecture_, theta_, block, r, end, state);
+    if (shared.foreseen) sum_magnitudes(block, r, end, state, shared);
   }
   for (const ParameterTile& tile : plan_.tiles)
     tile_gradient(theta_, tile, block, 0, block.rows, state, state, false, scratch, gradient);
@@ -273,12 +307,12 @@ auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch,
     if (team.rank() == 0) shared.reset_parameter_tiles();
     for (int64_t b; (b = team.take(shared.next_row_tile)) < count;) {
       const int64_t row = (first + b) * kSuperBlock, end = std::min(row + kSuperBlock, batch.rows);
-      shared.see(super_block(team, batch.slice(row, end), scale, shared.looks, row_loss_.get() + row,
+      shared.see(super_block(team, batch.slice(row, end), scale, shared, row_loss_.get() + row,
                              partial_gradients_.get() + b * theta_.storage()));
     }
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
-    if (shared.wary.load()) return StepEnd::wary;
+    if (shared.may_overflow()) return StepEnd::wary;
     const auto add_gradient = [&](const Update<T>* update) {
       sum_super_blocks(team, count, first == 0, update, shared);
     };

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "foresight.hpp"
 #include "interrupt.hpp"
 #include "network.hpp"
 
@@ -18,10 +19,12 @@ struct Network<T>::Shared {
   bool pauses = false;  // after the first whole step from that time on
   Clock::time_point pause{};
   std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
-  std::atomic<bool> diverged{false};  // set by any member in a row phase, as is wary
-  std::atomic<bool> wary{false};      // a row's loss is above wary_above
+  std::atomic<bool> diverged{false};  // set by any member in a row phase
   std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
-  double wary_above = INFINITY;
+  // Of a step that is to be foreseen: the update, the bound of what it writes, and the sum of the rows so far.
+  const Update<T>* foreseen = nullptr;
+  double reach = INFINITY;
+  std::atomic<double> magnitudes{0.0};
   bool looks = false;  // at x, whether it is finite
   bool clips = false, penalizes = false;  // as the optimizer does
   // In a training of many steps: whether they go on alone or as a team is decided anew after each; rank 0.
@@ -41,8 +44,14 @@ struct Network<T>::Shared {
   // Takes the largest loss of some rows.
   void see(double largest) {
     if (largest == INFINITY) diverged.store(true);
-    if (largest > wary_above) wary.store(true);
   }
+
+  // A bound of what the step writes; the same for every member once all rows are done.
+  double reach_after() const {
+    const double half = magnitudes.load() / 2.0;
+    return deltarule::reach_after(*foreseen, reach, half * half);
+  }
+  bool may_overflow() const { return foreseen && !(reach_after() < kAmple<T>); }
 
   void reset_parameter_tiles() {
     next_parameter_tile.store(0);

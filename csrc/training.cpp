@@ -15,8 +15,6 @@ namespace deltarule {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-// A step whose row losses (times a rate above 1) stay below this cannot overflow parameters of usual size.
-constexpr double kSafeLoss = 1e12;
 
 }  // namespace
 
@@ -82,24 +80,42 @@ double Network<T>::train_step(const Batch<T>& batch, const Optimizer& optimizer,
   const int team_of = timed.size();
   reserve(batch.rows, team_of);
   reserve_for(optimizer);
+  const Update<T> update(optimizer, total_weight(batch), memory_);
+  const double epsilon = epsilon_of(update);
+  if (!(reach_ < kAmple<T>) || epsilon < reach_epsilon_) {
+    reach_ = reach_now(theta_.storage(), theta_.values(), memory_, epsilon);
+    reach_epsilon_ = epsilon;
+  }
   Shared shared;
   shared.looks = looks;
   shared.caller.emplace(interrupt);
   shared.serve(optimizer);
-  shared.wary_above = kSafeLoss / std::max(1.0, optimizer.lr);
+  shared.foreseen = &update;
+  shared.reach = reach_;
+  StepEnd end = StepEnd::complete;
+  run_team(team_of, [&](const Member& team) {
+    const StepEnd mine = step(team, batch, shared, &optimizer);
+    if (team.rank() == 0) end = mine;
+  });
+  if (shared.diverged.load()) return NAN;
+  if (end == StepEnd::wary) return fallible_step(batch, optimizer, looks, team_of);
+  reach_ = shared.reach_after();
+  return reduced(batch, shared.loss_sum);
+}
+
+// A step that may overflow, with a copy to fall back on.
+template <class T>
+double Network<T>::fallible_step(const Batch<T>& batch, const Optimizer& optimizer, bool looks, int team_of) {
+  reach_ = INFINITY;
+  Snapshot<T> before(theta_, memory_);
+  Shared shared;
+  shared.looks = looks;
+  shared.serve(optimizer);
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, &optimizer); });
   if (shared.diverged.load()) return NAN;
-  if (shared.overflow.load()) throw std::range_error("the update overflowed");
-  if (shared.wary.load()) {
-    Snapshot<T> before(theta_, memory_);
-    Shared again;
-    again.serve(optimizer);
-    run_team(team_of, [&](const Member& team) { step(team, batch, again, &optimizer); });
-    if (again.overflow.load() || again.diverged.load()) {
-      before.restore();
-      throw std::overflow_error("the update overflows");
-    }
-    return reduced(batch, again.loss_sum);
+  if (shared.overflow.load()) {
+    before.restore();
+    throw std::overflow_error("the update overflows");
   }
   return reduced(batch, shared.loss_sum);
 }
@@ -110,6 +126,7 @@ void Network<T>::descend(const T* gradient, const Optimizer& optimizer, double t
   reserve_for(optimizer);
   if (!gradient_) gradient_ = make_buffer<T>(theta_.storage());
   theta_.from_theta(gradient, gradient_.get());
+  reach_ = INFINITY;
   Snapshot<T> before(theta_, memory_);
   Shared shared;
   shared.serve(optimizer);
@@ -123,7 +140,7 @@ void Network<T>::descend(const T* gradient, const Optimizer& optimizer, double t
     if (shared.clips) clipped_descent(team, optimizer.max_norm, update, shared);
     if (optimizer.kind == Optimizer::Kind::adam) ++memory_.steps;
   });
-  if (!shared.overflow.load() && !shared.diverged.load()) return;
+  if (!shared.overflow.load()) return;
   before.restore();
   throw std::overflow_error("the update overflows");
 }
@@ -226,6 +243,7 @@ void Network<T>::finish_epoch(Run& run) {
 template <class T>
 TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   const Writing use(*this);
+  reach_ = INFINITY;
   const int64_t batch = std::min(settings.batch_size, settings.data.rows);
   const int planned =
       standing_team_size(training_work(architecture_) * static_cast<double>(batch), settings.threads);
@@ -296,7 +314,7 @@ int64_t Network<T>::layer_not_finite(const Batch<T>& batch) const {
     for (int64_t l = 1; l <= L; ++l) look(rows, l, state.z(l, 0));
     for (int64_t l = 1; l < L; ++l) look(rows, l, state.a(l, 0));
     T* y_hat = state.delta(L, 0);  // z is written over
-    kernels<T>().output(architecture_.output, rows.rows, architecture_.n_outputs(), state.z(L, 0), state.ld(L), y_hat,
+    kernels<T>().output(output_layer<T>(architecture_), rows.rows, architecture_.n_outputs(), state.z(L, 0), state.ld(L), y_hat,
                         state.ld(L));
     look(rows, L, y_hat);
   }

@@ -65,11 +65,14 @@ bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Update<
 }
 
 template <class T>
-double tile_square(const Parameters<T>& theta, const ParameterTile& tile, const T* values) {
+double tile_square(const Parameters<T>& theta, const ParameterTile& tile, const T* values, double scale) {
   double chains[4] = {};
   for (int64_t i = tile.first; i < tile.last; ++i) {
     const T* row = values + theta.row_offset(tile, i);
-    for (int64_t j = 0; j < tile.columns(); ++j) chains[j % 4] += static_cast<double>(row[j]) * row[j];
+    for (int64_t j = 0; j < tile.columns(); ++j) {
+      const double value = row[j] * scale;
+      chains[j % 4] += value * value;
+    }
   }
   return (chains[0] + chains[1]) + (chains[2] + chains[3]);
 }
@@ -88,7 +91,7 @@ void scale_tile(const Parameters<T>& theta, const ParameterTile& tile, T factor,
   template bool tile_descent(Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,         \
                              Activations<T>&, const Update<T>&, T*, const T*);                                \
   template bool tile_descent(Parameters<T>&, const ParameterTile&, const Update<T>&, const T*);               \
-  template double tile_square(const Parameters<T>&, const ParameterTile&, const T*);                          \
+  template double tile_square(const Parameters<T>&, const ParameterTile&, const T*, double);                       \
   template void scale_tile(const Parameters<T>&, const ParameterTile&, T, T*);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)

@@ -27,7 +27,7 @@ bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Update<
 
 // The sum of the squares of what lies on the tile, of an array laid out as theta's values.
 template <class T>
-double tile_square(const Parameters<T>& theta, const ParameterTile& tile, const T* values);
+double tile_square(const Parameters<T>& theta, const ParameterTile& tile, const T* values, double scale = 1.0);
 
 // values <- factor values on the tile.
 template <class T>

@@ -59,11 +59,13 @@ def targets(loss: str, rng: np.random.Generator, shape: tuple[int, int]) -> Arra
     return rng.normal(0.0, 2.0, shape)
 
 
-def is_smooth(hidden: str, loss: str, forward: Forward, y: Array, margin: float = 1e-3) -> bool:
-    """Whether no step of EPS in a parameter can cross a kink of the activation or of the loss."""
-    error = np.abs(forward.y_hat - y)
+def is_smooth(network: Network, forward: Forward, y: Array, margin: float = 1e-3) -> bool:
+    """Whether no step of EPS in a parameter can cross a kink of an activation or of the loss."""
+    error, loss = np.abs(forward.y_hat - y), network.loss
+    functions = [network.hidden] * (len(forward.z) - 1) + [network.output]
+    kinked = [z for g, z in zip(functions, forward.z, strict=False) if g in KINKED]
     return not (
-        (hidden in KINKED and min(np.abs(z).min() for z in list(forward.z)[:-1]) < margin)
+        any(np.abs(z).min() < margin for z in kinked)
         or (loss == "absolute_error" and error.min() < margin)
         or (loss == "huber" and np.abs(error - 1.0).min() < margin)
     )
@@ -87,16 +89,21 @@ def direction(case: Case) -> Array:
 def smooth_case(
     hidden: str, output: str, loss: str, sizes: tuple[int, ...] = (3, 4, 3), n: int = 5
 ) -> Case:
-    """Weights, biases, x, y and network, drawn until they are away from every kink."""
+    """Weights, biases, x, y and network, drawn until they are away from every kink.
+
+    And until each output of relu and leaky_relu is above 0 for some sample, where the loss changes
+    with it.
+    """
     network = Network(hidden=hidden, output=output, loss=loss)
     rng = np.random.default_rng(7)
-    for _ in range(20):
+    for _ in range(500):
         weights = [rng.normal(0.0, 0.8, (n_out, n_in)) for n_in, n_out in pairwise(sizes)]
         biases = [rng.normal(0.0, 0.3, n_out) for n_out in sizes[1:]]
         x = rng.normal(size=(n, sizes[0]))
         y = targets(loss, rng, (n, sizes[-1]))
         forward = reference.forward_propagation(weights, biases, x, network)
-        if is_smooth(hidden, loss, forward, y):
+        is_alive = output not in ("relu", "leaky_relu") or (forward.y_hat > 0).any(axis=0).all()
+        if is_alive and is_smooth(network, forward, y):
             return Case(weights, biases, x, y, network)
     raise AssertionError("no smooth point found")
 

@@ -13,7 +13,7 @@ from network_support import MOMENTUM, assert_same_bits, refused, regression
 
 X, Y = regression(n=5)
 ACTIVATIONS = "identity, sigmoid, tanh, relu, leaky_relu, elu, softplus, gelu, silu"
-OUTPUTS = "identity, sigmoid, tanh, softmax, exp"
+OUTPUTS = "identity, sigmoid, tanh, relu, leaky_relu, elu, softplus, gelu, silu, softmax, exp"
 INITS = (
     "auto, glorot_uniform, glorot_normal, he_uniform, he_normal, "
     "lecun_uniform, lecun_normal, notes, torch"
@@ -48,7 +48,7 @@ MLP_ROWS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"hidden": 1}, TypeError, "hidden must be a name or one name a hidden layer, not 1"),
     ({"hidden": None}, TypeError, "hidden must be a name or one name a hidden layer, not None"),
     ({"hidden": [1]}, TypeError, "hidden[0] must be a name, not 1"),
-    ({"output": "relu"}, ValueError, f"output must be one of {OUTPUTS}, not 'relu'.*"),
+    ({"output": "rleu"}, ValueError, f"output must be one of {OUTPUTS}, not 'rleu'.*'relu'?)"),
     ({"output": None}, TypeError, "output must be a name, not None"),
     ({"loss": "mse"}, ValueError, "loss must be one of squared_error, .*, poisson, not 'mse'.*"),
     ({"loss": 2}, TypeError, "loss must be a name, not 2"),
@@ -61,7 +61,8 @@ MLP_ROWS: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"loss": "poisson", "output": "tanh"},
         ValueError,
-        "loss 'poisson' needs an output in its domain (sigmoid or softmax or exp), not 'tanh'",
+        "loss 'poisson' needs an output in its domain (sigmoid or softplus or softmax or exp), "
+        "not 'tanh'",
     ),
     ({"reduction": "none"}, ValueError, "reduction must be one of mean, sum, not 'none'.*"),
     ({"reduction": None}, TypeError, "reduction must be a name, not None"),

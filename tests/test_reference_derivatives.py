@@ -99,7 +99,7 @@ def test_curvature_of_an_output(name: str) -> None:
     z, g, v = rng.normal(size=(3, 4, 3))
     actual = output.curvature(z, output.value(z), g, v)
     assert_close(actual, along(lambda z: output.vjp(z, output.value(z), g), z, v))
-    assert np.abs(actual).max() > 0.1 or name == "identity"
+    assert np.abs(actual).max() > 0.1 or name in ("identity", "relu", "leaky_relu")
     J_g = output.vjp(z, output.value(z), g)  # and J_O is symmetric
     np.testing.assert_allclose(J_g, along(output.value, z, g), rtol=0, atol=TOLERANCE)
 

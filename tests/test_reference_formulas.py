@@ -200,7 +200,8 @@ def test_gradient_of_a_loss(name: str) -> None:
     y = targets(name, rng, (4, 3))
     inside = name in LOG_LOSSES  # a y_hat in the domain (0, 1)
     y_hat = rng.uniform(0.2, 0.8, (4, 3)) if inside else rng.normal(0.0, 2.0, (4, 3))
-    assert is_smooth("", name, at_output(y_hat, Network()), y)
+    network = Network("identity", "sigmoid", name)
+    assert is_smooth(network, at_output(y_hat, network)._replace(y_hat=y_hat), y)
     actual = loss.gradient(y_hat, y)
     expected = central_difference(lambda point: loss.value(point, y).sum(), y_hat)
     np.testing.assert_allclose(actual.ravel(), expected, rtol=TOLERANCE, atol=10 * TOLERANCE)
@@ -293,7 +294,7 @@ def test_pairs_far_out(
 def test_logarithms_keep_their_digits_where_p_is_nearly_1() -> None:
     # 1 - p_0 = rest / (1 + rest), rest = e^-40 + e^-41; the difference 1 - p_0 would be 0. The
     # other two complements are 1 to within e^-40.
-    z, network = np.array([[0.0, -40.0, -41.0]]), Network("relu", "softmax", "log_loss")
+    z, network = np.array([[0.0, -40.0, -41.0]]), Network("relu", "softmax", "binary_cross_entropy")
     expected = 40 - math.log1p(math.exp(-1))
     losses = reference.sample_losses(at_output(z, network), [[0, 0, 0]], network)
     assert losses[0] == pytest.approx(expected, rel=1e-14)

@@ -18,12 +18,14 @@ from custom_support import (
     LOSSES,
     SQUARES,
     TANH,
+    own_activation,
     own_loss,
     pinball,
     pinball_gradient,
     swish,
     swish_derivative,
 )
+from deltarule import words
 from deltarule.sklearn import MLPClassifier, MLPRegressor
 from sklearn_support import ATOL, QUICK, samples, targets
 
@@ -115,3 +117,28 @@ def test_partial_fit_and_sparse_rows() -> None:
 def test_what_is_wrong(estimator: Any, error: type[Exception], rule: str) -> None:
     with pytest.raises(error, match=rule):
         estimator.fit(X, targets("binary", X))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("g", words.ACTIVATIONS)
+def test_any_activation_is_an_output_of_the_regressor(g: str, solver: str) -> None:
+    y = np.abs(targets("one", X)) + 0.5
+    settings = QUICK | {"solver": solver, "dtype": "float64"}
+    named = MLPRegressor(out_activation=g, **settings).fit(X, y)
+    mine = MLPRegressor(out_activation=own_activation(g), **settings).fit(X, y)
+    assert_same(mine, named)
+    assert mine.out_activation_.name == f"own {g}" and isinstance(named.out_activation_, str)
+    np.testing.assert_allclose(mine.predict(X), named.predict(X), rtol=0, atol=1e-6)
+
+
+def test_softplus_goes_with_poisson() -> None:
+    y = np.abs(targets("one", X)) + 0.5
+    model = MLPRegressor("poisson", out_activation="softplus", **QUICK | {"max_iter": 50}).fit(X, y)
+    assert (model.predict(X) > 0).all() and model.loss_curve_[-1] < model.loss_curve_[0]
+
+
+def test_a_classifiers_output_is_a_probability() -> None:
+    with pytest.raises(ValueError, match="out_activation must be softmax or logistic for multicl"):
+        MLPClassifier(out_activation="relu").fit(X, np.arange(len(X)) % 3)
+    with pytest.raises(ValueError, match="out_activation must be logistic for binary y, not Cust"):
+        MLPClassifier(out_activation=own_activation("relu")).fit(X, np.arange(len(X)) % 2)

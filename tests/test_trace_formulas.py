@@ -79,22 +79,25 @@ def test_the_formula_of_an_activation(name: str) -> None:
     np.testing.assert_allclose(derivative(Z, g.value(Z)), want, rtol=1e-13, atol=1e-15)
 
 
-O_: dict[str, tuple[str, Callable[[Array], Array]]] = {
-    "identity": ("O'(z) = 1", lambda y_hat: np.diag(y_hat**0)),
-    "sigmoid": ("O'(z) = ŷ (1 − ŷ)", lambda y_hat: np.diag(y_hat * (1 - y_hat))),
-    "tanh": ("O'(z) = 1 − ŷ²", lambda y_hat: np.diag(1 - y_hat**2)),
-    "softmax": ("J_O = diag(ŷ) − ŷ ŷᵀ", lambda y_hat: np.diag(y_hat) - np.outer(y_hat, y_hat)),
-    "exp": ("O'(z) = ŷ", np.diag),
+# An activation as an output has its formulas, a being y_hat.
+O_: dict[str, tuple[str, Callable[[Array, Array], Array]]] = {
+    **{
+        name: (f"O'(z) = {text.replace('a', 'ŷ') if name in ('sigmoid', 'tanh') else text}", slope)
+        for name, (_, _, text, slope) in G.items()
+    },
+    "exp": ("O'(z) = ŷ", lambda z, y_hat: y_hat),
 }
+SOFTMAX = "J_O = diag(ŷ) − ŷ ŷᵀ"
 
 
 @pytest.mark.parametrize("name", reference.OUTPUTS)
 def test_the_formula_of_an_output(name: str) -> None:
-    text, jacobian = O_[name]
-    assert equations.OUTPUTS[name].derivative.text == text
-    y_hat, g = reference.OUTPUTS[name].value(Z), np.array([[1.0, -2.0, 0.5, 3.0, -1.0]])
-    want = reference.OUTPUTS[name].vjp(Z, y_hat, g)
-    np.testing.assert_allclose(g @ jacobian(y_hat[0]), want, rtol=1e-13, atol=1e-15)
+    output = reference.network.output_of(reference.Network(output=name, leaky_slope=SLOPE))
+    y_hat, g = output.value(Z), np.array([[1.0, -2.0, 0.5, 3.0, -1.0]])
+    text, slope = O_.get(name, (SOFTMAX, None))
+    assert equations.output_of(name).derivative.at(1, leaky_slope=SLOPE).text == text
+    J = np.diag(y_hat[0]) - np.outer(y_hat, y_hat) if slope is None else np.diag(slope(Z, y_hat)[0])
+    np.testing.assert_allclose(g @ J, output.vjp(Z, y_hat, g), rtol=1e-13, atol=1e-15)
 
 
 def huber(e: Array) -> Array:
@@ -157,5 +160,5 @@ def test_the_formula_of_a_loss(name: str) -> None:
 
 def test_every_word_has_its_formulas() -> None:
     assert set(equations.ACTIVATIONS) == set(reference.ACTIVATIONS) == set(G)
-    assert set(equations.OUTPUTS) == set(reference.OUTPUTS) == set(O_)
+    assert set(equations.OUTPUTS) == set(reference.OUTPUTS) == {*O_, "softmax"}
     assert set(equations.LOSSES) == set(reference.LOSSES) == set(L)

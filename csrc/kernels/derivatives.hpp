@@ -13,36 +13,6 @@ static inline void times_covariance(int64_t n, const T* p, T* v) {
   each_pack<T>(n, [=](int64_t j, int64_t) { store(load_pack(p + j) * (load_pack(v + j) - mean), v + j); });
 }
 
-// O'(z) of the outputs other than the softmax, and O''(z) / O'(z), from y_hat = O(z).
-template <class T>
-static inline pack<T> output_slope(Output output, pack<T> y_hat) {
-  const pack<T> one(T(1));
-  switch (output) {
-    case Output::sigmoid: return y_hat * (one - y_hat);
-    case Output::tanh: return fused(-y_hat, y_hat, one);
-    case Output::exp: return y_hat;
-    default: return one;
-  }
-}
-template <class T>
-static inline pack<T> output_bend(Output output, pack<T> y_hat) {
-  switch (output) {
-    case Output::sigmoid: return fused(pack<T>(T(-2)), y_hat, pack<T>(T(1)));
-    case Output::tanh: return pack<T>(T(-2)) * y_hat;
-    case Output::exp: return pack<T>(T(1));
-    default: return pack<T>(T(0));
-  }
-}
-
-// u = J_O u.
-template <class T>
-static inline void through_output(Output output, int64_t n, const T* y_hat, T* u) {
-  if (output == Output::softmax) return times_covariance(n, y_hat, u);
-  each_pack<T>(n, [=](int64_t j, int64_t) {
-    store(load_pack(u + j) * output_slope(output, load_pack(y_hat + j)), u + j);
-  });
-}
-
 // row = factor row, padded with zeros to ld.
 template <class T>
 static inline void scaled_row(int64_t n, T factor, T* row, int64_t ld) {
@@ -50,11 +20,21 @@ static inline void scaled_row(int64_t n, T factor, T* row, int64_t ld) {
 }
 
 template <class T>
-static void output_jacobian(Output output, int64_t rows, int64_t n, T* z, T* u, int64_t ld) {
+static void output_jacobian(const OutputLayer<T>& layer, int64_t rows, int64_t n, T* z, T* u, int64_t ld) {
   for (int64_t r = 0; r < rows; ++r) {
-    output_row(output, n, z + r * ld, z + r * ld);
-    through_output(output, n, z + r * ld, u + r * ld);
-    scaled_row(n, T(1), u + r * ld, ld);
+    T *z_r = z + r * ld, *u_r = u + r * ld;
+    if (layer.output == Output::softmax) {
+      softmax_row(n, z_r, z_r);
+      times_covariance(n, z_r, u_r);
+    } else {
+      with_elementwise(layer.output, [=, slope = layer.slope](auto function) {
+        each_pack<T>(n, [=](int64_t j, int64_t) {
+          const pack<T> z_j = load_pack(z_r + j);
+          store(load_pack(u_r + j) * function.derivative(z_j, function.value(z_j, slope), slope), u_r + j);
+        });
+      });
+    }
+    scaled_row(n, T(1), u_r, ld);
   }
 }
 
@@ -78,14 +58,14 @@ static void loss_gradient(const OutputLoss<T>& f, int64_t rows, int64_t n, const
   each_target(rows, n, y, weight, scale, scratch, [&](int64_t r, DenseTargets<T> targets, T factor) {
     const T* z_r = z + r * ld;
     T* g_r = g + r * ld;
-    output_row(f.output, n, z_r, g_r);
+    output_row(f.layer, n, z_r, g_r);
     each_pack<T>(n, [&](int64_t j, int64_t count) {
       const V p = load_pack(g_r + j), t = targets.at(j, count);
       V gradient = residual_gradient<T>(f.loss, p - t, T(n), f.huber_delta);
       if (f.loss == Loss::cross_entropy) gradient = -over(t, p);
       if (f.loss == Loss::poisson) gradient = one - over(t, p);
       if (f.loss == Loss::binary_cross_entropy)
-        gradient = over(one - t, f.output == Output::sigmoid ? logistic(-load_pack(z_r + j)) : one - p) - over(t, p);
+        gradient = over(one - t, f.layer.output == Output::sigmoid ? logistic(-load_pack(z_r + j)) : one - p) - over(t, p);
       store(gradient, g_r + j);
     });
     scaled_row(n, factor, g_r, ld);
@@ -197,6 +177,18 @@ static inline void softmax_binary_gauss_newton(int64_t n, const T* z, const T* p
   for (int64_t i = 0; i < n; ++i) u[i] = e[i];
 }
 
+// d(log a)/dz - e^-a = (1 - (1 + a) e^-a) / a, a = log(1 + e^z): by its series, sum_k (-1)^k (k - 1) / k! a^(k - 1) from
+// k = 2, where the terms cancel.
+template <class T>
+static inline pack<T> log_softplus_bend(pack<T> a, const LogSoftplus<T>& g) {
+  using V = pack<T>;
+  static constexpr T series[] = {
+      T(1.0 / 2),         T(-1.0 / 3),         T(1.0 / 8),           T(-1.0 / 30),          T(1.0 / 144),
+      T(-1.0 / 840),      T(1.0 / 5760),       T(-1.0 / 45360),      T(1.0 / 403200),       T(-1.0 / 3991680),
+      T(1.0 / 43545600),  T(-1.0 / 518918400), T(1.0 / 6706022400.), T(-1.0 / 93405312000.)};
+  return select(a < V(T(0.5)), a * horner(series, a), g.ratio - (V(T(1)) - g.slope));
+}
+
 // u = H u of a row; scratch holds 2 rows.
 template <class T>
 static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, T* u, int64_t ld, DenseTargets<T> y,
@@ -204,14 +196,18 @@ static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, 
   using V = pack<T>;
   const V one(T(1));
   T *y_hat = scratch, *other = scratch + ld;
-  output_row(f.output, n, z, y_hat);
+  const Output output = f.layer.output;
+  output_row(f.layer, n, z, y_hat);
   const auto map = [=](auto h) {
     each_pack<T>(n, [=](int64_t j, int64_t count) {
       store(load_pack(u + j) * h(load_pack(y_hat + j), y.at(j, count)), u + j);
     });
   };
-  if (is_canonical(f.output, f.loss)) return through_output(f.output, n, y_hat, u);
-  if (f.output == Output::softmax) {
+  if (is_canonical(output, f.loss)) {  // H = J_O
+    if (output == Output::softmax) return times_covariance(n, y_hat, u);
+    return map([=](V a, V) { return output == Output::sigmoid ? a * (one - a) : a; });
+  }
+  if (output == Output::softmax) {
     if (f.loss == Loss::binary_cross_entropy)
       return gauss_newton ? softmax_binary_gauss_newton(n, z, y_hat, u, y, other)
                           : softmax_binary_curvature(n, z, y_hat, u, y, other);
@@ -228,16 +224,27 @@ static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, 
     each_pack<T>(n, [=](int64_t j, int64_t) { store(load_pack(y_hat + j), u + j); });
     return through_softmax(n, other, u);
   }
+  if (output == Output::softplus && f.loss == Loss::poisson) {
+    return map([=](V a, V t) {
+      const LogSoftplus<T> g(a);
+      if (gauss_newton) return t * g.ratio * g.ratio;
+      return fused(t * g.ratio, log_softplus_bend(a, g), g.slope * (one - g.slope));
+    });
+  }
   if (f.loss == Loss::cross_entropy || f.loss == Loss::poisson) {  // with the sigmoid
     if (gauss_newton) return map([=](V a, V t) { return t * (one - a) * (one - a); });
     if (f.loss == Loss::cross_entropy) return map([=](V a, V t) { return t * (a * (one - a)); });
     return map([=](V a, V t) { return a * (one - a) * (fused(V(T(-2)), a, one) + t); });
   }
-  map([=](V a, V t) {
-    const V slope = output_slope(f.output, a), e = a - t;
-    const V straight = residual_curvature<T>(f.loss, e, T(n), f.huber_delta) * slope;
-    if (gauss_newton) return slope * straight;
-    return slope * fused(residual_gradient<T>(f.loss, e, T(n), f.huber_delta), output_bend(f.output, a), straight);
+  with_elementwise(output, [=](auto function) {
+    each_pack<T>(n, [=](int64_t j, int64_t count) {
+      const V z_j = load_pack(z + j), a = load_pack(y_hat + j), e = a - y.at(j, count);
+      const V slope = function.derivative(z_j, a, f.layer.slope);
+      const V through_loss = slope * (residual_curvature<T>(f.loss, e, T(n), f.huber_delta) * slope);
+      const V g = residual_gradient<T>(f.loss, e, T(n), f.huber_delta);
+      const V h = gauss_newton ? through_loss : fused(g, function.curvature(z_j, a), through_loss);
+      store(load_pack(u + j) * h, u + j);
+    });
   });
 }
 

@@ -36,9 +36,16 @@ struct Targets {
   const int64_t* index;
 };
 
+// The function of the last layer; slope is leaky_relu's.
+template <class T>
+struct OutputLayer {
+  Output output;
+  T slope;
+};
+
 template <class T>
 struct OutputLoss {
-  Output output;
+  OutputLayer<T> layer;
   Loss loss;
   T huber_delta;
 };
@@ -97,7 +104,7 @@ struct Kernels {
                              const T* da, T* delta_dot, int64_t ld);
 
   // y_hat = O(z), unpadded; z, padded, is written over.
-  void (*output)(Output output, int64_t rows, int64_t n, T* z, int64_t ldz, T* y_hat, int64_t ldy);
+  void (*output)(const OutputLayer<T>& layer, int64_t rows, int64_t n, T* z, int64_t ldz, T* y_hat, int64_t ldy);
 
   // Per row: the loss (unweighted, in double) into row_loss[r], and dL/dz * scale_r into delta, whose
   // columns from n to ld are set to 0. scale_r = scale * weight of the row (weight may be null).
@@ -105,8 +112,8 @@ struct Kernels {
   void (*loss)(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld,
                Targets<T> y, const double* weight, double scale, bool want_delta, double* row_loss);
 
-  // u = J_O(z) u, padded with zeros to ld; J_O is symmetric. z is overwritten.
-  void (*output_jacobian)(Output output, int64_t rows, int64_t n, T* z, T* u, int64_t ld);
+  // u = J_O(z) u, padded with zeros to ld; J_O is symmetric. z may be overwritten.
+  void (*output_jacobian)(const OutputLayer<T>& layer, int64_t rows, int64_t n, T* z, T* u, int64_t ld);
 
   // dL/dy_hat * scale_r by the plain formula, into g, padded with zeros to ld; infinite where y_hat rounds to a pole.
   // scratch holds a row.
@@ -146,6 +153,9 @@ struct Kernels {
 
   // Whether no value is infinite or NaN.
   bool (*all_finite)(int64_t n, const T* x);
+
+  // The sum of the magnitudes of n values, strided over the lanes; infinite or NaN where one is.
+  double (*magnitude)(int64_t n, const T* x);
 
   // The first i with x[i] outside [low, high], as NaN is, or -1.
   int64_t (*first_outside)(int64_t n, const T* x, T low, T high);

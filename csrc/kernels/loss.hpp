@@ -5,6 +5,7 @@
 // Rows of z and delta are padded to whole packs; targets and predictions are the user's and are not.
 #pragma once
 
+#include "activations.hpp"
 #include "kernels.hpp"
 #include "mathematics.hpp"
 
@@ -51,6 +52,20 @@ static inline SoftmaxRow<T> softmax_row(int64_t n, const T* z, T* e) {
   return {highest, total};
 }
 
+// The output exp, which no hidden layer has.
+struct Exponential {
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return exponential(z); }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T>, pack<T> a, T) { return a; }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T>, pack<T> a) { return a; }
+};
+
+// Calls f with the type of an elementwise output.
+template <class F>
+static inline void with_elementwise(Output output, F f) {
+  if (output == Output::exp) return f(Exponential{});
+  with_activation(static_cast<Activation>(output), f);
+}
+
 template <class T, class F>
 static inline void map_row(int64_t n, const T* z, T* y_hat, F f) {
   each_pack<T>(n, [&](int64_t j, int64_t) { store(f(load_pack(z + j)), y_hat + j); });
@@ -58,14 +73,11 @@ static inline void map_row(int64_t n, const T* z, T* y_hat, F f) {
 
 // y_hat is padded as z is.
 template <class T>
-static inline SoftmaxRow<T> output_row(Output output, int64_t n, const T* z, T* y_hat) {
-  switch (output) {
-    case Output::softmax: return softmax_row(n, z, y_hat);
-    case Output::identity: map_row(n, z, y_hat, [](pack<T> v) { return v; }); break;
-    case Output::sigmoid: map_row(n, z, y_hat, [](pack<T> v) { return logistic(v); }); break;
-    case Output::tanh: map_row(n, z, y_hat, [](pack<T> v) { return hyperbolic_tangent(v); }); break;
-    case Output::exp: map_row(n, z, y_hat, [](pack<T> v) { return exponential(v); }); break;
-  }
+static inline SoftmaxRow<T> output_row(const OutputLayer<T>& layer, int64_t n, const T* z, T* y_hat) {
+  if (layer.output == Output::softmax) return softmax_row(n, z, y_hat);
+  with_elementwise(layer.output, [=, slope = layer.slope](auto function) {
+    map_row(n, z, y_hat, [=](pack<T> v) { return function.value(v, slope); });
+  });
   return {};
 }
 
@@ -116,8 +128,12 @@ static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const
   const auto error = [=](int64_t j, int64_t count) { return load_double(y_hat + j, count) - y.wide(j, count); };
   const auto log_output = [=](int64_t j, int64_t count) {
     const V z_j = load_double(z + j, count);
-    if (f.output == Output::softmax) return (z_j - V(double(s.highest))) - V(log_sum);
-    return f.output == Output::sigmoid ? -softplus(-z_j) : z_j;  // else exp
+    switch (f.layer.output) {
+      case Output::softmax: return (z_j - V(double(s.highest))) - V(log_sum);
+      case Output::sigmoid: return -softplus(-z_j);
+      case Output::softplus: return select(z_j < V(-40.0), z_j, logarithm(softplus(z_j)));  // log e^z to rounding
+      default: return z_j;  // exp
+    }
   };
   const auto square = [=](int64_t j, int64_t count) {
     const V e = error(j, count);
@@ -136,7 +152,7 @@ static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const
         return select(d < e, d * (e - half * d), half * e * e);
       });
     case Loss::binary_cross_entropy:
-      if (f.output == Output::softmax) return R(softmax_binary_cross_entropy_value(n, z, y_hat, s, log_sum, y));
+      if (f.layer.output == Output::softmax) return R(softmax_binary_cross_entropy_value(n, z, y_hat, s, log_sum, y));
       return sum([=](int64_t j, int64_t count) {
         const V z_j = load_double(z + j, count);
         return select(zero < z_j, z_j, zero) - z_j * y.wide(j, count) +
@@ -203,12 +219,23 @@ static inline void softmax_binary_cross_entropy_delta(int64_t n, Y y, T* z, T* p
   }
 }
 
+// The softplus with poisson: a = log(1 + e^z), slope = da/dz = 1 - e^-a, and ratio = d(log a)/dz = slope / a, 1 where a
+// rounds to 0.
+template <class T>
+struct LogSoftplus {
+  pack<T> slope, ratio;
+  explicit LogSoftplus(pack<T> a) : slope(-exponential_minus_1(-a)), ratio(T(1)) {
+    ratio = select(pack<T>(T(0)) < a, slope / a, ratio);
+  }
+};
+
 // dL/dz of the n columns of a row, or of several rows of `outputs` columns each where the output is no softmax,
 // written over y_hat; z is scratch from here on.
 template <class T, class Y>
 static inline void row_delta(const OutputLoss<T>& f, int64_t n, int64_t outputs, T* z, T* y_hat, Y y) {
   using V = pack<T>;
   const V one(T(1));
+  const Output output = f.layer.output;
   // delta_j = function(y_hat_j, y_j)
   const auto map = [=](T* to, auto function) {
     each_pack<T>(n, [=](int64_t j, int64_t count) {
@@ -216,24 +243,29 @@ static inline void row_delta(const OutputLoss<T>& f, int64_t n, int64_t outputs,
     });
   };
   const auto g = [=](V a, V t) { return residual_gradient<T>(f.loss, a - t, T(outputs), f.huber_delta); };
-  if (is_canonical(f.output, f.loss)) return map(y_hat, [](V a, V t) { return a - t; });
+  if (is_canonical(output, f.loss)) return map(y_hat, [](V a, V t) { return a - t; });
   if (f.loss == Loss::cross_entropy) return map(y_hat, [=](V a, V t) { return t * (a - one); });  // sigmoid
   if (f.loss == Loss::binary_cross_entropy) return softmax_binary_cross_entropy_delta(n, y, z, y_hat);
-  if (f.loss == Loss::poisson && f.output == Output::sigmoid)
+  if (f.loss == Loss::poisson && output == Output::sigmoid)
     return map(y_hat, [=](V a, V t) { return (one - a) * (a - t); });
-  if (f.output == Output::softmax) {
+  if (f.loss == Loss::poisson && output == Output::softplus)
+    return map(y_hat, [](V a, V t) {
+      const LogSoftplus<T> g(a);
+      return g.slope - t * g.ratio;
+    });
+  if (output == Output::softmax) {
     if (f.loss == Loss::poisson)
       map(z, [](V a, V t) { return a - t; });
     else
       map(z, [=](V a, V t) { return a * g(a, t); });
     return through_softmax(n, z, y_hat);
   }
-  switch (f.output) {
-    case Output::sigmoid: return map(y_hat, [=](V a, V t) { return g(a, t) * (a * (one - a)); });
-    case Output::tanh: return map(y_hat, [=](V a, V t) { return g(a, t) * fused(-a, a, one); });
-    case Output::exp: return map(y_hat, [=](V a, V t) { return g(a, t) * a; });
-    default: return map(y_hat, g);  // identity
-  }
+  with_elementwise(output, [=, slope = f.layer.slope](auto function) {
+    each_pack<T>(n, [=](int64_t j, int64_t count) {
+      const V a = load_pack(y_hat + j);
+      store(g(a, y.at(j, count)) * function.derivative(load_pack(z + j), a, slope), y_hat + j);
+    });
+  });
 }
 
 template <class T, class Y>
@@ -277,7 +309,7 @@ static void loss_of_few(const OutputLoss<T>& f, int64_t rows, int64_t n, const T
     }
   }
   const DenseTargets<T> targets{y_lines};
-  output_row(f.output, n * G, z_lines, y_hat_lines);
+  output_row(f.layer, n * G, z_lines, y_hat_lines);
   const auto sum = [=](auto term) {
     V t[G];
     for (int64_t j = 0; j < G; ++j) t[j] = j < n ? V(0.0) + term(j * G, G) : V(0.0);
@@ -303,7 +335,7 @@ static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta
   constexpr int kGroup = kLanes<double>;
   for (int64_t first = 0; first < rows; first += kGroup) {
     const int64_t count = rows - first < kGroup ? rows - first : kGroup;
-    if (f.output != Output::softmax && n <= kGroup) {
+    if (is_elementwise(f.layer.output) && n <= kGroup) {
       loss_of_few(f, count, n, z + first * ld, delta + first * ld, ld, y, first, weight, scale, want_delta,
                   row_loss + first);
       continue;
@@ -311,10 +343,10 @@ static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta
     SoftmaxRow<T> s[kGroup];
     double log_sum[kGroup] = {1, 1, 1, 1, 1, 1, 1, 1};
     for (int64_t g = 0; g < count; ++g) {
-      s[g] = output_row(f.output, n, z + (first + g) * ld, delta + (first + g) * ld);
+      s[g] = output_row(f.layer, n, z + (first + g) * ld, delta + (first + g) * ld);
       log_sum[g] = double(s[g].sum);
     }
-    if (f.output == Output::softmax) store(logarithm(load_pack(log_sum)), log_sum);
+    if (f.layer.output == Output::softmax) store(logarithm(load_pack(log_sum)), log_sum);
     for (int64_t g = 0; g < count; ++g) {
       const int64_t r = first + g, i = y.index ? y.index[r] : r;
       const T scale_r = T(weight ? weight[i] * scale : scale);
@@ -330,10 +362,10 @@ static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta
 
 // y_hat is the user's and not padded, so the row is computed in z's place.
 template <class T>
-static void output(Output function, int64_t rows, int64_t n, T* z, int64_t ldz, T* y_hat, int64_t ldy) {
+static void output(const OutputLayer<T>& layer, int64_t rows, int64_t n, T* z, int64_t ldz, T* y_hat, int64_t ldy) {
   for (int64_t r = 0; r < rows; ++r) {
     T* z_r = z + r * ldz;
-    output_row(function, n, z_r, z_r);
+    output_row(layer, n, z_r, z_r);
     each_pack<T>(n, [=](int64_t j, int64_t count) {
       store_first(load_pack(z_r + j), y_hat + r * ldy + j, count);
     });

@@ -107,6 +107,19 @@ static bool all_finite(int64_t n, const T* x) {
 }
 
 template <class T>
+static double magnitude(int64_t n, const T* x) {
+  constexpr int64_t L = kLanes<T>, kChains = 4;
+  pack<T> sums[kChains];
+  for (pack<T>& chain : sums) chain = pack<T>(T(0));
+  int64_t i = 0;
+  for (; i + kChains * L <= n; i += kChains * L)
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; ++c) sums[c] = sums[c] + absolute(load_pack(x + i + c * L));
+  each_pack<T>(n - i, [&](int64_t j, int64_t count) { sums[0] = sums[0] + absolute(load_first(x + i + j, count)); });
+  return double(sum((sums[0] + sums[1]) + (sums[2] + sums[3])));
+}
+
+template <class T>
 static int64_t first_outside(int64_t n, const T* x, T low, T high) {
   constexpr int64_t kChunk = 1024;
   const auto inside = [=](T v) { return (v >= low) & (v <= high); };

@@ -25,8 +25,14 @@ class Output(enum.Enum):
     identity = 0
     sigmoid = 1
     tanh = 2
-    softmax = 3
-    exp = 4
+    relu = 3
+    leaky_relu = 4
+    elu = 5
+    softplus = 6
+    gelu = 7
+    silu = 8
+    softmax = 9
+    exp = 10
 
 class Loss(enum.Enum):
     squared_error = 0

@@ -33,7 +33,7 @@ class Architecture:
 
     sizes: tuple[int, ...]
     hidden: tuple[ActivationWord, ...]
-    output: str
+    output: ActivationWord
     loss: LossWord
     reduction: str
     dtype: np.dtype[Any]
@@ -54,12 +54,12 @@ class Architecture:
     ) -> Architecture:
         """Return the description of `MLP`'s arguments, or raise naming the one that is wrong."""
         widths = _widths(sizes)
-        output_name = words.word(output, "output", words.OUTPUTS)
+        function = words.output_word(output)
         return cls(
             sizes=widths,
             hidden=words.hidden_words(hidden, len(widths) - 2),
-            output=output_name,
-            loss=words.loss_word(loss, output_name, widths[-1]),
+            output=function,
+            loss=words.loss_word(loss, function, widths[-1]),
             reduction=words.word(reduction, "reduction", words.REDUCTIONS),
             dtype=_dtype(dtype),
             leaky_slope=_number(leaky_slope, "leaky_slope", "in [0, 1]", lambda v: 0 <= v <= 1),
@@ -84,7 +84,10 @@ class Architecture:
     @property
     def custom(self) -> dict[str, Custom]:
         """The functions of the user's own, by the arguments that hold them."""
-        named = {**{f"hidden[{i}]": g for i, g in enumerate(self.hidden)}, "loss": self.loss}
+        named: dict[str, ActivationWord | LossWord] = {
+            f"hidden[{i}]": g for i, g in enumerate(self.hidden)
+        }
+        named |= {"output": self.output, "loss": self.loss}
         return {name: word for name, word in named.items() if not isinstance(word, str)}
 
     def make_core(self) -> Core:
@@ -101,7 +104,7 @@ class Architecture:
             return _CORES[self.dtype.name](
                 sizes=list(self.sizes),
                 hidden=[getattr(core.Activation, str(g)) for g in self.hidden],
-                output=getattr(core.Output, self.output),
+                output=getattr(core.Output, str(self.output)),
                 loss=getattr(core.Loss, str(self.loss)),
                 mean=self.reduction == "mean",
                 leaky_slope=self.leaky_slope,

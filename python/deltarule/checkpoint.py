@@ -201,6 +201,7 @@ def resume(
     y: ArrayLike | None = None,
     *,
     hidden: Hidden | Sequence[Hidden] | None = None,
+    output: Hidden | None = None,
     loss: str | CustomLoss | tuple[Of2, Of2] | None = None,
     sample_weight: ArrayLike | None = None,
     validation_data: tuple[ArrayLike, ...] | None = None,
@@ -223,7 +224,7 @@ def resume(
     x, y, sample_weight, validation_data
         As the fit was given; their fingerprints are compared. A stream has to give the batches that
         it gave: those of a begun epoch are passed over, and compared.
-    hidden, loss
+    hidden, output, loss
         As for `MLP`, where these are functions of your own.
     epochs : int, optional
         Of the whole run, by default as it was. More than it had let a run go on that had ended
@@ -272,6 +273,7 @@ def resume(
         x,
         y,
         hidden=hidden,
+        output=output,
         loss=loss,
         sample_weight=sample_weight,
         validation_data=validation_data,

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from deltarule.proof.report import Report
 
-# What the core says where an update would overflow, and nothing is updated (OverflowError), and
-# where it overflowed before that could be foreseen (ValueError).
+# What the core says where an update would overflow, and nothing is updated (OverflowError).
 UPDATE_OVERFLOWS = "the update overflows"
-UPDATE_OVERFLOWED = "the update overflowed"
 
 
 class DivergenceError(ArithmeticError):
@@ -66,13 +64,3 @@ def at_layer(layer: int) -> str:
     if not layer:
         return "z and a of every layer are finite"
     return f"layer {layer} is the first where z or a is not finite"
-
-
-def raise_update_overflowed() -> None:
-    """Raise DivergenceError for a step whose update overflowed before it could be foreseen."""
-    raise DivergenceError(
-        "the update overflowed: the parameters are not finite any more, set them anew. "
-        "Try a lower learning rate, or scale the inputs",
-        epoch=1,
-        step=1,
-    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.custom import LossWord
+from deltarule.custom import ActivationWord, LossWord
 from deltarule.evaluation import predict_into
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _TAKEN = ("loss", "validation_loss", "learning_rate", "seconds")
 class Kind:
     """What a named metric has to know of a network and its targets."""
 
-    output: str
+    output: ActivationWord
     loss: LossWord
     n_outputs: int
     has_class_indices: bool

@@ -19,11 +19,9 @@ from deltarule.config import resolve_threads
 from deltarule.custom.functions import ActivationWord, CustomLoss, Of1, Of2
 from deltarule.differentiable import Differentiable
 from deltarule.errors import (
-    UPDATE_OVERFLOWED,
     UPDATE_OVERFLOWS,
     DivergenceError,
     at_layer,
-    raise_update_overflowed,
 )
 from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
@@ -82,12 +80,12 @@ class MLP(Trainable, Differentiable, Provable):
         g, one or one a hidden layer: identity (linear), sigmoid (logistic), tanh, relu,
         leaky_relu, elu, softplus, gelu (tanh form), silu, or a function of your own, see
         `CustomActivation`. A tuple of two callables is one such function, for all layers.
-    output : str, default "identity"
-        O: identity (linear), sigmoid (logistic), tanh, softmax, exp.
+    output : str, CustomActivation or (value, derivative), default "identity"
+        O: any of the activations above, softmax or exp, or a function of your own.
     loss : str, CustomLoss or (value, gradient), optional
-        By default the output's own: squared_error (identity, tanh), binary_cross_entropy
-        (sigmoid), cross_entropy (softmax), poisson (exp). A loss of your own goes with any output,
-        see `CustomLoss`. With e_j = y_hat_j - y_j and K outputs:
+        By default the output's own: binary_cross_entropy (sigmoid), cross_entropy (softmax),
+        poisson (exp), else squared_error. A loss of your own goes with any output, see
+        `CustomLoss`. With e_j = y_hat_j - y_j and K outputs:
 
         - squared_error: 1/2 sum_j e_j^2
         - sum_squared_error: sum_j e_j^2
@@ -97,7 +95,7 @@ class MLP(Trainable, Differentiable, Provable):
         - binary_cross_entropy (log_loss for one output):
           -sum_j (y_j log y_hat_j + (1 - y_j) log(1 - y_hat_j)), with sigmoid or softmax
         - cross_entropy: -sum_j y_j log y_hat_j, with softmax or sigmoid
-        - poisson: sum_j (y_hat_j - y_j log y_hat_j), with exp, sigmoid or softmax
+        - poisson: sum_j (y_hat_j - y_j log y_hat_j), with exp, softplus, sigmoid or softmax
     reduction : {"mean", "sum"}, default "mean"
         Over the samples, with weights w: sum_i w_i L_i / sum_i w_i, or sum_i w_i L_i.
     dtype : {"float32", "float64"}
@@ -171,7 +169,7 @@ class MLP(Trainable, Differentiable, Provable):
         sizes: Sequence[int],
         *,
         hidden: Hidden | Sequence[Hidden] = defaults.HIDDEN,
-        output: str = defaults.OUTPUT,
+        output: Hidden = defaults.OUTPUT,
         loss: str | CustomLoss | tuple[Of2, Of2] | None = None,
         reduction: str = defaults.REDUCTION,
         dtype: str | type | np.dtype[Any] = "float32",
@@ -380,8 +378,7 @@ class MLP(Trainable, Differentiable, Provable):
         TypeError, ValueError
             If an argument does not fit or is not finite; the network is as it was.
         DivergenceError
-            If the loss is not finite, or a large one makes the update overflow; the network is
-            as it was.
+            If the loss is not finite, or the update overflows; the network is as it was.
 
         Examples
         --------
@@ -403,10 +400,6 @@ class MLP(Trainable, Differentiable, Provable):
             if str(error) != UPDATE_OVERFLOWS:
                 raise
             trouble = str(error)
-        except ValueError as error:
-            if str(error) == UPDATE_OVERFLOWED:
-                raise_update_overflowed()
-            raise
         layer = self._core.first_not_finite(*batch)
         raise DivergenceError(
             f"{trouble} on this mini-batch; {at_layer(layer)}; nothing was updated. "

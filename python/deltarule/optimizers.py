@@ -39,11 +39,11 @@ class Optimizer:
             value = float(getattr(self, name))
             if value > float(limits.max):
                 raise ValueError(f"{name} must be finite in {dtype.name}, not {value!r}")
-        if getattr(self, "epsilon", 1.0) < float(limits.tiny):
-            raise ValueError(
-                f"epsilon must be at least {limits.tiny} in {dtype.name}, not {self.epsilon!r}"  # type: ignore[attr-defined]
-            )
+        self._check_in(limits)
         return self._settings
+
+    def _check_in(self, limits: np.finfo[Any]) -> None:
+        """Refuse settings of the rule itself that are out of a dtype's range."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ class Adam(Optimizer):
     beta1, beta2 : float, default 0.9 and 0.999
         In [0, 1).
     epsilon : float, default 1e-8
-        Above 0.
+        Above 0, and at least sqrt(tiny / (1 - beta2)) in a network's dtype, tiny being its smallest
+        normal number (3.4e-18 in float32): the square of a smaller gradient would be 0 in v.
     weight_decay, l1, max_norm
         As for `SGD`.
     epsilon_hat : bool, default False
@@ -192,6 +193,14 @@ class Adam(Optimizer):
             decoupled=self._decoupled,
             l1=float(self.l1),
         )
+
+    def _check_in(self, limits: np.finfo[Any]) -> None:
+        least = math.sqrt(float(limits.tiny) / (1.0 - self.beta2))
+        if self.epsilon < least:
+            raise ValueError(
+                f"epsilon must be at least sqrt({limits.tiny} / (1 - beta2)) = {least:.3g} in "
+                f"{limits.dtype.name}, not {self.epsilon!r}"
+            )
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ class Parameterized:
         return self._architecture.hidden
 
     @property
-    def output(self) -> str:
-        """The output activation."""
+    def output(self) -> ActivationWord:
+        """The activation of the last layer: its name, or a `CustomActivation`."""
         return self._architecture.output
 
     @property

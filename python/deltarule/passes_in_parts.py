@@ -17,7 +17,7 @@ from deltarule.data.rows import parts
 from deltarule.data.samples import Batch, Samples, mean_loss, weight_of
 from deltarule.data.streams import Stream
 from deltarule.draws import Draws
-from deltarule.errors import UPDATE_OVERFLOWED, UPDATE_OVERFLOWS
+from deltarule.errors import UPDATE_OVERFLOWS
 from deltarule.passes import Pass, first_rates
 from deltarule.training import State, Training
 
@@ -197,8 +197,8 @@ class StreamPass(Pass[StreamCall]):
         settings, threads = training.settings, training.threads
         try:
             loss = call.step(training.network.train_step, *batch, settings, threads)
-        except (OverflowError, ValueError) as error:
-            if str(error) not in (UPDATE_OVERFLOWS, UPDATE_OVERFLOWED):
+        except OverflowError as error:
+            if str(error) != UPDATE_OVERFLOWS:
                 raise
             return math.nan, 0
         return loss, 0 if math.isfinite(loss) else training.network.first_not_finite(*batch)

@@ -33,6 +33,7 @@ def resumed(
     y: Any,
     *,
     hidden: object,
+    output: object,
     loss: object,
     sample_weight: object,
     validation_data: object,
@@ -48,7 +49,7 @@ def resumed(
 ) -> tuple[MLP, History]:
     """Do what `deltarule.resume` says."""
     file = newest(path)
-    run = read_run(file, Given(hidden, loss))
+    run = read_run(file, Given(hidden, output, loss))
     settings, network = run.settings, run.network
     settings["epochs"] = _epochs(epochs, run)
     settings["schedule"] = _schedule(schedule, settings["schedule"])

@@ -24,7 +24,7 @@ ACTIVATIONS = (
     "gelu",
     "silu",
 )
-OUTPUTS = ("identity", "sigmoid", "tanh", "softmax", "exp")
+OUTPUTS = (*ACTIVATIONS, "softmax", "exp")
 LOSSES = (
     "squared_error",
     "sum_squared_error",
@@ -43,7 +43,7 @@ _ALIASES = {"linear": "identity", "logistic": "sigmoid"}
 _DOMAINS = {
     "binary_cross_entropy": ("sigmoid", "softmax"),  # y_hat in (0, 1)
     "cross_entropy": ("sigmoid", "softmax"),
-    "poisson": ("sigmoid", "softmax", "exp"),  # y_hat > 0
+    "poisson": ("sigmoid", "softplus", "softmax", "exp"),  # y_hat > 0
 }
 
 
@@ -90,7 +90,19 @@ def activation_word(value: object, name: str) -> ActivationWord:
     return custom(CustomActivation, value, name) or word(value, name, ACTIVATIONS)
 
 
-def loss_word(loss: object, output: str, n_outputs: int) -> LossWord:
+def output_word(value: object, name: str = "output") -> ActivationWord:
+    """Return the canonical name of an output, or a function of the user's own."""
+    return custom(CustomActivation, value, name) or word(value, name, OUTPUTS)
+
+
+def is_defined(output: ActivationWord, loss: LossWord) -> bool:
+    """Whether the output's range lies in the loss's domain; of own functions nobody knows."""
+    if not (isinstance(output, str) and isinstance(loss, str)):
+        return True
+    return output in _DOMAINS.get(loss, OUTPUTS)
+
+
+def loss_word(loss: object, output: ActivationWord, n_outputs: int) -> LossWord:
     """Return the loss's canonical name, by default the output's own; the pair must be defined.
 
     Or a loss of the user's own, which goes with any output.
@@ -108,9 +120,7 @@ def loss_word(loss: object, output: str, n_outputs: int) -> LossWord:
             )
         loss = "binary_cross_entropy"
     name = word(loss, "loss", LOSSES)
-    domain = _DOMAINS.get(name)
-    if domain is not None and output not in domain:
-        raise ValueError(
-            f"loss {name!r} needs an output in its domain ({' or '.join(domain)}), not {output!r}"
-        )
+    if not is_defined(output, name):
+        domain = " or ".join(_DOMAINS[name])
+        raise ValueError(f"loss {name!r} needs an output in its domain ({domain}), not {output!r}")
     return name

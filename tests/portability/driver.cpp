@@ -181,7 +181,8 @@ bool is_defined(Output output, Loss loss) {
   switch (loss) {
     case Loss::binary_cross_entropy:
     case Loss::cross_entropy: return output == Output::sigmoid || output == Output::softmax;
-    case Loss::poisson: return output == Output::sigmoid || output == Output::softmax || output == Output::exp;
+    case Loss::poisson:
+      return output == Output::sigmoid || output == Output::softplus || output == Output::softmax || output == Output::exp;
     default: return true;
   }
 }
@@ -198,7 +199,7 @@ void check_loss(Random& random, const OutputLoss<T>& f, int64_t rows, int64_t n,
   Array<double> weight(rows);
   for (int64_t i = 0; i < rows; ++i) weight[i] = double(random.below(4));
   const Targets<T> targets{y.get(), classes ? c.get() : nullptr, n, gathered ? index.get() : nullptr};
-  const std::string call = text("loss (output, loss, rows, n)", int(f.output), int(f.loss), rows, n);
+  const std::string call = text("loss (output, loss, rows, n)", int(f.layer.output), int(f.loss), rows, n);
   compare<T>(call, [&](const Kernels<T>& k, Bytes& bytes) {
     Array<T> z = z0, delta = z0;
     Array<double> row_loss(rows);
@@ -225,10 +226,10 @@ void check_outputs_and_losses(Random& random) {
       const Array<T> z0 = random.values<T>(rows * ldz, n % 3 == 0), y0 = random.values<T>(rows * ldy, false);
       compare<T>(text("output", o, rows, n), [&](const Kernels<T>& k, Bytes& bytes) {
         Array<T> z = z0, y_hat = y0;
-        k.output(Output(o), rows, n, z.get(), ldz, y_hat.get(), ldy);
+        k.output({Output(o), T(0.01)}, rows, n, z.get(), ldz, y_hat.get(), ldy);
         bytes.put(y_hat);
         Array<T> u = z0, z_again = z0;
-        k.output_jacobian(Output(o), rows, n, z_again.get(), u.get(), ldz);
+        k.output_jacobian({Output(o), T(0.01)}, rows, n, z_again.get(), u.get(), ldz);
         bytes.put(u);
         Array<T> G(rows * n);
         k.outer(rows, n, z0.get(), y0.get(), G.get());
@@ -239,7 +240,7 @@ void check_outputs_and_losses(Random& random) {
       if (is_defined(Output(o), Loss(l)))
         for (int64_t n = 1; n <= 40; n += 1 + n / 4)
           for (const bool special : {false, true})
-            check_loss<T>(random, {Output(o), Loss(l), T(0.75)}, 1 + (5 * n + o + l) % 40, n, special);
+            check_loss<T>(random, {{Output(o), T(0.01)}, Loss(l), T(0.75)}, 1 + (5 * n + o + l) % 40, n, special);
   }
 }
 

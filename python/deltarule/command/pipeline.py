@@ -178,7 +178,7 @@ def load(path: Path) -> TableModel | dr.MLP:
         _features(path, words.get("features"), n_inputs),
         _standardization(path, tensors, "x", n_inputs),
         target,
-        _classes(path, words.get("classes"), network.output, n_outputs),
+        _classes(path, words.get("classes"), str(network.output), n_outputs),
         _standardization(path, tensors, "y", 1),
     )
 

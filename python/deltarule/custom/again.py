@@ -23,11 +23,12 @@ class Given:
 
     Attributes
     ----------
-    hidden, loss
+    hidden, output, loss
         As `MLP` takes them; None where there are none to be given.
     """
 
     hidden: Any = None
+    output: Any = None
     loss: Any = None
 
     def to(self, architecture: Architecture) -> Architecture:
@@ -44,13 +45,15 @@ class Given:
         hidden: Any = (None,) * n
         if self.hidden is not None:
             hidden = words.hidden_words(self.hidden, n)
+        output = None if self.output is None else words.output_word(self.output)
         loss = self.loss
         if loss is not None:
-            loss = words.loss_word(loss, architecture.output, architecture.sizes[-1])
+            loss = words.loss_word(loss, output or architecture.output, architecture.sizes[-1])
         pairs = zip(architecture.hidden, hidden, strict=True)
         return replace(
             architecture,
             hidden=tuple(_same(f"hidden[{i}]", *pair) for i, pair in enumerate(pairs)),
+            output=_same("output", architecture.output, output),
             loss=_same("loss", architecture.loss, loss),
         )
 
@@ -76,7 +79,8 @@ def marked(architecture: Words) -> Words:
         return {_MARK: word.name} if isinstance(word, Custom) else word
 
     hidden = [mark(word) for word in architecture["hidden"]]
-    return {**architecture, "hidden": hidden, "loss": mark(architecture["loss"])}
+    marks = {name: mark(architecture[name]) for name in ("output", "loss")}
+    return {**architecture, "hidden": hidden, **marks}
 
 
 def unmarked(architecture: Words) -> Words:
@@ -90,6 +94,8 @@ def unmarked(architecture: Words) -> Words:
     found = dict(architecture)
     if isinstance(found.get("hidden"), list):
         found["hidden"] = [_stand_in(CustomActivation, word) for word in found["hidden"]]
+    if "output" in found:
+        found["output"] = _stand_in(CustomActivation, found["output"])
     if "loss" in found:
         found["loss"] = _stand_in(CustomLoss, found["loss"])
     return found

@@ -21,10 +21,10 @@ def in_reference(architecture: Architecture) -> reference.Network:
         _activation(g, f"hidden[{i}]") if isinstance(g, CustomActivation) else g
         for i, g in enumerate(architecture.hidden)
     ]
-    loss = architecture.loss
+    output, loss = architecture.output, architecture.loss
     return reference.Network(
         hidden=hidden,
-        output=architecture.output,
+        output=_activation(output, "output") if isinstance(output, CustomActivation) else output,
         loss=_loss(loss) if isinstance(loss, CustomLoss) else loss,
         reduction=architecture.reduction,
         leaky_slope=architecture.leaky_slope,

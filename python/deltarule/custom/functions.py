@@ -115,7 +115,7 @@ class CustomLoss(Custom):
 
 @dataclass(frozen=True, repr=False)
 class CustomActivation(Custom):
-    """A hidden activation of your own; the tuple (value, derivative) stands for it.
+    """An activation of your own, hidden or of the output; the tuple (value, derivative) will do.
 
     Parameters
     ----------
@@ -134,7 +134,9 @@ class CustomActivation(Custom):
 
     Notes
     -----
-    As of `CustomLoss`. With ``init="auto"`` the weights of its layers are glorot_uniform's.
+    As of `CustomLoss`. With ``init="auto"`` the weights of its layers are glorot_uniform's. As an
+    output its default loss is squared_error, and it goes with any loss: where it leaves the range
+    that a loss with logarithms is defined on, the loss is not finite, which is divergence.
 
     Examples
     --------

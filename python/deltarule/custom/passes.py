@@ -98,7 +98,10 @@ class CustomPasses:
         self._words = replace(in_reference(architecture), reduction="sum")
         self._custom = architecture.custom
         named = replace(
-            architecture, hidden=("identity",) * len(architecture.hidden), loss="squared_error"
+            architecture,
+            hidden=("identity",) * len(architecture.hidden),
+            output="identity",
+            loss="squared_error",
         )
         self._core = named.make_compiled()
         self.n_parameters = self._core.n_parameters

@@ -30,7 +30,21 @@ def sigmoid(z: Array) -> Array:
 def softplus(z: Array) -> Array:
     """log(1 + e^z)."""
     is_positive = z.real > 0.0
-    return np.where(is_positive, z, 0.0) + np.log1p(np.exp(np.where(is_positive, -z, z)))
+    return np.where(is_positive, z, 0.0) + log_1_plus(np.exp(np.where(is_positive, -z, z)))
+
+
+def log_1_plus(w: Array) -> Array:
+    """log(1 + w); NumPy's own, of a small complex w, loses the real part."""
+    if not np.iscomplexobj(w):
+        return np.log1p(w)
+    complete: Array = np.log1p(w.real) + 1j * np.log1p(w).imag
+    return complete
+
+
+def log_softplus(z: Array) -> Array:
+    """log log(1 + e^z), which is z - e^z / 2 far below 0."""
+    far = z.real < -40.0
+    return np.where(far, z, np.log(softplus(np.where(far, 0.0, z))))
 
 
 def log_sum_exp(z: Array) -> Array:
@@ -74,9 +88,7 @@ ACTIVATIONS: dict[str, Of1] = {
 }
 
 OUTPUTS: dict[str, Of1] = {
-    "identity": lambda z: z,
-    "sigmoid": sigmoid,
-    "tanh": np.tanh,
+    **ACTIVATIONS,
     "softmax": lambda z: np.exp(log_softmax(z)),
     "exp": np.exp,
 }
@@ -99,6 +111,7 @@ PAIRS: dict[tuple[str, str], Of2] = {
     ("sigmoid", "cross_entropy"): lambda z, y: y * softplus(-z),
     ("sigmoid", "binary_cross_entropy"): lambda z, y: y * softplus(-z) + (1.0 - y) * softplus(z),
     ("sigmoid", "poisson"): lambda z, y: sigmoid(z) + y * softplus(-z),
+    ("softplus", "poisson"): lambda z, y: softplus(z) - y * log_softplus(z),
     ("exp", "poisson"): lambda z, y: np.exp(z) - y * z,
 }
 
@@ -120,9 +133,10 @@ def functions(architecture: Architecture) -> tuple[list[Of1], Of2]:
 
 
 def _sample_losses(architecture: Architecture) -> Of2:
-    output, loss = architecture.output, str(architecture.loss)
+    output, loss = str(architecture.output), str(architecture.loss)
     pair = PAIRS.get((output, loss))
     if pair is not None:
         return lambda z, y: pair(z, y).sum(axis=1)
     residual = huber(architecture.huber_delta) if loss == "huber" else RESIDUALS[loss]
-    return lambda z, y: residual(OUTPUTS[output](z) - y).sum(axis=1)
+    last = (OUTPUTS | {"leaky_relu": leaky_relu(architecture.leaky_slope)})[output]
+    return lambda z, y: residual(last(z) - y).sum(axis=1)

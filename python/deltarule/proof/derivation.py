@@ -56,7 +56,7 @@ def heading(trace: Trace) -> tuple[str, str]:
 
 def _forward(trace: Trace) -> Iterator[Line]:
     network, defined = trace.network, set[Formula]()
-    functions = [*map(equations.activation_of, network.hidden), equations.OUTPUTS[network.output]]
+    functions = [*map(equations.activation_of, network.hidden), equations.output_of(network.output)]
     yield Line(equations.INPUT, trace.a[0])
     for layer, g in enumerate(functions, start=1):
         is_last = layer == network.n_layers
@@ -84,7 +84,7 @@ def _loss(trace: Trace) -> Iterator[Line]:
 
 def _backward(trace: Trace) -> Iterator[Line]:
     network, last, factor = trace.network, trace.network.n_layers, _reduction(trace).factor
-    loss, output = equations.loss_of(network.loss), equations.OUTPUTS[network.output]
+    loss, output = equations.loss_of(network.loss), equations.output_of(network.output)
     yield Line(equations.DELTA_MEANS)
     gradient = equations.OUTPUT_GRADIENT_IS + factor + loss.gradient
     yield Line(gradient.at(last, huber_delta=network.huber_delta), trace.dL_dy_hat)
@@ -92,7 +92,7 @@ def _backward(trace: Trace) -> Iterator[Line]:
     if loss.canonical == network.output:
         delta += equations.EQUALS + factor + equations.ERROR
     yield Line(delta.at(last), trace.delta[last])
-    yield Line(output.derivative)
+    yield Line(output.derivative.at(last, leaky_slope=network.leaky_slope))
     for layer in range(last - 1, 0, -1):
         g = equations.activation_of(network.hidden[layer - 1])
         yield Line(equations.FROM_ABOVE.at(layer), trace.dL_da[layer])

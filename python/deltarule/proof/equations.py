@@ -184,20 +184,21 @@ ACTIVATIONS: dict[str, Activation] = {
     ),
 }
 
+
+def _output(g: Activation, derivative: Formula | None = None) -> Output:
+    """Return an activation as an output; its derivative where it is written by a = y_hat."""
+    if derivative is None:
+        text, latex = g.derivative.text, g.derivative.latex
+        derivative = Formula(text.replace("g'(z)", "O'(z)"), latex.replace("g'(z)", "O'(z)"))
+    return Output(g.value, derivative, g.where)
+
+
 OUTPUTS: dict[str, Output] = {
-    "identity": Output(
-        Formula("z[l]", r"z^{[l]}"),
-        Formula("O'(z) = 1", r"O'(z) = 1"),
+    **{name: _output(g) for name, g in ACTIVATIONS.items()},
+    "sigmoid": _output(
+        ACTIVATIONS["sigmoid"], Formula("O'(z) = ŷ (1 − ŷ)", r"O'(z) = \hat y (1 - \hat y)")
     ),
-    "sigmoid": Output(
-        Formula("σ(z[l])", r"\sigma(z^{[l]})"),
-        Formula("O'(z) = ŷ (1 − ŷ)", r"O'(z) = \hat y (1 - \hat y)"),
-        _SIGMOID,
-    ),
-    "tanh": Output(
-        Formula("tanh(z[l])", r"\tanh(z^{[l]})"),
-        Formula("O'(z) = 1 − ŷ²", r"O'(z) = 1 - \hat y^2"),
-    ),
+    "tanh": _output(ACTIVATIONS["tanh"], Formula("O'(z) = 1 − ŷ²", r"O'(z) = 1 - \hat y^2")),
     "softmax": Output(
         Formula("softmax(z[l])", r"\mathrm{softmax}(z^{[l]})"),
         Formula("J_O = diag(ŷ) − ŷ ŷᵀ", r"J_O = \mathrm{diag}(\hat y) - \hat y \hat y^\top"),
@@ -320,6 +321,11 @@ def activation_of(word: object) -> Activation:
         Formula("g'(z) = ", "g'(z) = ") + name + Formula("'(z)", "'(z)"),
         Formula("g = ", "g = ") + name,
     )
+
+
+def output_of(word: object) -> Output:
+    """Return the formulas of an output, as `activation_of` does."""
+    return OUTPUTS[word] if isinstance(word, str) else _output(activation_of(word))
 
 
 def loss_of(word: object) -> Loss:

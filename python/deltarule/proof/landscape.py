@@ -159,7 +159,7 @@ class Landscape:
             z = self._moved_z(k, self._change(a, self.forward.a[k]) @ self.weights[k].T)
         z, y = z.reshape(-1, z.shape[-1]), np.tile(self.y, (len(column), 1))
         if self.model.has_own and self.model.pair is None:
-            y_hat = reference.OUTPUTS[self.model.architecture.output].value(z)
+            y_hat = self.model.output.value(z)
             slopes.append(np.asarray(self.model.loss.gradient(y_hat, y)))
         return self._functions[1](z, y).reshape(len(column), -1), slopes
 
@@ -193,5 +193,5 @@ class Landscape:
         if self.model.pair is not None:
             losses: Array = self.model.pair.value(z, y).sum(axis=1)
             return losses
-        y_hat = reference.OUTPUTS[self.model.architecture.output].value(z)
+        y_hat = self.model.output.value(z)
         return np.asarray(self.model.loss.value(y_hat, y))

@@ -42,7 +42,7 @@ def of_derivative(g: object, z: Array, slope: Array) -> Array:
     return slope
 
 
-def spread(output: str, z: Array) -> Array | float:
+def spread(output: object, z: Array) -> Array | float:
     """How much more e^(z - max z) rounds, z - max z being rounded itself, and its sum in a row."""
     if output != "softmax":
         return 1.0
@@ -55,21 +55,24 @@ def _row_sum(z: Array) -> float:
     return 1.0 + float(z.shape[1]) / 64
 
 
-def probabilities(output: str, z: Array) -> tuple[Array, Array]:
+def probabilities(output: object, z: Array) -> tuple[Array, Array]:
     """p = y_hat and 1 - p without the cancellation, for softmax and sigmoid."""
     if output == "softmax":
         return softmax(z), np.exp(log_one_minus_softmax(z))
     return sigmoid(z), sigmoid(-z)
 
 
-def _log_probabilities(output: str, z: Array) -> tuple[Array, Array]:
-    """log y_hat and log(1 - y_hat), for softmax, sigmoid and, the former, exp."""
+def _log_probabilities(output: object, z: Array) -> tuple[Array, Array]:
+    """log y_hat and log(1 - y_hat), for softmax, sigmoid and, the former, exp and softplus."""
     if output == "softmax":
         return log_softmax(z), log_one_minus_softmax(z)
-    return (z, z) if output == "exp" else (-softplus(-z), -softplus(z))
+    if output in ("exp", "softplus"):
+        log_y_hat = z if output == "exp" else np.log(softplus(np.maximum(z, -40.0)))
+        return log_y_hat, log_y_hat
+    return -softplus(-z), -softplus(z)
 
 
-def of_loss(output: str, loss: object, z: Array, y_hat: Array, y: Array) -> tuple[Array, Array]:
+def of_loss(output: object, loss: object, z: Array, y_hat: Array, y: Array) -> tuple[Array, Array]:
     """Of a loss from z, each (n,): of the terms in float64, and of those in the network's dtype.
 
     The latter are the outputs of poisson, and sum_j e^z_j of the softmax, of which a logarithm is
@@ -87,7 +90,7 @@ def of_loss(output: str, loss: object, z: Array, y_hat: Array, y: Array) -> tupl
     return terms.sum(axis=1), narrow.sum(axis=1)
 
 
-def of_output_gradient(output: str, loss: object, z: Array, y: Array, g: Array) -> Array:
+def of_output_gradient(output: object, loss: object, z: Array, y: Array, g: Array) -> Array:
     """Of g = dL/dy_hat; with p = y_hat, binary cross-entropy: (1 - y) / (1 - p) - y / p."""
     if loss == "poisson":
         return 1.0 + np.abs(g - 1.0)
@@ -98,7 +101,7 @@ def of_output_gradient(output: str, loss: object, z: Array, y: Array, g: Array) 
     return terms
 
 
-def of_closed_delta(output: str, loss: object, z: Array, p: Array, y: Array) -> Array:
+def of_closed_delta(output: object, loss: object, z: Array, p: Array, y: Array) -> Array:
     """Of delta[L] from z, p and y; softmax with binary cross-entropy: sum_j (p_j - y_j) J_ij."""
     if output != "softmax":
         return np.abs(y) + np.abs(p)
@@ -113,10 +116,11 @@ def of_closed_delta(output: str, loss: object, z: Array, p: Array, y: Array) -> 
     return terms * spread(output, z)
 
 
-def of_chained_delta(output: str, y_hat: Array, g: Array, delta: Array) -> Array:
-    """Of delta[L] = J_O(z)^T g; tanh: g (1 - y_hat^2); softmax: y_hat (g - sum_j g_j y_hat_j)."""
+def of_chained_delta(output: object, z: Array, y_hat: Array, g: Array, delta: Array) -> Array:
+    """Of delta[L] = J_O(z)^T g; softmax: y_hat (g - sum_j g_j y_hat_j); else g O'(z)."""
     g = np.abs(g)
     if output != "softmax":
-        return g if output == "tanh" else delta
+        slope = np.divide(np.abs(delta), g, out=np.zeros_like(z), where=np.isfinite(g) & (g > 0.0))
+        return g * of_derivative(output, z, slope)
     terms: Array = y_hat * (g + (g * y_hat).sum(axis=1, keepdims=True))
     return terms * _row_sum(g)

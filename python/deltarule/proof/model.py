@@ -13,7 +13,7 @@ from deltarule import reference
 from deltarule.architecture import Architecture
 from deltarule.custom.checked import in_reference
 from deltarule.proof.arithmetic import Arithmetic
-from deltarule.reference.network import activations_of, loss_of, pair_of
+from deltarule.reference.network import activations_of, loss_of, output_of, pair_of
 
 Array = NDArray[Any]
 
@@ -58,6 +58,11 @@ class Model:
     def activations(self) -> list[reference.Activation]:
         """g of each hidden layer."""
         return activations_of(self.words, self.architecture.n_layers - 1)
+
+    @property
+    def output(self) -> reference.Output:
+        """The function of the last layer."""
+        return output_of(self.words)
 
     @property
     def loss(self) -> reference.Loss:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import reference
 from deltarule.proof import magnitudes
 from deltarule.proof.arithmetic import FEW, U64
 from deltarule.proof.model import Model, asked
@@ -44,7 +43,7 @@ class OutputLayer:
     c: Array
 
     @property
-    def _wide(self) -> tuple[str, Any, Array, Array]:
+    def _wide(self) -> tuple[Any, Any, Array, Array]:
         """Output, loss, and z and y_hat in float64."""
         words = self.model.architecture
         return words.output, words.loss, self.z.astype(np.float64), self.y_hat.astype(np.float64)
@@ -52,8 +51,9 @@ class OutputLayer:
     def outputs(self) -> Want:
         """y_hat = O(z[L])."""
         output, _, z, _ = self._wide
-        y_hat = reference.OUTPUTS[output].value(z)
-        return Want(y_hat, self.model.arithmetic.few(y_hat * magnitudes.spread(output, z)))
+        y_hat = self._by_output(self.model.output.value, self.z)
+        size = magnitudes.of_value(output, z, y_hat) * magnitudes.spread(output, z)
+        return Want(y_hat, self.model.arithmetic.few(size, z))
 
     def losses(self) -> Want:
         """L_i: from z where the loss takes logarithms, else from y_hat; in float64 by the core."""
@@ -86,8 +86,8 @@ class OutputLayer:
             magnitude = magnitudes.of_closed_delta(output, loss, z, y_hat, self.y)
         else:
             g = self._gradient()
-            delta = reference.OUTPUTS[output].vjp(z, y_hat, g)
-            magnitude = magnitudes.of_chained_delta(output, y_hat, g, delta)
+            delta = self._by_output(self.model.output.vjp, self.z, self.y_hat, g)
+            magnitude = magnitudes.of_chained_delta(output, z, y_hat, g, delta)
         bound = self.model.arithmetic.few(c * magnitude, c * g)
         return Want(self._scaled(delta), bound)
 
@@ -111,6 +111,9 @@ class OutputLayer:
         least_q = arithmetic.u if subtracts else arithmetic.tiny
         is_0 = (p < FEW * arithmetic.tiny) | (q < FEW * least_q)
         return np.where(is_0, np.inf, (1.0 - self.y) / q - self.y / p)
+
+    def _by_output(self, function: Any, *arrays: Array) -> Array:
+        return asked(not isinstance(self.model.architecture.output, str), function, *arrays)
 
     def _asked(self, function: Any) -> Array:
         narrow = self.y.astype(self.y_hat.dtype)

@@ -11,7 +11,7 @@ from deltarule.proof import magnitudes
 from deltarule.proof.arithmetic import FEW, U64, Arithmetic
 from deltarule.proof.landscape import Landscape
 from deltarule.proof.model import Model
-from deltarule.reference import OUTPUTS, Backward, Forward, sample_losses
+from deltarule.reference import Backward, Forward, sample_losses
 
 Array = NDArray[Any]
 
@@ -57,6 +57,11 @@ def of_gradient(at: Landscape, backward: Backward) -> Rounding:
     return Rounding(dW, db, loss)
 
 
+def _slope(model: Model, z: Array) -> Array:
+    """Return O'(z) of an elementwise output."""
+    return model.output.vjp(z, model.output.value(z), np.ones_like(z))
+
+
 def _moved(f: Any, z: Array, e: Array) -> Array:
     """Return how far f moves over z +- e."""
     middle = np.asarray(f(z))
@@ -88,12 +93,15 @@ def _at_output(at: Landscape, e_z: Array) -> Array:
         most, count = most * (1.0 + np.ptp(z, axis=1, keepdims=True)), z.shape[1]
         e_y_hat = 2.0 * y_hat * most
     else:
-        e_y_hat = _moved(OUTPUTS[model.architecture.output].value, z, e_z)
+        e_y_hat = _moved(model.output.value, z, e_z)
     size = (1.0 + np.abs(y) + np.abs(y_hat)) ** 2
     e_delta = count * size * (2.0 * most + FEW * U64)
     if model.pair is None:  # a kink of the loss
         jump = _moved(lambda v: model.loss.gradient(v, y), y_hat, e_y_hat)
         e_delta = e_delta + jump * (1.0 + np.abs(y_hat))
+        if model.architecture.output != "softmax":  # a kink of the output
+            g = np.abs(model.loss.gradient(y_hat, y))
+            e_delta = e_delta + g * _moved(lambda v: _slope(model, v), z, e_z)
     if (model.architecture.output, model.architecture.loss) == ("softmax", "cross_entropy"):
         # y_hat - y is for targets that sum to 1
         e_delta = e_delta + y_hat * np.abs(y.sum(axis=1, keepdims=True) - 1.0)

@@ -110,18 +110,17 @@ def _softmax_curvature(z: Array, p: Array, g: Array, v: Array) -> Array:
     return dp * (g - mean_g) - p * d_mean_g
 
 
+def elementwise(f: Activation) -> Output:
+    """The output y_hat_j = f(z_j), whose Jacobian is diagonal (note 004: any f)."""
+    return Output(
+        f.value,
+        lambda z, y_hat, g: g * f.derivative(z, y_hat),
+        lambda z, y_hat, g, v: g * f.curvature(z, y_hat) * v,
+    )
+
+
 OUTPUTS: dict[str, Output] = {
-    "identity": Output(lambda z: z, lambda z, y_hat, g: g, lambda z, y_hat, g, v: np.zeros_like(z)),
-    "sigmoid": Output(
-        sigmoid,
-        lambda z, y_hat, g: g * y_hat * (1 - y_hat),
-        lambda z, y_hat, g, v: -g * sigmoid_slope(z) * np.tanh(z / 2) * v,
-    ),
-    "tanh": Output(
-        np.tanh,
-        lambda z, y_hat, g: g * (1 - y_hat * y_hat),
-        lambda z, y_hat, g, v: -2 * g * y_hat * (1 - y_hat * y_hat) * v,
-    ),
+    **{name: elementwise(f) for name, f in ACTIVATIONS.items()},
     "softmax": Output(
         softmax,
         lambda z, y_hat, g: y_hat * (g - (g * y_hat).sum(axis=1, keepdims=True)),

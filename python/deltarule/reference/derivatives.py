@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deltarule.layers import Layers
-from deltarule.reference.activations import OUTPUTS
 from deltarule.reference.functions import Array, Tensors, numbers
-from deltarule.reference.network import Network, activations_of, canonical
+from deltarule.reference.network import Network, activations_of, canonical, output_of
 from deltarule.reference.parameters import by_layer, theta, unflatten
 from deltarule.reference.propagation import (
     Forward,
@@ -149,7 +148,7 @@ def jvp(
     else:
         V, c = _direction(W, b, v)
     R_z, _ = _R_forward(W, forward, network, R_x, V, c)
-    R_y_hat = OUTPUTS[network.output].vjp(forward.z.last, forward.y_hat, R_z.last)  # J_O^T = J_O
+    R_y_hat = output_of(network).vjp(forward.z.last, forward.y_hat, R_z.last)  # J_O^T = J_O
     return _result(forward, R_y_hat)
 
 
@@ -278,7 +277,7 @@ def _result(forward: Forward, rows: Array) -> Array:
 
 def _delta_of(W: Layers, forward: Forward, network: Network, u: Array) -> Layers:
     """delta[l] of the function u.y_hat instead of the loss."""
-    last = OUTPUTS[network.output].vjp(forward.z.last, forward.y_hat, u)
+    last = output_of(network).vjp(forward.z.last, forward.y_hat, u)
     return deltas(W, forward, network, last)[0]
 
 

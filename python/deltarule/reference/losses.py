@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -151,6 +152,25 @@ def _softmax_binary_gauss_newton(z: Array, p: Array, y: Array, v: Array) -> Arra
     return product
 
 
+def _log_softplus_slope(z: Array) -> Array:
+    """d(log softplus(z))/dz = sigmoid(z) / softplus(z), which is 1 - e^z / 2 far below 0."""
+    far = z < -40
+    ratio: Array = sigmoid(z) / np.where(far, 1, softplus(z))
+    return np.where(far, 1, ratio).astype(z.dtype)
+
+
+def _log_softplus_bend(z: Array) -> Array:
+    """-d2(log softplus(z))/dz2 over its first derivative: (1 - (1 + s) e^-s) / s, s = softplus(z).
+
+    For small s by its series, sum_k (-1)^k (k - 1) / k! s^(k - 1) from k = 2.
+    """
+    s = softplus(z)
+    near, far = np.minimum(s, 0.5), np.maximum(s, 0.5)
+    series = sum((-near) ** k * -k / math.factorial(k + 1) for k in range(1, 20))
+    bend: Array = np.where(s < 0.5, series, (1 - (1 + far) * np.exp(-far)) / far)
+    return bend.astype(z.dtype)
+
+
 PAIRS: dict[tuple[str, str], Pair] = {
     ("softmax", "cross_entropy"): Pair(
         lambda z, y: -y * log_softmax(z),
@@ -185,6 +205,14 @@ PAIRS: dict[tuple[str, str], Pair] = {
         lambda z, y_hat, y: (y_hat - y) * sigmoid(-z),
         lambda z, y_hat, y, v: sigmoid_slope(z) * (y - np.tanh(z / 2)) * v,
         lambda z, y_hat, y, v: y * sigmoid(-z) ** 2 * v,
+    ),
+    ("softplus", "poisson"): Pair(
+        lambda z, y: softplus(z) - y * np.where(z < -40, z, np.log(softplus(np.maximum(z, -40)))),
+        lambda z, y_hat, y: sigmoid(z) - y * _log_softplus_slope(z),
+        lambda z, y_hat, y, v: (
+            (sigmoid_slope(z) + y * _log_softplus_slope(z) * _log_softplus_bend(z)) * v
+        ),
+        lambda z, y_hat, y, v: y * _log_softplus_slope(z) ** 2 * v,
     ),
     ("exp", "poisson"): Pair(
         lambda z, y: np.exp(z) - y * z,

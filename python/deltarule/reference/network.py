@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from deltarule import defaults
-from deltarule.reference.activations import ACTIVATIONS, OUTPUTS, Activation, leaky_relu
+from deltarule.reference.activations import (
+    ACTIVATIONS,
+    OUTPUTS,
+    Activation,
+    Output,
+    elementwise,
+    leaky_relu,
+)
 from deltarule.reference.losses import LOSSES, PAIRS, Loss, Pair, huber
 
 _ALIASES = {"linear": "identity", "logistic": "sigmoid", "log_loss": "binary_cross_entropy"}
@@ -43,12 +50,12 @@ class Network:
     ----------
     hidden : str, Activation, or sequence of them
         A name in `ACTIVATIONS` or a function beside its derivative, or one per hidden layer.
-    output, loss : str
-        Names in `OUTPUTS` and `LOSSES`; a loss with logarithms needs an output in its domain, see
-        `PAIRS`. linear, logistic and log_loss are aliases, kept by their canonical names. loss may
-        be a `Loss` of one's own; by default it is the output's, as of `deltarule.MLP`:
-        squared_error (identity, tanh), binary_cross_entropy (sigmoid), cross_entropy (softmax),
-        poisson (exp).
+    output, loss : str, Activation and Loss
+        Names in `OUTPUTS` and `LOSSES`, or functions beside their derivatives; a loss with
+        logarithms needs an output in its domain, see `PAIRS`. linear, logistic and log_loss are
+        aliases, kept by their canonical names. The loss is by default the output's, as of
+        `deltarule.MLP`: binary_cross_entropy (sigmoid), cross_entropy (softmax), poisson (exp),
+        else squared_error.
     reduction : {"mean", "sum"}
         L = sum_i w_i L_i / sum_i w_i (0 where all w_i are 0), or sum_i w_i L_i, over the samples i.
     leaky_slope, huber_delta : float
@@ -67,7 +74,7 @@ class Network:
     """
 
     hidden: Hidden = defaults.HIDDEN
-    output: str = defaults.OUTPUT
+    output: str | Activation = defaults.OUTPUT
     loss: str | Loss | None = None
     reduction: str = defaults.REDUCTION
     leaky_slope: float = defaults.LEAKY_SLOPE
@@ -78,7 +85,8 @@ class Network:
             object.__setattr__(self, "hidden", canonical("hidden", self.hidden, ACTIVATIONS))
         elif not isinstance(self.hidden, Activation):
             object.__setattr__(self, "hidden", hidden_names(self.hidden, len(self.hidden)))
-        object.__setattr__(self, "output", canonical("output", self.output, OUTPUTS))
+        if isinstance(self.output, str):
+            object.__setattr__(self, "output", canonical("output", self.output, OUTPUTS))
         if self.loss is None:
             object.__setattr__(self, "loss", defaults.loss_of(self.output))
         elif self.loss == "log_loss" and self.output == "softmax":
@@ -90,7 +98,7 @@ class Network:
             object.__setattr__(self, "loss", canonical("loss", self.loss, LOSSES))
         canonical("reduction", self.reduction, ("mean", "sum"))
         outputs = [output for output, loss in PAIRS if loss == self.loss]
-        if outputs and self.output not in outputs:
+        if outputs and isinstance(self.output, str) and self.output not in outputs:
             raise ValueError(
                 f"output is {self.output!r}, for loss {self.loss!r} it must be one of "
                 f"{', '.join(outputs)}"
@@ -104,6 +112,15 @@ def activations_of(network: Network, layers: int) -> list[Activation]:
     return [named[name] if isinstance(name, str) else name for name in names]
 
 
+def output_of(network: Network) -> Output:
+    """The function of the last layer."""
+    if isinstance(network.output, Activation):
+        return elementwise(network.output)
+    if network.output == "leaky_relu":
+        return elementwise(leaky_relu(float(network.leaky_slope)))
+    return OUTPUTS[network.output]
+
+
 def loss_of(network: Network) -> Loss:
     """The plain formula of the network's loss."""
     if isinstance(network.loss, Loss):
@@ -115,6 +132,6 @@ def loss_of(network: Network) -> Loss:
 
 def pair_of(network: Network) -> Pair | None:
     """The formulas of the output with the loss from z, where there are some."""
-    if isinstance(network.loss, Loss):
-        return None
-    return PAIRS.get((network.output, str(network.loss)))
+    if isinstance(network.output, str) and isinstance(network.loss, str):
+        return PAIRS.get((network.output, network.loss))
+    return None

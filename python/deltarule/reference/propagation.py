@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deltarule.layers import Layers
-from deltarule.reference.activations import OUTPUTS
 from deltarule.reference.functions import Array, Arrays, Tensors, numbers
-from deltarule.reference.network import Network, activations_of, loss_of, pair_of
+from deltarule.reference.network import Network, activations_of, loss_of, output_of, pair_of
 from deltarule.reference.parameters import by_layer
 
 
@@ -60,7 +59,7 @@ def forward_propagation(
     """
     W, b = by_layer(weights, biases)
     g = [g.value for g in activations_of(network, len(W) - 1)]
-    g.append(OUTPUTS[network.output].value)
+    g.append(output_of(network).value)
     given = numbers("x", x, W[1].dtype)
     a: list[Array] = [given[np.newaxis] if given.ndim == 1 else given]
     if a[0].ndim != 2 or a[0].shape[1] != W[1].shape[1]:
@@ -141,7 +140,7 @@ def output_delta(forward: Forward, y: ArrayLike, network: Network) -> Array:
     y, pair = _targets(y, forward, network), pair_of(network)
     if pair is None:
         g = loss_of(network).gradient(forward.y_hat, y)
-        return OUTPUTS[network.output].vjp(forward.z.last, forward.y_hat, g)
+        return output_of(network).vjp(forward.z.last, forward.y_hat, g)
     return pair.delta(forward.z.last, forward.y_hat, y)
 
 
@@ -155,7 +154,7 @@ def output_hessian(forward: Forward, y: ArrayLike, network: Network, v: Array) -
     z, y_hat = forward.z.last, forward.y_hat
     if pair is not None:
         return pair.hessian(z, y_hat, y, v)
-    output, loss = OUTPUTS[network.output], loss_of(network)
+    output, loss = output_of(network), loss_of(network)
     through_loss = output.vjp(z, y_hat, loss.curvature(y_hat, y) * output.vjp(z, y_hat, v))
     return through_loss + output.curvature(z, y_hat, loss.gradient(y_hat, y), v)
 
@@ -169,7 +168,7 @@ def output_gauss_newton(forward: Forward, y: ArrayLike, network: Network, v: Arr
     z, y_hat = forward.z.last, forward.y_hat
     if pair is not None:
         return (pair.gauss_newton or pair.hessian)(z, y_hat, y, v)
-    output, loss = OUTPUTS[network.output], loss_of(network)
+    output, loss = output_of(network), loss_of(network)
     return output.vjp(z, y_hat, loss.curvature(y_hat, y) * output.vjp(z, y_hat, v))
 
 

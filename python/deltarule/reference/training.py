@@ -35,9 +35,14 @@ def _descended(
 ) -> list[Array]:
     """g of every weight and bias: clipped, then with decay and L1 of the weights."""
     g: list[Array] = [*grads.weights, *grads.biases]
-    norm = math.sqrt(sum(float((g_k.astype(np.float64) ** 2).sum()) for g_k in g))
-    if max_norm is not None and norm > max_norm:
-        g = [max_norm / norm * g_k for g_k in g]
+    if max_norm is not None:
+        largest = float(max(np.abs(g_k).max() for g_k in g))  # whose square may be out of range
+        unit = [g_k.astype(np.float64) / largest if largest > 0 else g_k for g_k in g]
+        norm = math.sqrt(sum(float((u_k**2).sum()) for u_k in unit))  # in units of largest
+        if norm > max_norm / (largest or 1.0):
+            g = [
+                (max_norm / norm * u_k).astype(g_k.dtype) for u_k, g_k in zip(unit, g, strict=True)
+            ]
     for k, w in enumerate(W):
         g[k] = g[k] + weight_decay * w + l1 * np.sign(w)
     return g

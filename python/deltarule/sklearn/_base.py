@@ -98,7 +98,7 @@ class BaseMLP(BaseEstimator, ABC):
         """Return n_L."""
 
     @abstractmethod
-    def _output_and_loss(self, n_outputs: int) -> tuple[str, LossWord, float]:
+    def _output_and_loss(self, n_outputs: int) -> tuple[ActivationWord, LossWord, float]:
         """Return the output activation, the core's loss, and `Network.loss_scale`."""
 
     @abstractmethod

@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from deltarule import words
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
-from deltarule.custom.functions import CustomLoss, LossWord, custom
+from deltarule.custom.functions import ActivationWord, CustomLoss, LossWord, custom
 from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
 from deltarule.sklearn._data import Samples
 
@@ -330,9 +330,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
     def _n_outputs(self, codes: Array) -> int:
         return len(self.classes_) if codes.ndim == 1 else int(codes.shape[1])
 
-    def _output_and_loss(self, n_outputs: int) -> tuple[str, LossWord, float]:
+    def _output_and_loss(self, n_outputs: int) -> tuple[ActivationWord, LossWord, float]:
         usual = "softmax" if self._is_multiclass else "logistic"
-        output = words.word(self.out_activation or usual, "out_activation", words.OUTPUTS)
+        output = words.output_word(self.out_activation or usual, "out_activation")
         if output not in ("sigmoid", "softmax") or (output, usual) == ("softmax", "logistic"):
             allowed = "softmax or logistic" if self._is_multiclass else "logistic"
             raise ValueError(

@@ -46,7 +46,12 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "out_activation": [StrOptions({*words.OUTPUTS, "logistic", "linear"}), None],
+    "out_activation": [
+        StrOptions({*words.OUTPUTS, "logistic", "linear"}),
+        CustomActivation,
+        tuple,
+        None,
+    ],
     "init": [StrOptions({"sklearn", *NAMES})],
     "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
     "n_threads": [Interval(Integral, 1, None, closed="left"), None],
@@ -88,9 +93,9 @@ def layer_functions(activation: Any, n_hidden: int) -> list[ActivationWord]:
     return [*names, names[-1] if names else "identity"]
 
 
-def output_name(output: str) -> str:
+def output_name(output: ActivationWord) -> ActivationWord:
     """Return scikit-learn's name of an output activation."""
-    return _OUTPUT_NAMES.get(output, output)
+    return _OUTPUT_NAMES.get(output, output) if isinstance(output, str) else output
 
 
 def training_dtype(dtype: Any) -> list[np.dtype[Any]]:

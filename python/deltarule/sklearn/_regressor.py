@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 
 from deltarule import checks, words
 from deltarule.architecture import Architecture
-from deltarule.custom import CustomLoss, LossWord
+from deltarule.custom import ActivationWord, CustomLoss, LossWord
 from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
 from deltarule.sklearn._data import Samples, poisson_constant
 
@@ -52,8 +52,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
         "loss" its loss, does not improve. Ignored by lbfgs.
     validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun
         As for `MLPClassifier`.
-    out_activation : {"identity", "logistic", "tanh", "softmax", "exp"} or None
-        By default identity, and exp for poisson; one whose range lies in the loss's domain.
+    out_activation : str, CustomActivation or None
+        By default identity, and exp for poisson; any activation, softmax or exp, whose range lies
+        in the loss's domain, or a `deltarule.CustomActivation`.
     dropout, init, dtype, n_threads, callbacks, max_seconds, restore_best
         As for `MLPClassifier`.
 
@@ -178,9 +179,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
     def _n_outputs(self, codes: Array) -> int:
         return int(codes.shape[1])
 
-    def _output_and_loss(self, n_outputs: int) -> tuple[str, LossWord, float]:
+    def _output_and_loss(self, n_outputs: int) -> tuple[ActivationWord, LossWord, float]:
         usual = "exp" if self.loss == "poisson" else "identity"
-        output = words.word(self.out_activation or usual, "out_activation", words.OUTPUTS)
+        output = words.output_word(self.out_activation or usual, "out_activation")
         loss = words.loss_word(self.loss, output, n_outputs)
         return output, loss, 1.0 / n_outputs if loss in _MEAN_LOSSES else 1.0
 

@@ -293,7 +293,7 @@ def test_pairs_far_out(
 def test_logarithms_keep_their_digits_where_p_is_nearly_1() -> None:
     # 1 - p_0 = rest / (1 + rest), rest = e^-40 + e^-41; the difference 1 - p_0 would be 0. The
     # other two complements are 1 to within e^-40.
-    z, network = np.array([[0.0, -40.0, -41.0]]), Network("relu", "softmax", "log_loss")
+    z, network = np.array([[0.0, -40.0, -41.0]]), Network("relu", "softmax", "binary_cross_entropy")
     expected = 40 - math.log1p(math.exp(-1))
     losses = reference.sample_losses(at_output(z, network), [[0, 0, 0]], network)
     assert losses[0] == pytest.approx(expected, rel=1e-14)

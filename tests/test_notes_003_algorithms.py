@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
+from cases import PAIRS
 from deltarule import reference
 from deltarule.layers import Layers
 from network_support import assert_same_bits, classification, fingerprint, regression
@@ -117,6 +118,19 @@ def test_gradient_descent_makes_1000_iterations_by_default() -> None:
     x, targets, _ = draw_data("softmax")
     net = package_network(draw_theta(), describe("logistic", "softmax"))
     assert len(net.gradient_descent(x, targets, lr=0.3).losses) == 1000
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("output", "loss"), PAIRS)
+def test_a_forward_pass_needs_no_loss(output: str, loss: str, dtype: str) -> None:
+    """Where z[L] is infinite, or no number, no loss could be told."""
+    big = float(np.finfo(dtype).max)
+    init = ([[[1, 1], [1, -1]], [[big, -big], [big, big]]], [[0, 0], [0, 0]])
+    net = dr.MLP([2, 2, 2], hidden="identity", output=output, loss=loss, dtype=dtype, init=init)
+    forward = net.forward_propagation([[2.0**40, 2.0**39], [-(2.0**40), 3.0], [0.0, 0.0]])
+    assert forward.z[1][0].tolist() == [3 * 2.0**39, 2.0**39]
+    assert not np.isfinite(forward.z[2][:2]).all()
+    assert_same_bits(forward.y_hat[2], net.predict([0.0, 0.0]))
 
 
 def test_a_forward_pass_that_overflows_is_shown() -> None:

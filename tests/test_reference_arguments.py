@@ -97,6 +97,33 @@ def test_unknown_words(words: dict[str, Any], message: str) -> None:
         Network(**words)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Network(hidden=np.tanh), "hidden must be a name or an Activation, or one a layer"),
+        (lambda: Network(hidden=(np.tanh,)), "hidden must be a name, not <ufunc 'tanh'>"),
+        (lambda: Network(output=1), "output must be a name, not 1"),
+        (lambda: Network(loss=(1, 2)), "loss must be a name, not (1, 2)"),
+        (lambda: Network(reduction=None), "reduction must be a name, not None"),
+        (
+            lambda: reference.forward_propagation([[[1.0]]], [[0.0]], [1.0], "relu"),
+            "network must be a reference.Network, not 'relu'",
+        ),
+        (
+            lambda: reference.back_propagation([[[1.0]]], [[0.0]], [[1.0]], 1.0, Network()),
+            "forward must be what forward_propagation returned, not [[1.0]]",
+        ),
+        (
+            lambda: reference.value_and_grad([[[1.0]]], [[0.0]], [1.0], None, Network()),
+            "y must hold numbers, not object",
+        ),
+    ],
+)
+def test_what_is_no_word_is_said_to_be_none(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
+        call()
+
+
 @pytest.mark.parametrize(("output", "loss"), INVALID)
 def test_invalid_pairs(output: str, loss: str) -> None:
     message = f"output is '{output}', for loss '{loss}' it must be one of"

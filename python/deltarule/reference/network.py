@@ -22,6 +22,8 @@ _ALIASES = {"linear": "identity", "logistic": "sigmoid", "log_loss": "binary_cro
 
 def canonical(argument: str, name: str, known: Collection[str]) -> str:
     """The name that an alias stands for; it must be known."""
+    if not isinstance(name, str):
+        raise TypeError(f"{argument} must be a name, not {name!r}")
     word = _ALIASES.get(name, name)
     if word not in known:
         raise ValueError(f"{argument} is {name!r}, it must be one of {', '.join(known)}")
@@ -33,6 +35,8 @@ Hidden: TypeAlias = str | Activation | Sequence[str | Activation]
 
 def hidden_names(hidden: Hidden, layers: int) -> tuple[str | Activation, ...]:
     """One canonical name, or function, per hidden layer; a single one serves all."""
+    if not isinstance(hidden, Sequence):
+        raise TypeError(f"hidden must be a name or an Activation, or one a layer, not {hidden!r}")
     names = (hidden,) * layers if isinstance(hidden, str | Activation) else tuple(hidden)
     if len(names) != layers:
         raise ValueError(f"hidden has {len(names)} names, the network has {layers} hidden layers")
@@ -63,9 +67,9 @@ class Network:
 
     Raises
     ------
-    ValueError
-        For an unknown name, or an output and a loss that do not go together; log_loss is that of
-        one output, so that it does not go with softmax.
+    TypeError, ValueError
+        For what is no name, an unknown name, or an output and a loss that do not go together;
+        log_loss is that of one output, so that it does not go with softmax.
 
     Examples
     --------
@@ -84,8 +88,9 @@ class Network:
         if isinstance(self.hidden, str):
             object.__setattr__(self, "hidden", canonical("hidden", self.hidden, ACTIVATIONS))
         elif not isinstance(self.hidden, Activation):
-            object.__setattr__(self, "hidden", hidden_names(self.hidden, len(self.hidden)))
-        if isinstance(self.output, str):
+            layers = len(self.hidden) if isinstance(self.hidden, Sequence) else 0
+            object.__setattr__(self, "hidden", hidden_names(self.hidden, layers))
+        if not isinstance(self.output, Activation):
             object.__setattr__(self, "output", canonical("output", self.output, OUTPUTS))
         if self.loss is None:
             object.__setattr__(self, "loss", defaults.loss_of(self.output))
@@ -94,7 +99,7 @@ class Network:
                 "loss is 'log_loss', which is for one output; with output 'softmax' it must be "
                 "'cross_entropy' or 'binary_cross_entropy'"
             )
-        elif isinstance(self.loss, str):
+        elif not isinstance(self.loss, Loss):
             object.__setattr__(self, "loss", canonical("loss", self.loss, LOSSES))
         canonical("reduction", self.reduction, ("mean", "sum"))
         outputs = [output for output, loss in PAIRS if loss == self.loss]
@@ -107,6 +112,8 @@ class Network:
 
 def activations_of(network: Network, layers: int) -> list[Activation]:
     """The activation of each hidden layer."""
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a reference.Network, not {network!r}")
     leaky, names = leaky_relu(float(network.leaky_slope)), hidden_names(network.hidden, layers)
     named = ACTIVATIONS | {"leaky_relu": leaky}
     return [named[name] if isinstance(name, str) else name for name in names]

@@ -259,6 +259,8 @@ def back_propagation(
     (array([[0.5, 0.5]]), array([[0.5, 1. ]]))
     """
     W, _ = by_layer(weights, biases)
+    if not isinstance(forward, Forward):
+        raise TypeError(f"forward must be what forward_propagation returned, not {forward!r}")
     scale = sample_scale(forward, network, sample_weight)[:, np.newaxis]
     delta, dL_da = deltas(W, forward, network, output_delta(forward, y, network) * scale, masks)
     with np.errstate(all="ignore"):  # y / y_hat, where delta[L] has a closed form, may overflow

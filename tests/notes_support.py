@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import deltarule as dr
 from deltarule import reference
+from deltarule.layers import Layers
 
 Array = NDArray[np.float64]
 Found = NDArray[Any]  # what is under test: assert_close asks for float64
@@ -190,7 +191,7 @@ def assert_close(
 
 
 def assert_layers_close(
-    actual: Sequence[Found],
+    actual: Sequence[Found] | Layers,
     expected: Sequence[Found],
     *,
     rtol: float = RTOL,

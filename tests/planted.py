@@ -12,7 +12,9 @@ import deltarule as dr
 from deltarule import reference
 from deltarule._load import core
 from deltarule.architecture import Architecture
+from deltarule.layers import Layers
 from deltarule.reference.network import activations_of, loss_of
+from reference_support import at_output
 
 Array = NDArray[Any]
 
@@ -96,11 +98,11 @@ class NumPyCore:
             last = k == len(self.weights) - 1
             g = reference.OUTPUTS[self._network.output] if last else self.functions[k]
             a.append(g.value(z[-1]))
-        return reference.Forward(z, a, a[-1], a)
+        return reference.Forward(Layers("z", z), Layers("a", a, 0), a[-1], Layers("fed", a, 0))
 
     def losses(self, forward: reference.Forward, y: Array) -> Array:
-        z, y_hat = forward.z[-1].astype(float), forward.y_hat.astype(float)
-        wide = reference.Forward([z], [z, y_hat], y_hat, [])
+        z, y_hat = forward.z.last.astype(float), forward.y_hat.astype(float)
+        wide = at_output(z, self._words)._replace(y_hat=y_hat)
         return reference.sample_losses(wide, self.targets(y).astype(float), self._words)
 
     def propagate(self, x: Array, y: Array, weight: Array | None, threads: int) -> tuple[Any, ...]:
@@ -112,8 +114,9 @@ class NumPyCore:
         da: list[Array] = []
         for l in range(self._network.n_layers - 1, 0, -1):  # noqa: E741
             da.insert(0, self.from_above(l, delta[0], self._copy[l]))
-            delta.insert(0, da[0] * self.slope(l, forward.z[l - 1], forward.a[l]))
-        return forward.z, forward.a[1:], self.losses(forward, y), dy_hat, delta, da
+            delta.insert(0, da[0] * self.slope(l, forward.z[l], forward.a[l]))
+        z, a = list(forward.z), list(forward.a)[1:]
+        return z, a, self.losses(forward, y), dy_hat, delta, da
 
     def predict(self, x: Array, out: Array, threads: int) -> None:
         out[...] = self.predicted(self.forward(x).y_hat)

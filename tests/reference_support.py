@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule import reference
-from deltarule.reference import LOSSES, OUTPUTS, PAIRS, Forward, Network
+from deltarule.reference import LOSSES, OUTPUTS, PAIRS, Backward, Forward, Layers, Network
 
 Array = NDArray[Any]
 
@@ -108,8 +108,14 @@ def smooth_case(
     raise AssertionError("no smooth point found")
 
 
+def update_along(weights: list[Array], biases: list[Array]) -> Backward:
+    """A gradient of the parameters alone, for an update."""
+    none = Layers("delta", [])
+    return Backward(none, weights, biases, none)
+
+
 def at_output(z: ArrayLike, network: Network) -> Forward:
     """A forward pass whose last pre-activation is z."""
     last = np.asarray(z)
     y_hat = OUTPUTS[network.output].value(last)
-    return Forward([last], [last, y_hat], y_hat, [])
+    return Forward(Layers("z", [last]), Layers("a", [last, y_hat], 0), y_hat, Layers("fed", [], 0))

@@ -49,6 +49,7 @@ class Unwilling:
     """No array, and no number."""
 
 
+SHAPE = r"x must be 2-D, \(n_samples, 3\), or one sample, \(3,\), but has shape"
 X_ROWS: dict[str, Row] = {
     "nan": (changed(X, _2_1=np.nan), ValueError, rf"x\[2, 1\] is nan; {FINITE}"),
     "inf": (changed(X, _0_0=np.inf), ValueError, rf"x\[0, 0\] is inf; {FINITE}"),
@@ -60,10 +61,11 @@ X_ROWS: dict[str, Row] = {
     "overflow": (changed(X, _1_1=-1e39), ValueError, rf"x\[1, 1\] is (-inf|-1e\+39); {FINITE}"),
     "longdouble": (changed(X.astype("g"), _1_1=1e39), ValueError, rf"x\[1, 1\] is .*; {FINITE}"),
     "features": (X[:, :2], ValueError, "x has 2 features, the network takes 3"),
+    "columns": (X[:3, :1], ValueError, r"x has 1 features, .* takes 3; samples are rows, .* x\.T"),
     "no features": (X[:, :0], ValueError, "x has 0 features, the network takes 3"),
     "no samples": (X[:0], ValueError, r"x has no samples, shape \(0, 3\)"),
-    "a number": (3.5, ValueError, r"x must be 2-D, \(n_samples, 3\), but has shape \(\)"),
-    "3-D": (X[None], ValueError, r"x must be 2-D, \(n_samples, 3\), but has shape \(1, 5, 3\)"),
+    "a number": (3.5, ValueError, rf"{SHAPE} \(\)"),
+    "3-D": (X[None], ValueError, rf"{SHAPE} \(1, 5, 3\)"),
     "ragged": ([[1.0, 2.0, 3.0], [1.0]], ValueError, f"x {RAGGED}"),
     "ragged in depth": ([[1, 2, 3], [1, 2, [3]]], ValueError, f"x {RAGGED}"),
     "object": (X.astype(object), TypeError, f"x {MIXED}"),
@@ -81,7 +83,8 @@ X_ROWS: dict[str, Row] = {
     "records": (np.zeros((5, 3), "f4,f4"), TypeError, r"x must hold real numbers, not void\d+"),
     "huge": ([[10**400, 1, 2]], TypeError, f"x {MIXED}"),
 }
-BATCHED = {"a row": (X[0], ValueError, r"x must be 2-D, \(n_samples, 3\), but has shape \(3,\)")}
+OF_ONE = r"y must have shape \(2,\) where x is 1-D, one sample, but has shape \(5, 2\)"
+BATCHED = {"a row for all of y": (X[0], ValueError, OF_ONE)}
 
 
 @pytest.mark.parametrize("name", X_ROWS)
@@ -103,10 +106,11 @@ def test_x(name: str, method: str) -> None:
     refused(net, lambda: METHODS[method](net, x, Y), error, rule)
 
 
+ROW = r"\(x is 1-D: one sample\)"
 ONE_ROW: dict[str, Row] = {
     "nan": ([1.0, np.nan, 2.0], ValueError, rf"x\[(0, )?1\] is nan; {FINITE}"),
-    "features": ([1.0, 2.0], ValueError, "x has 2 features, the network takes 3"),
-    "nothing": ([], ValueError, "x has 0 features, the network takes 3"),
+    "features": ([1.0, 2.0], ValueError, rf"x has 2 features, the network takes 3 {ROW}"),
+    "nothing": ([], ValueError, rf"x has 0 features, the network takes 3 {ROW}"),
     "complex": ([1j, 0, 0], TypeError, "x must hold real numbers, not complex128"),
     "strings": (["a", "b", "c"], TypeError, r"x must hold real numbers, not str\d+"),
 }

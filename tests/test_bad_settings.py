@@ -40,6 +40,7 @@ MLP_ROWS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"hidden": "swish"}, ValueError, f"hidden must be one of {ACTIVATIONS}, not 'swish'"),
     ({"hidden": "ReLU"}, ValueError, f"hidden must be one of {ACTIVATIONS}, not 'ReLU'.*"),
     ({"hidden": "rellu"}, ValueError, "hidden must be .* not 'rellu' (did you mean 'relu'?)"),
+    ({"hidden": "lgistic"}, ValueError, "hidden must be .* 'lgistic' (did you mean 'logistic'?)"),
     ({"hidden": "softmax"}, ValueError, f"hidden must be one of {ACTIVATIONS}, not 'softmax'.*"),
     ({"hidden": ["tanh", "tanh"]}, ValueError, "hidden has 2 names, the network has 1 hidden .*"),
     ({"hidden": []}, ValueError, "hidden has 0 names, the network has 1 hidden layers"),

@@ -137,7 +137,7 @@ READERS: dict[str, Callable[[dr.MLP], Any]] = {
     "predict": lambda net: net.predict(X, threads=2),
     "evaluate": lambda net: net.evaluate(X, Y),
     "theta": lambda net: net.theta,
-    "activations": lambda net: net.activations(X),
+    "activations": lambda net: tuple(net.activations(X)),
     "jacobian": lambda net: net.jacobian(X[:50]),
     "input_gradient": lambda net: net.input_gradient(X, Y),
     "per_sample_gradients": lambda net: net.per_sample_gradients(X[:9], Y[:9]),

@@ -113,7 +113,7 @@ def test_against_torch(hidden: str, output: str, loss: str, sizes: list[int]) ->
     gauss_newton = torch.einsum("n,nkd,nkl,nle,e->d", share, by_theta, H, by_theta, T)
     zero = torch.zeros_like(X)
     pairs = {
-        "a[L]": (net.activations(x)[-1], f(theta, X)),
+        "a[L]": (net.activations(x).last, f(theta, X)),
         "dL/dx": (net.input_gradient(x, y, sample_weight=weight), func.grad(value, 1)(theta, X)),
         "jacobian": (net.jacobian(x), func.vmap(func.jacrev(f, 1), (None, 0))(theta, X)),
         "jacobian by theta": (

@@ -137,7 +137,7 @@ def test_against_the_reference(hidden: str) -> None:
             passed = reference.forward_propagation(net.weights, net.biases, x, words)
             finite = [
                 np.isfinite(z).all() and np.isfinite(a).all()
-                for z, a in zip(passed.z, passed.a[1:], strict=True)
+                for z, a in zip(passed.z, list(passed.a)[1:], strict=True)
             ]
         wanted = 0 if all(finite) else 1 + finite.index(False)
         assert net._core.first_not_finite(x, np.zeros((70, 2), np.float32), None) == wanted

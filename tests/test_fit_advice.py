@@ -232,6 +232,6 @@ def test_activations_are_those_of_the_reference() -> None:
     names = ("relu", "tanh", "leaky_relu", "sigmoid", "gelu")
     net = dr.MLP([3, 5, 4, 6, 11, 5, 2], hidden=names, leaky_slope=0.2, dtype="float64", seed=0)
     words = reference.Network(hidden=names, leaky_slope=0.2)
-    wanted = reference.forward_propagation(net.weights, net.biases, x, words).a[1:-1]
-    for found, a in zip(advice._activations(net, x), wanted, strict=True):
+    wanted = reference.forward_propagation(net.weights, net.biases, x, words)
+    for found, a in zip(advice._activations(net, x), list(wanted.a)[1:-1], strict=True):
         np.testing.assert_allclose(found, a, rtol=1e-12, atol=1e-14)

@@ -151,7 +151,7 @@ STILL: dict[str, tuple[list[tuple[int, ...]], Callable[..., Any]]] = {
         [X, Y, W],
         lambda net, x, y, w: net.value_and_grad(x, y, sample_weight=w)[1],
     ),
-    "activations": ([X], lambda net, x: net.activations(x)),
+    "activations": ([X], lambda net, x: list(net.activations(x))),
     "input_gradient": ([X, Y, W], lambda net, x, y, w: net.input_gradient(x, y, sample_weight=w)),
     "output's gradient": ([X], lambda net, x: net.input_gradient(x, output=1)),
     "jacobian": ([X], lambda net, x: net.jacobian(x)),

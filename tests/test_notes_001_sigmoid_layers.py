@@ -155,7 +155,7 @@ def test_reference_feed_forward_by_layer() -> None:
     by_hand = [feed_forward(theta, row) for row in x]
     layers = range(2, len(SIZES) + 1)
     assert_layers_close(forward.z, [np.array([z[k] for z, _ in by_hand]) for k in layers])
-    assert_layers_close(forward.a[1:], [np.array([a[k] for _, a in by_hand]) for k in layers])
+    assert_layers_close(list(forward.a)[1:], [np.array([a[k] for _, a in by_hand]) for k in layers])
     assert_close(forward.a[0], x)
 
 

@@ -14,6 +14,7 @@ from deltarule import reference
 from notes_003_support import (
     G_PRIME,
     LAST,
+    N_INPUTS,
     N_OUTPUTS,
     N_SAMPLES,
     SIZES,
@@ -28,12 +29,15 @@ from notes_003_support import (
     softmax,
 )
 from notes_support import (
+    VISIBLE,
     Array,
     Implementation,
     Parameters,
     assert_close,
     assert_layers_close,
     both,
+    draw_parameters,
+    package_network,
 )
 
 # Central differences with step 1e-5, relative to derivatives and losses of order 1 to 100:
@@ -73,7 +77,7 @@ def test_reference_forward_propagation_by_layer(g: str, output: str) -> None:
     by_hand = forward_propagation(theta, x, g, output)
     forward = reference.forward_propagation(*theta, x, describe(g, output).network())
     assert_layers_close(forward.z, rows_by_layer(by_hand.a))
-    assert_layers_close(forward.a[:-1], rows_by_layer(by_hand.h, first=0))
+    assert_layers_close(list(forward.a)[:-1], rows_by_layer(by_hand.h, first=0))
     assert_close(forward.y_hat, by_hand.y_hat.T)
 
 
@@ -169,6 +173,27 @@ def test_reference_gradients_of_pre_activations(g: str, output: str) -> None:
     forward = reference.forward_propagation(*theta, x, network)
     backward = reference.back_propagation(*theta, forward, targets, network)
     assert_layers_close(backward.delta, rows_by_layer(grad_a))
+
+
+@each_output
+def test_the_sum_over_the_next_layer_runs_over_its_width(output: str) -> None:
+    """dL/dh_ij = sum over m = 1..n of dL/da_{i+1,m} W_{i+1,m,j}, n the width of layer i + 1.
+
+    The notes print m = 1..k, k being the width of layer L.
+    """
+    k, n = N_OUTPUTS, 5
+    theta = draw_parameters((N_INPUTS, 2, n, k), seed=34)
+    x, targets, _ = draw_data(output, 1)
+    words = describe("tanh", output)
+    network = words.network()
+    forward = reference.forward_propagation(*theta, x, network)
+    of_reference = reference.back_propagation(*theta, forward, targets, network)
+    trace = package_network(theta, words).trace(x, targets)
+    for found in (of_reference, trace):
+        for j in range(2):
+            terms = [found.delta[2][0, m] * theta.weights[1][m, j] for m in range(n)]
+            assert_close(found.dL_da[1][0, j], sum(terms))
+            assert abs(sum(terms[:k]) - sum(terms)) > VISIBLE
 
 
 @both

@@ -235,12 +235,12 @@ def test_reference_delta_of_each_layer(case: Case) -> None:
     backward = reference.back_propagation(*theta, forward, t, network)
     layers = range(1, LAST + 1)
     assert_layers_close(forward.z, [z[layer][None, :] for layer in layers])
-    assert_layers_close(forward.a[1:], [a[layer][None, :] for layer in layers])
+    assert_layers_close(list(forward.a)[1:], [a[layer][None, :] for layer in layers])
     assert_layers_close(backward.delta, [delta[layer][None, :] for layer in layers])
     for layer in range(1, LAST):
         in_matrices = theta.weights[layer].T @ delta[layer + 1]
         slope = F_PRIME[case.f[layer - 1]](z[layer])
-        assert_close(backward.delta[layer - 1], (in_matrices * slope)[None, :])
+        assert_close(backward.delta[layer], (in_matrices * slope)[None, :])
 
 
 @each_case

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -47,7 +48,8 @@ def test_public_names_have_docstrings_with_examples() -> None:
 
 def test_what_a_prediction_does_not_need_is_imported_when_it_is_asked_for() -> None:
     later = (
-        "advice checkpoint datasets files fitting history many pace proof schedules second_order"
+        "advice checkpoint datasets files fitting history many pace proof reference schedules "
+        "second_order"
     )
     script = (
         "import sys, numpy; before = set(sys.modules)\n"
@@ -62,6 +64,31 @@ def test_what_a_prediction_does_not_need_is_imported_when_it_is_asked_for() -> N
     assert (shown.stdout, shown.stderr) == ("[] []\n", "")
     with pytest.raises(AttributeError, match="module 'deltarule' has no attribute 'SDG'"):
         dr.SDG  # noqa: B018
+
+
+def test_the_reference_depends_on_numpy_alone() -> None:
+    """And on two modules, of a table and of a class, that import nothing of the package."""
+    package = Path(str(dr.__file__)).parent
+    shared = {"deltarule.defaults", "deltarule.layers"}
+    for file in (package / "reference").glob("*.py"):
+        found = {name for name in imports(file) if not name.startswith("deltarule.reference")}
+        assert {name for name in found if name.startswith("deltarule")} <= shared, file
+    for name in shared:
+        assert not {i for i in imports(package / f"{name[10:]}.py") if i.startswith("deltarule")}
+
+
+def imports(file: Path) -> set[str]:
+    """The modules that a module of the package imports, in full."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            is_package = node.module == "deltarule"
+            names |= (
+                {f"deltarule.{a.name}" for a in node.names} if is_package else {str(node.module)}
+            )
+    return names
 
 
 @pytest.mark.parametrize("name", ["predict", "train_step"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from deltarule import reference
-from deltarule.reference import ACTIVATIONS, LOSSES, OUTPUTS, PAIRS, Forward, Network
+from deltarule.reference import ACTIVATIONS, LOSSES, OUTPUTS, PAIRS, Network
 from reference_support import (
     EPS,
     LOG_LOSSES,
@@ -79,15 +79,15 @@ def test_a_network_worked_by_hand(dtype: str) -> None:
     step = reference.sgd_update(weights, biases, grads, None, lr=0.5)
 
     expected = [
-        (forward.z[0], [[-0.5, 1], [2.5, 0.5]]),
+        (forward.z[1], [[-0.5, 1], [2.5, 0.5]]),
         (forward.a[0], x),
         (forward.a[1], [[0, 1], [2.5, 0.5]]),
-        (forward.z[1], [[2, 1.5], [3.5, -1.25]]),
+        (forward.z[2], [[2, 1.5], [3.5, -1.25]]),
         (forward.y_hat, [[2, 1.5], [3.5, -1.25]]),
         (reference.sample_losses(forward, y, network), [0.625, 0.15625]),
         (reference.output_delta(forward, y, network), [[1, -0.5], [0.5, -0.25]]),
-        (grads.delta[1], [[0.5, -0.25], [0.25, -0.125]]),
-        (grads.delta[0], [[0, 0.875], [0.375, 0.4375]]),
+        (grads.delta[2], [[0.5, -0.25], [0.25, -0.125]]),
+        (grads.delta[1], [[0, 0.875], [0.375, 0.4375]]),
         (grads.weights[1], [[0.625, 0.625], [-0.3125, -0.3125]]),
         (grads.biases[1], [0.75, -0.375]),
         (grads.weights[0], [[0.75, 0], [1.75, 1.75]]),
@@ -111,7 +111,7 @@ def test_softmax_regression_worked_by_hand() -> None:
     weights, biases = [np.array([[0.0], [math.log(3)]])], [np.zeros(2)]
     value, grads = reference.value_and_grad(weights, biases, [[1.0]], [1], network)
     assert value == pytest.approx(math.log(4 / 3), rel=1e-15)
-    np.testing.assert_allclose(grads.delta[0], [[0.25, -0.25]], **ROUNDING)
+    np.testing.assert_allclose(grads.delta[1], [[0.25, -0.25]], **ROUNDING)
     np.testing.assert_allclose(grads.weights[0], [[0.25], [-0.25]], **ROUNDING)
 
 
@@ -145,7 +145,7 @@ def test_gradients_of_a_deep_mixed_network_with_weights(reduction: str) -> None:
     biases = [rng.normal(size=n_out) for n_out in sizes[1:]]
     x, y, w = rng.normal(size=(6, 2)), rng.integers(0, 2, 6), rng.uniform(0.5, 2.0, 6)
     forward = reference.forward_propagation(weights, biases, x, network)
-    assert np.abs(forward.z[1]).min() > 1e-3  # the layer with a kink
+    assert np.abs(forward.z[2]).min() > 1e-3  # the layer with a kink
 
     def loss_at(flat: Array) -> float:
         return reference.value_and_grad(*reference.unflatten(flat, sizes), x, y, network, w)[0]
@@ -200,7 +200,8 @@ def test_gradient_of_a_loss(name: str) -> None:
     y = targets(name, rng, (4, 3))
     inside = name in LOG_LOSSES  # a y_hat in the domain (0, 1)
     y_hat = rng.uniform(0.2, 0.8, (4, 3)) if inside else rng.normal(0.0, 2.0, (4, 3))
-    assert is_smooth(Network("identity", "sigmoid", name), Forward([], [], y_hat, []), y)
+    network = Network("identity", "sigmoid", name)
+    assert is_smooth(network, at_output(y_hat, network)._replace(y_hat=y_hat), y)
     actual = loss.gradient(y_hat, y)
     expected = central_difference(lambda point: loss.value(point, y).sum(), y_hat)
     np.testing.assert_allclose(actual.ravel(), expected, rtol=TOLERANCE, atol=10 * TOLERANCE)
@@ -293,7 +294,7 @@ def test_pairs_far_out(
 def test_logarithms_keep_their_digits_where_p_is_nearly_1() -> None:
     # 1 - p_0 = rest / (1 + rest), rest = e^-40 + e^-41; the difference 1 - p_0 would be 0. The
     # other two complements are 1 to within e^-40.
-    z, network = np.array([[0.0, -40.0, -41.0]]), Network("relu", "softmax", "log_loss")
+    z, network = np.array([[0.0, -40.0, -41.0]]), Network("relu", "softmax", "binary_cross_entropy")
     expected = 40 - math.log1p(math.exp(-1))
     losses = reference.sample_losses(at_output(z, network), [[0, 0, 0]], network)
     assert losses[0] == pytest.approx(expected, rel=1e-14)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from deltarule import reference
-from deltarule.reference import ACTIVATIONS, INITIALIZERS, Backward, Network, Velocity
-from reference_support import ROUNDING, Array, smooth_case
+from deltarule.reference import ACTIVATIONS, INITIALIZERS, Network, Velocity
+from reference_support import ROUNDING, Array, smooth_case, update_along
 
 # --- The update and the descents -------------------------------------------------------------
 
@@ -59,7 +59,7 @@ def test_three_updates_by_hand(
     biases: list[Array] = [np.ones(1)]
     velocity: Velocity | None = None
     for g, W, b in zip([1.0, 2.0, 4.0], W_by_hand, b_by_hand, strict=True):
-        grads = Backward([], [np.full((1, 1), g)], [np.full(1, g)])
+        grads = update_along([np.full((1, 1), g)], [np.full(1, g)])
         before = weights[0].copy()
         new = reference.sgd_update(weights, biases, grads, velocity, lr=0.5, **settings)
         assert weights[0] == before and grads.weights[0] == g  # arguments are not written
@@ -159,7 +159,7 @@ def test_a_batch_whose_weights_are_all_0_adds_a_gradient_of_0(reduction: str) ->
     descent = reference.stochastic_gradient_descent(
         weights, biases, x, y, network, epochs=1, batch_size=2, sample_weight=w, **settings
     )
-    zero = Backward([], [np.zeros_like(W) for W in weights], [np.zeros_like(b) for b in biases])
+    zero = update_along(list(map(np.zeros_like, weights)), list(map(np.zeros_like, biases)))
     first, grads = reference.value_and_grad(weights, biases, x[:2], y[:2], network, w[:2])
     W, b, velocity = reference.sgd_update(weights, biases, grads, None, **settings)
     W, b, velocity = reference.sgd_update(W, b, zero, velocity, **settings)

@@ -11,7 +11,8 @@ import pytest
 import deltarule as dr
 from cases import GRID, Array, Case, assert_close, gradient_magnitudes, magnitudes, parameters64
 from deltarule import reference
-from deltarule.proof.trace import Layers, Trace
+from deltarule.layers import Layers
+from deltarule.proof.trace import Trace
 from network_support import assert_same_bits, changed, classification, fingerprint, regression
 from trace_support import by_hand, weighted
 
@@ -53,11 +54,14 @@ def test_every_quantity_is_the_references(case: Case) -> None:
     assert trace.loss == pytest.approx(value, rel=case.tolerance)
     close(trace.dL_dy_hat, gradient, "dL/dy_hat")
     for l in range(1, last + 1):  # noqa: E741
-        close(trace.z[l], forward.z[l - 1], f"z[{l}]", of_a[l] + 1.0)
+        close(trace.z[l], forward.z[l], f"z[{l}]", of_a[l] + 1.0)
         close(trace.a[l], forward.a[l], f"a[{l}]", of_a[l])
-        close(trace.delta[l], backward.delta[l - 1], f"delta[{l}]", of_delta[l - 1])
+        close(trace.delta[l], backward.delta[l], f"delta[{l}]", of_delta[l - 1])
     for l in range(1, last):  # noqa: E741
-        close(trace.dL_da[l], backward.delta[l] @ weights[l], f"dL/da[{l}]", of_delta[l - 1])
+        close(trace.dL_da[l], backward.dL_da[l], f"dL/da[{l}]", of_delta[l - 1])
+    of_x = float((delta[0] @ np.abs(weights[0])).max())
+    close(trace.dL_da[0], backward.dL_da[0], "dL/da[0]", of_x)
+    close(trace.dL_da[last], backward.dL_da[last], f"dL/da[{last}]")
     scales = gradient_magnitudes(case, weights, forward, backward)
     for l, scale in enumerate(scales, start=1):  # noqa: E741
         db = backward.biases[l - 1]
@@ -104,7 +108,7 @@ def test_names_shapes_and_order() -> None:
         ("W[2]", (2, 4)), ("b[2]", (2,)), ("z[2]", (5, 2)), ("a[2]", (5, 2)), ("y_hat", (5, 2)),
         ("y", (5, 2)), ("L_i", (5,)), ("w", (5,)), ("L", ()),
         ("dL/dy_hat", (5, 2)), ("dL/da[2]", (5, 2)), ("delta[2]", (5, 2)),
-        ("dL/da[1]", (5, 4)), ("delta[1]", (5, 4)),
+        ("dL/da[1]", (5, 4)), ("delta[1]", (5, 4)), ("dL/da[0]", (5, 3)),
         ("dL/dW[2]", (2, 4)), ("dL/db[2]", (2,)), ("dL/dW[1]", (4, 3)), ("dL/db[1]", (4,)),
     ]  # fmt: skip
 
@@ -124,11 +128,12 @@ def test_what_the_network_says_elsewhere_is_the_same() -> None:
     value, grads = net.value_and_grad(x, y, sample_weight=weight)
     assert trace.loss == value == net.evaluate(x, y, sample_weight=weight)
     assert_same_bits(trace.y_hat, net.predict(x))
+    assert_same_bits(trace.dL_da[0], net.input_gradient(x, y, sample_weight=weight))
     for layer, dW in trace.dL_dW.items():
-        assert_same_bits(dW, grads.weights[layer - 1])
-        assert_same_bits(trace.dL_db[layer], grads.biases[layer - 1])
-        assert_same_bits(trace.W[layer], net.weights[layer - 1])
-        assert_same_bits(trace.b[layer], net.biases[layer - 1])
+        assert_same_bits(dW, grads.dL_dW[layer])
+        assert_same_bits(trace.dL_db[layer], grads.dL_db[layer])
+        assert_same_bits(trace.W[layer], net.W[layer])
+        assert_same_bits(trace.b[layer], net.b[layer])
 
 
 def test_the_identities_of_the_notes() -> None:
@@ -188,12 +193,15 @@ def test_a_layer_is_asked_for_by_its_number() -> None:
     assert repr(trace.delta) == "delta[1] (1, 2), delta[2] (1, 1)"
 
 
+RULE = "; as in the notes, layer 0 is the input, a[0], 1 the first and L the last"
+
+
 @pytest.mark.parametrize(
     ("name", "layer", "message"),
     [
-        ("z", 0, "z has the layers 1..2, not 0; layer 0 is the input, a[0]"),
-        ("dL_dW", 3, "dL_dW has the layers 1..2, not 3"),
-        ("a", -1, "a has the layers 0..2, not -1"),
+        ("z", 0, "z has the layers 1..2, not 0" + RULE),
+        ("dL_dW", 3, "dL_dW has the layers 1..2, not 3" + RULE),
+        ("a", -1, "a has the layers 0..2, not -1" + RULE),
     ],
 )
 def test_a_layer_that_is_not_there(name: str, layer: int, message: str) -> None:
@@ -280,11 +288,15 @@ def test_bad_input_is_refused_as_evaluate_refuses_it(name: str) -> None:
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        ([1.0, 2.0], [1.0, 2.0], "x has 2 features, the network takes 3"),
+        ([1.0, 2.0], [1.0, 2.0], "x has 2 features, the network takes 3 (x is 1-D: one sample)"),
         ([1.0, np.nan, 2.0], [1.0, 2.0], "x[0, 1] is nan; every value must be finite (in float32)"),
-        (ROW, [1.0], "y must have shape (n_samples, 2), but has shape (1,)"),
-        (ROW, 1.0, "y must have shape (n_samples, 2), but has shape (1,)"),
-        (ROW, [[1.0, 2.0]] * 2, "y has 2 samples, x has 1"),
+        (ROW, [1.0], "y must have shape (2,) where x is 1-D, one sample, but has shape (1,)"),
+        (ROW, 1.0, "y must have shape (2,) where x is 1-D, one sample, but has shape ()"),
+        (
+            ROW,
+            [[1.0, 2.0]] * 2,
+            "y must have shape (2,) where x is 1-D, one sample, but has shape (2, 2)",
+        ),
     ],
 )
 def test_a_bad_row(x: Any, y: Any, message: str) -> None:

@@ -46,6 +46,7 @@ Backward
   ∂L/∂a[1] = W[2]ᵀ δ[2]                  (1, 2)  [10. 12.]
   δ[1] = ∂L/∂a[1] ⊙ g'(z[1])             (1, 2)  [10.  0.]
       g'(z) = 1(z > 0)
+  ∂L/∂a[0] = W[1]ᵀ δ[1]                  (1, 2)  [10. 20.]
 
 Gradient
   ∂L/∂W[2] = Σ_i δ[2] a[1]ᵀ              (1, 2)  [10.  0.]
@@ -64,6 +65,7 @@ Backward
   dL/da[1] = W[2]^T delta[2]                         (1, 2)  [10. 12.]
   delta[1] = dL/da[1] * g'(z[1])                     (1, 2)  [10.  0.]
       g'(z) = 1(z > 0)
+  dL/da[0] = W[1]^T delta[1]                         (1, 2)  [10. 20.]
 """
 
 
@@ -141,6 +143,11 @@ $$
 
 $$
 O'(z) = 1
+$$
+
+$$
+\frac{\partial L}{\partial a^{[0]}} = W^{[1]\top} \delta^{[1]} \
+\qquad \begin{bmatrix} 0.5 \cr -6 \end{bmatrix} \quad (2, 1)
 $$
 
 ### Gradient

@@ -18,7 +18,7 @@ from deltarule.proof.arithmetic import Arithmetic
 from deltarule.proof.ledger import Ledger, Name
 from deltarule.proof.report import Line
 from network_support import classification, regression
-from reference_support import targets
+from reference_support import at_output, targets
 
 FLOAT32 = np.dtype("float32")
 A, B, C = Name("part", "A"), Name("part", "B"), Name("part", "C")
@@ -190,8 +190,7 @@ def test_losses_for_complex_numbers(output: str, loss: str, scale: float) -> Non
     z, v = scale * rng.normal(size=(50, 4)), rng.normal(size=(50, 4))
     y = targets(loss, rng, (50, 4))
     words = reference.Network("tanh", output, loss, "sum", huber_delta=0.7)
-    y_hat = reference.OUTPUTS[output].value(z)
-    forward = reference.Forward([z], [z, y_hat], y_hat, [])
+    forward = at_output(z, words)
     want = (reference.output_delta(forward, y, words) * v).sum(axis=1)
     _, losses_of = analytic.functions(architecture("tanh", output, loss))
     got = losses_of(z + 1e-30j * v, y)

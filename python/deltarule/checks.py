@@ -57,12 +57,58 @@ def _check_real(dtype: np.dtype[Any], name: str) -> None:
         raise TypeError(f"{name} must hold real numbers, not {kind}{hint}")
 
 
-def one_row(x: object) -> Array | None:
+def one_row(x: Any) -> Array | None:
     """Return x as an array where it is one sample, 1-D or a flat list; else None."""
-    if type(x) is not np.ndarray and (is_sparse(x) or frames.is_frame(x)):
+    if type(x) is not np.ndarray and (frames.is_frame(x) or _has_rows(x)):
+        return None
+    if is_sparse(x) and len(x.shape) != 1:
         return None
     array = x if type(x) is np.ndarray else numeric(x, "x")
     return array if array.ndim == 1 else None
+
+
+def _has_rows(x: object) -> bool:
+    """Whether x is a list or tuple of rows, told by the first."""
+    if not isinstance(x, list | tuple) or not len(x):
+        return False
+    return isinstance(x[0], list | tuple) or getattr(x[0], "ndim", 0) > 0
+
+
+def _as_batch(network: Architecture, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Return one sample, x (n_0,) with its y and weight, as a batch of one; a batch as it is."""
+    row = one_row(x)
+    if row is None:
+        return x, y, sample_weight
+    check_one_row(row, network.sizes[0])
+    weight = sample_weight
+    if weight is not None:
+        weight = numeric(weight, "sample_weight")
+        weight = weight.reshape(1) if weight.ndim == 0 else weight
+    return row.reshape(1, -1), _one_target(y, network.sizes[-1], network.loss), weight
+
+
+def _one_target(y: object, n_outputs: int, loss: LossWord) -> Array:
+    """Return y of one sample as that of a batch of one: (K,) is its row, never class indices."""
+    target, is_class_index = numeric(y, "y"), loss == "cross_entropy"
+    if target.shape == (n_outputs,):
+        return target.reshape(1, -1)
+    if target.ndim == 0 and (n_outputs == 1 or is_class_index):
+        return target.reshape(1)
+    if target.shape == (1, n_outputs) or (target.shape == (1,) and is_class_index):
+        return target
+    rule = f"must have shape ({n_outputs},)"
+    rule += " or be a class index" if is_class_index else " or be a number" * (n_outputs == 1)
+    raise ValueError(f"y {rule} where x is 1-D, one sample, but has shape {target.shape}")
+
+
+def check_one_row(row: Array, n_features: int) -> None:
+    """Raise ValueError unless one sample, 1-D, has as many features as the network."""
+    if len(row) == n_features:
+        return
+    hint = "; n samples of one feature are x of shape (n, 1)" if n_features == 1 else ""
+    raise ValueError(
+        f"x has {len(row)} features, the network takes {n_features} (x is 1-D: one sample{hint})"
+    )
 
 
 def check_within(
@@ -138,9 +184,13 @@ def _sparse_rows(x: Any, n_features: int, dtype: np.dtype[Any], name: str) -> Ar
 
 def _check_samples(shape: tuple[int, ...], n_features: int, name: str) -> None:
     if len(shape) != 2:
-        raise ValueError(f"{name} must be 2-D, (n_samples, {n_features}), but has shape {shape}")
+        raise ValueError(
+            f"{name} must be 2-D, (n_samples, {n_features}), or one sample, ({n_features},), "
+            f"but has shape {shape}"
+        )
     if shape[1] != n_features:
-        raise ValueError(f"{name} has {shape[1]} features, the network takes {n_features}")
+        hint = "; samples are rows, as they are of x.T" if shape[0] == n_features else ""
+        raise ValueError(f"{name} has {shape[1]} features, the network takes {n_features}{hint}")
     if shape[0] == 0:
         raise ValueError(f"{name} has no samples, shape {shape}")
 
@@ -296,7 +346,9 @@ def parameter(value: object, shape: tuple[int, ...], dtype: np.dtype[Any], name:
 
 
 def checked_samples(network: Architecture, x: Any, y: Any, sample_weight: Any) -> Samples:
-    """Return the samples, of which large ones are not ready at once."""
+    """Return the samples, of which large ones are not ready at once; x (n_0,) is one."""
+    if getattr(x, "ndim", 1) != 2:
+        x, y, sample_weight = _as_batch(network, x, y, sample_weight)
     rows = sample_rows(x, network.sizes[0], network.dtype)
     n = len(rows)
     return Samples(
@@ -307,7 +359,9 @@ def checked_samples(network: Architecture, x: Any, y: Any, sample_weight: Any) -
 
 
 def checked_batch(network: Architecture, x: Any, y: Any, sample_weight: Any) -> Batch:
-    """Return the samples as the core takes them, all ready."""
+    """Return the samples as the core takes them, all ready; x (n_0,) is one."""
+    if getattr(x, "ndim", 1) != 2:
+        x, y, sample_weight = _as_batch(network, x, y, sample_weight)
     rows = samples(x, network.sizes[0], network.dtype)
     n = len(rows)
     return (

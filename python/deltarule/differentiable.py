@@ -10,6 +10,7 @@ from deltarule import checks
 from deltarule.arguments import whole_number
 from deltarule.config import resolve_threads
 from deltarule.errors import DivergenceError
+from deltarule.layers import Layers
 
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture, Core
@@ -25,25 +26,26 @@ class Differentiable:
     derivative of a piecewise linear function is 0 everywhere, so that H v of a relu network is that
     of the piece on which the samples lie.
 
-    Where a method takes x without y, one sample may be 1-D; the result then has no axis of samples.
+    One sample may be 1-D, as in `MLP.evaluate`; a result that has an axis of samples then lacks it.
     Computed in the network's dtype; every result has the same bits for any number of threads.
     """
 
     _architecture: Architecture
     _core: Core
 
-    def activations(self, x: ArrayLike, *, threads: int | None = None) -> tuple[Array, ...]:
+    def activations(self, x: ArrayLike, *, threads: int | None = None) -> Layers:
         """Compute a[l] of every layer.
 
         Parameters
         ----------
-        x : array_like of shape (n_samples, n_0)
+        x : array_like of shape (n_samples, n_0) or (n_0,)
         threads : int, optional
 
         Returns
         -------
-        tuple of ndarray
-            a[1] .. a[L], each (n_samples, n_l); the last is y_hat.
+        Layers
+            a[1] .. a[L] by the number of the layer, each (n_samples, n_l), or (n_l,) of one
+            sample; a[L] is y_hat.
 
         Raises
         ------
@@ -54,12 +56,15 @@ class Differentiable:
         --------
         >>> import deltarule as dr
         >>> net = dr.MLP([3, 8, 2], output="softmax", seed=0)
-        >>> [a.shape for a in net.activations([[1.0, 2.0, 3.0]])]
-        [(1, 8), (1, 2)]
+        >>> a = net.activations([[1.0, 2.0, 3.0]])
+        >>> a
+        a[1] (1, 8), a[2] (1, 2)
+        >>> a[2].sum().round(3).item()
+        1.0
         """
         rows, one = self._rows(x)
         layers = self._core.activations(rows, resolve_threads(threads))
-        return tuple(a[0] if one else a for a in layers)
+        return Layers("a", [a[0] if one else a for a in layers])
 
     def input_gradient(
         self,
@@ -84,7 +89,7 @@ class Differentiable:
 
         Returns
         -------
-        ndarray of shape (n_samples, n_0)
+        ndarray of shape (n_samples, n_0) or (n_0,)
 
         Raises
         ------
@@ -104,7 +109,8 @@ class Differentiable:
             raise TypeError("input_gradient takes y, or output=k, and not both")
         if y is not None:
             batch = checks.checked_batch(self._architecture, x, y, sample_weight)
-            return _finite(self._core.input_gradient(*batch, resolve_threads(threads)), "the loss")
+            dx = _finite(self._core.input_gradient(*batch, resolve_threads(threads)), "the loss")
+            return dx if checks.one_row(x) is None else dx[0]
         if sample_weight is not None:
             raise TypeError("sample_weight is of the loss: it does not go with output")
         k, n_out = whole_number(output, "output", 0), self._architecture.sizes[-1]
@@ -123,7 +129,7 @@ class Differentiable:
 
         Parameters
         ----------
-        x : array_like of shape (n_samples, n_0)
+        x : array_like of shape (n_samples, n_0) or (n_0,)
         wrt : {"x", "theta"}
             What to differentiate by: the sample's own x, or the parameters.
         out : ndarray, optional
@@ -133,7 +139,8 @@ class Differentiable:
         Returns
         -------
         ndarray of shape (n_samples, n_L, n_0) or (n_samples, n_L, n_parameters)
-            dy_hat_k / dx_j of each sample, or dy_hat_k / dtheta_d.
+            dy_hat_k / dx_j of each sample, or dy_hat_k / dtheta_d; of one sample, 1-D,
+            (n_L, n_0) or (n_L, n_parameters).
 
         Raises
         ------
@@ -171,12 +178,12 @@ class Differentiable:
         ----------
         x, y, threads
             As for `MLP.evaluate`.
-        out : ndarray of shape (n_samples, n_parameters), optional
+        out : ndarray of the result's shape, optional
             Where to write, as for `MLP.predict`: new memory is much of the time of a large result.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_parameters)
+        ndarray of shape (n_samples, n_parameters) or (n_parameters,)
             In the order of theta; the mean over the samples is `value_and_grad`'s gradient, to
             rounding.
 
@@ -197,12 +204,15 @@ class Differentiable:
         [[2.0, 1.0], [6.0, 2.0]]
         """
         rows, targets, _ = checks.checked_batch(self._architecture, x, y, None)
+        one = checks.one_row(x) is not None
         shape = (len(rows), self._core.n_parameters)
         checks.check_size(shape, self._architecture.dtype, "the result")
-        to = None if out is None else self._out(out, shape, x, False)
+        to = None if out is None else self._out(out, shape, x, one)
         made = self._core.per_sample_gradients(rows, targets, to, resolve_threads(threads))
         gradients = _finite(made, "the loss")
-        return gradients if out is None else out
+        if out is not None:
+            return out
+        return gradients[0] if one else gradients
 
     def jvp(
         self, x: ArrayLike, v: ArrayLike, *, wrt: str = "x", threads: int | None = None
@@ -214,15 +224,15 @@ class Differentiable:
 
         Parameters
         ----------
-        x : array_like of shape (n_samples, n_0)
-        v : array_like of shape (n_samples, n_0), or (n_parameters,) with wrt="theta"
+        x : array_like of shape (n_samples, n_0) or (n_0,)
+        v : array_like of the shape of x, or (n_parameters,) with wrt="theta"
             The direction: of each sample, or of the parameters.
         wrt : {"x", "theta"}
         threads : int, optional
 
         Returns
         -------
-        ndarray of shape (n_samples, n_L)
+        ndarray of shape (n_samples, n_L) or (n_L,)
 
         Raises
         ------
@@ -252,15 +262,15 @@ class Differentiable:
 
         Parameters
         ----------
-        x : array_like of shape (n_samples, n_0)
-        u : array_like of shape (n_samples, n_L)
+        x : array_like of shape (n_samples, n_0) or (n_0,)
+        u : array_like of shape (n_samples, n_L), or (n_L,) of one sample
             What each output counts.
         wrt : {"x", "theta"}
         threads : int, optional
 
         Returns
         -------
-        ndarray of shape (n_samples, n_0), or (n_parameters,) with wrt="theta"
+        ndarray of the shape of x, or (n_parameters,) with wrt="theta"
             Each sample's by its own x, or the sum over the samples by theta.
 
         Raises
@@ -381,8 +391,10 @@ class Differentiable:
     def _rows(self, x: ArrayLike) -> tuple[Array, bool]:
         """Return x as rows, and whether it was one sample, 1-D."""
         row = checks.one_row(x)
-        rows = x if row is None else row.reshape(1, -1)
         n_in, dtype = self._architecture.sizes[0], self._architecture.dtype
+        if row is not None:
+            checks.check_one_row(row, n_in)
+        rows = x if row is None else row.reshape(1, -1)
         return checks.samples(rows, n_in, dtype), row is not None
 
     def _out(self, out: Array, shape: tuple[int, ...], x: ArrayLike, one: bool) -> Array:

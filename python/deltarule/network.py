@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltarule import checks, words
+from deltarule import checks, defaults, words
 from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.arguments import check_optimizer
@@ -25,6 +25,7 @@ from deltarule.errors import (
 )
 from deltarule.evaluation import loss_of, predict_into
 from deltarule.initializers import NAMES, initial_parameters
+from deltarule.layers import Layers
 from deltarule.provable import Provable
 from deltarule.trainable import Trainable
 
@@ -46,11 +47,23 @@ class Gradients(NamedTuple):
         dL/db[l], each (n_l,).
     theta : ndarray of shape (n_parameters,)
         The same in one vector: all weights in order, then all biases; the others are views of it.
+    dL_dW, dL_db : Layers
+        The same by the number of the layer: ``grads.dL_dW[1]`` is ``grads.weights[0]``.
     """
 
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
     theta: Array
+
+    @property
+    def dL_dW(self) -> Layers:
+        """dL/dW[l], (n_l, n_{l-1}), l = 1..L."""
+        return Layers("dL_dW", self.weights)
+
+    @property
+    def dL_db(self) -> Layers:
+        """dL/db[l], (n_l,), l = 1..L."""
+        return Layers("dL_db", self.biases)
 
 
 class MLP(Trainable, Differentiable, Provable):
@@ -103,7 +116,10 @@ class MLP(Trainable, Differentiable, Provable):
     sizes, hidden, output, loss, reduction, dtype, leaky_slope, huber_delta
         As given, names in their canonical form.
     weights, biases : tuple of ndarray
-        W[l] (n_l, n_{l-1}) and b[l] (n_l,) of layer l at position l - 1: live, read-only views.
+        W[l] (n_l, n_{l-1}) and b[l] (n_l,) of layer l at position l - 1: live, read-only views;
+        `set_parameters` and `theta` replace them.
+    W, b : Layers
+        The same by the number of the layer: ``net.W[1]`` is ``net.weights[0]``.
     theta : ndarray
         All parameters in one vector; can be set.
     n_parameters : int
@@ -117,6 +133,20 @@ class MLP(Trainable, Differentiable, Provable):
 
     Notes
     -----
+    Which "squared error" is whose, with N samples and K outputs, in `loss` and `reduction`:
+
+    - squared_error, "mean" (the defaults), 1/(2N) sum_ij e_ij^2: of notes 000, 002 and 004 (their
+      "Mean Squared Error"), of scikit-learn's MLPRegressor (whose ``loss_`` is that over K)
+    - squared_error, "sum", 1/2 sum_ij e_ij^2: of notes 001
+    - sum_squared_error, "mean", 1/N sum_ij e_ij^2: of notes 003
+    - mean_squared_error, "mean", 1/(NK) sum_ij e_ij^2: of Keras's MeanSquaredError, PyTorch's
+      MSELoss()
+    - sum_squared_error, "sum", sum_ij e_ij^2: of PyTorch's MSELoss(reduction="sum")
+
+    What is asked by layer is indexed by l as in the notes, 1 the first layer: ``net.W[1]``,
+    ``grads.dL_dW[1]``, ``net.activations(x)[1]``, ``net.trace(x, y).z[1]``. Plain tuples and lists
+    (`weights`, `biases`, ``grads.weights``, `hidden`) have layer l at position l - 1.
+
     Every result has the same bits for any number of threads, and ``predict(x)[i]`` has those of
     ``predict(x[i:i+1])[0]``. Subnormal numbers are taken as zero.
 
@@ -138,15 +168,15 @@ class MLP(Trainable, Differentiable, Provable):
         self,
         sizes: Sequence[int],
         *,
-        hidden: Hidden | Sequence[Hidden] = "relu",
-        output: Hidden = "identity",
+        hidden: Hidden | Sequence[Hidden] = defaults.HIDDEN,
+        output: Hidden = defaults.OUTPUT,
         loss: str | CustomLoss | tuple[Of2, Of2] | None = None,
-        reduction: str = "mean",
+        reduction: str = defaults.REDUCTION,
         dtype: str | type | np.dtype[Any] = "float32",
-        init: str | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = "auto",
+        init: str | tuple[Sequence[ArrayLike], Sequence[ArrayLike]] = defaults.INIT,
         seed: int | np.random.Generator | None = None,
-        leaky_slope: float = 0.01,
-        huber_delta: float = 1.0,
+        leaky_slope: float = defaults.LEAKY_SLOPE,
+        huber_delta: float = defaults.HUBER_DELTA,
     ) -> None:
         self._architecture = Architecture.checked(
             sizes, hidden, output, loss, reduction, dtype, leaky_slope, huber_delta
@@ -199,6 +229,7 @@ class MLP(Trainable, Differentiable, Provable):
         """
         one_row = checks.one_row(x)
         if one_row is not None:
+            checks.check_one_row(one_row, self.sizes[0])
             row = self.predict(
                 one_row.reshape(1, -1),
                 out=None if out is None else checks.output_row(out, self.sizes[-1], self.dtype),
@@ -227,13 +258,15 @@ class MLP(Trainable, Differentiable, Provable):
 
         Parameters
         ----------
-        x : array_like of shape (n_samples, n_0)
+        x : array_like of shape (n_samples, n_0) or (n_0,)
             As for `predict`.
         y : array_like
             (n_samples, n_L), or (n_samples,) with one output; for cross_entropy also class
-            indices (n_samples,), or rows of probabilities that sum to 1.
+            indices (n_samples,), or rows of probabilities that sum to 1. Of one sample, 1-D x,
+            (n_L,), a number with one output, or a class index; (n_L,) is then always the row of
+            its targets.
         sample_weight : array_like of shape (n_samples,), optional
-            0 or more.
+            0 or more; of one sample a number will do.
         threads : int, optional
 
         Returns
@@ -252,6 +285,8 @@ class MLP(Trainable, Differentiable, Provable):
         >>> net = dr.MLP([1, 1], init=([[[1.0]]], [[0.0]]))
         >>> net.evaluate([[1.0], [2.0]], [0.0, 0.0])  # (1/2 + 4/2) / 2
         1.25
+        >>> net.evaluate([2.0], 0.0)  # one sample
+        2.0
         """
         samples = checks.checked_samples(self._architecture, x, y, sample_weight)
         return loss_of(self._core, samples, self.reduction, resolve_threads(threads))
@@ -293,8 +328,8 @@ class MLP(Trainable, Differentiable, Provable):
         >>> import deltarule as dr
         >>> net = dr.MLP([1, 1], init=([[[1.0]]], [[0.0]]))
         >>> value, grads = net.value_and_grad([[2.0]], [[1.0]])
-        >>> value, grads.weights[0].item(), grads.biases[0].item()
-        (0.5, 2.0, 1.0)
+        >>> value, grads.weights[0].item(), grads.dL_dW[1].item(), grads.dL_db[1].item()
+        (0.5, 2.0, 2.0, 1.0)
         """
         batch = checks.checked_batch(self._architecture, x, y, sample_weight)
         value, theta = self._core.value_and_gradient(*batch, resolve_threads(threads))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltarule import checks
+from deltarule import checks, defaults
 from deltarule._load import core
 from deltarule.architecture import Architecture, Core
 from deltarule.custom import ActivationWord, LossWord
 from deltarule.evaluation import unchanged
+from deltarule.layers import Layers
+from deltarule.parameter_view import ParameterView, refuse
 
 if TYPE_CHECKING:
     from deltarule.pace import Watch
@@ -78,17 +80,46 @@ class Parameterized:
 
     @property
     def weights(self) -> tuple[Array, ...]:
-        """W[l], each (n_l, n_{l-1}): live, read-only views, layer l at position l - 1."""
-        return tuple(map(self._core.weight_view, range(1, len(self.sizes))))
+        """W[l], each (n_l, n_{l-1}): live, read-only views, layer l at position l - 1.
+
+        They are changed by `set_parameters` or by `theta`.
+        """
+        view, layers = self._core.weight_view, range(1, len(self.sizes))
+        return tuple([view(l).view(ParameterView) for l in layers])  # noqa: E741
+
+    @weights.setter
+    def weights(self, weights: object) -> None:
+        refuse("weights")
 
     @property
     def biases(self) -> tuple[Array, ...]:
-        """b[l], each (n_l,): live, read-only views, layer l at position l - 1."""
-        return tuple(map(self._core.bias_view, range(1, len(self.sizes))))
+        """b[l], each (n_l,): live, read-only views, layer l at position l - 1.
+
+        They are changed by `set_parameters` or by `theta`.
+        """
+        view, layers = self._core.bias_view, range(1, len(self.sizes))
+        return tuple([view(l).view(ParameterView) for l in layers])  # noqa: E741
+
+    @biases.setter
+    def biases(self, biases: object) -> None:
+        refuse("biases")
+
+    @property
+    def W(self) -> Layers:
+        """W[l] (n_l, n_{l-1}) by the number of the layer, l = 1..L; the views of `weights`."""
+        return Layers("W", self.weights)
+
+    @property
+    def b(self) -> Layers:
+        """b[l] (n_l,) by the number of the layer, l = 1..L; the views of `biases`."""
+        return Layers("b", self.biases)
 
     @property
     def theta(self) -> Array:
-        """All parameters in one vector: every W row-major in order, then every b. A copy."""
+        """All parameters in one vector: every W row-major in order, then every b.
+
+        A copy: to change one, ``theta = net.theta; theta[0] += h; net.theta = theta``.
+        """
         return self._core.get_theta()
 
     @theta.setter
@@ -96,12 +127,16 @@ class Parameterized:
         array = checks.parameter(theta, (self.n_parameters,), self.dtype, "theta")
         self._core.set_theta(array)
 
-    def set_parameters(self, weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]) -> None:
+    def set_parameters(
+        self, weights: Sequence[ArrayLike] | Layers, biases: Sequence[ArrayLike] | Layers
+    ) -> None:
         """Replace every weight and bias.
+
+        `weights` and `biases` are read-only views; `theta` sets all in one vector.
 
         Parameters
         ----------
-        weights, biases : sequence of array_like
+        weights, biases : sequence of array_like, or Layers
             W[l] (n_l, n_{l-1}) and b[l] (n_l,), finite.
 
         Raises
@@ -116,6 +151,14 @@ class Parameterized:
         >>> net.set_parameters([[[1.0, 2.0]]], [[0.5]])
         >>> net.predict([10.0, 1.0]).item()
         12.5
+
+        One weight of a network, moved:
+
+        >>> weights = [W.copy() for W in net.weights]
+        >>> weights[0][0, 1] += 1.0
+        >>> net.set_parameters(weights, net.biases)
+        >>> net.W[1].tolist()
+        [[1.0, 3.0]]
         """
         shapes = self._architecture.shapes
         self._core.set_theta(
@@ -126,9 +169,9 @@ class Parameterized:
         )
 
     def _tensors(
-        self, tensors: Sequence[ArrayLike], name: str, shapes: Sequence[tuple[int, ...]]
+        self, tensors: Sequence[ArrayLike] | Layers, name: str, shapes: Sequence[tuple[int, ...]]
     ) -> list[Array]:
-        if isinstance(tensors, str) or not isinstance(tensors, Sequence | np.ndarray):
+        if isinstance(tensors, str) or not isinstance(tensors, Sequence | np.ndarray | Layers):
             raise TypeError(f"{name} must be a sequence of arrays, one a layer, not {tensors!r}")
         if len(tensors) != len(shapes):
             raise ValueError(
@@ -168,9 +211,9 @@ class Parameterized:
         """Return the constructor's call, without the parameters."""
         hidden = self.hidden[0] if len(set(self.hidden)) == 1 else list(self.hidden)
         shown = f", hidden={hidden!r}" if self.hidden else ""
-        if self.leaky_slope != 0.01:
+        if self.leaky_slope != defaults.LEAKY_SLOPE:
             shown += f", leaky_slope={self.leaky_slope}"
-        if self.huber_delta != 1.0:
+        if self.huber_delta != defaults.HUBER_DELTA:
             shown += f", huber_delta={self.huber_delta}"
         return (
             f"MLP({list(self.sizes)}, output={self.output!r}, loss={self.loss!r}, "

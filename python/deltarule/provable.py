@@ -11,10 +11,96 @@ if TYPE_CHECKING:
     from deltarule.optimizers import Optimizer
     from deltarule.proof.report import Report
     from deltarule.proof.trace import Trace
+    from deltarule.reference import Backward, Forward
 
 
 class Provable:
     """The part of `MLP` that shows each step of what it computes, and that it is right."""
+
+    def forward_propagation(self, x: ArrayLike, *, threads: int | None = None) -> Forward:
+        """Compute the forward pass: the lecture notes' algorithm of that name.
+
+        a[0] = x; for l = 1..L: z[l] = W[l] a[l-1] + b[l], a[l] = g(z[l]); y_hat = O(z[L]).
+        (Notes 003 write a_k for z[k] and h_k for a[k].)
+
+        Parameters
+        ----------
+        x : array_like of shape (n_samples, n_0) or (n_0,)
+            As for `predict`; one sample, 1-D, is a row of the result.
+        threads : int, optional
+
+        Returns
+        -------
+        deltarule.reference.Forward
+            z[l], l = 1..L, and a[l], l = 0..L, by the number of the layer, each (n_samples, n_l);
+            y_hat = a[L]. As of `deltarule.reference.forward_propagation`, but the core's numbers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x does not fit or is not finite.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([2, 2, 1], init=([[[1, 2], [3, -4]], [[5, 6]]], [[1, 0], [-8]]))
+        >>> forward = net.forward_propagation([2.0, 1.0])
+        >>> forward.z[1].tolist(), forward.a[1].tolist(), forward.y_hat.tolist()
+        ([[5.0, 2.0]], [[5.0, 2.0]], [[29.0]])
+        """
+        from deltarule.proof.algorithms import forward_propagation
+
+        return forward_propagation(cast("MLP", self), x, threads)
+
+    def back_propagation(
+        self,
+        forward: Forward,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        threads: int | None = None,
+    ) -> Backward:
+        """Compute the backward pass: the lecture notes' algorithm of that name.
+
+        delta[L] = dL/dz[L]; for l = L..1: dL/dW[l] = delta[l] a[l-1]^T, dL/db[l] = delta[l],
+        dL/da[l-1] = W[l]^T delta[l], delta[l-1] = dL/da[l-1] * g'(z[l-1]).
+        (Notes 003 write grad_{a_k} for delta[k] and grad_{h_k} for dL/da[k].) The formulas are of
+        one sample as a column; arrays have samples as rows, so that dL_da[l-1] is
+        ``delta[l] @ net.W[l]`` and dL_dW[l] is ``delta[l].T @ a[l-1]``.
+
+        Parameters
+        ----------
+        forward : deltarule.reference.Forward
+            What `forward_propagation` returned, the parameters being the same since.
+        y, sample_weight, threads
+            As for `evaluate`.
+
+        Returns
+        -------
+        deltarule.reference.Backward
+            Of the reduced loss, by the number of the layer: delta[l], dL_dW[l] and dL_db[l],
+            l = 1..L, and dL_da[l], l = 0..L, where dL_da[0] is the gradient by the input and
+            dL_da[L] that by y_hat.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit or is not finite, or forward is of other parameters.
+        DivergenceError
+            If the loss is not finite, so that there is no gradient.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([2, 2, 1], init=([[[1, 2], [3, -4]], [[5, 6]]], [[1, 0], [-8]]))
+        >>> forward = net.forward_propagation([2.0, 1.0])
+        >>> backward = net.back_propagation(forward, 15.0)
+        >>> backward.delta[1].tolist(), backward.dL_dW[2].tolist(), backward.dL_da[0].tolist()
+        ([[70.0, 84.0]], [[70.0, 28.0]], [[322.0, -196.0]])
+        """
+        from deltarule.proof.algorithms import back_propagation
+
+        return back_propagation(cast("MLP", self), forward, y, sample_weight, threads)
 
     def trace(
         self,
@@ -29,8 +115,7 @@ class Provable:
         Parameters
         ----------
         x, y, sample_weight, threads
-            As for `evaluate`. One sample may be x of shape (n_0,) with y (n_L,), a number or a
-            class index.
+            As for `evaluate`; one sample, 1-D, is a row of every array.
 
         Returns
         -------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from numpy.typing import ArrayLike
 
+from deltarule.arguments import whole_number
 from deltarule.parameters import Parameterized
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from deltarule.history import EpochRecord, History
     from deltarule.metrics import Metrics
     from deltarule.optimizers import Optimizer
+    from deltarule.reference import Descent
     from deltarule.schedules import Plateau, Schedule
     from deltarule.second_order import SecondOrder
     from deltarule.stopping import EarlyStopping
@@ -194,6 +196,68 @@ class Trainable(Parameterized):
             threads=threads,
             checkpoint=checkpoint,
         )
+
+    def gradient_descent(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        lr: float,
+        max_iterations: int = 1000,
+        sample_weight: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> Descent:
+        """Descend along the gradient over all samples: the lecture notes' algorithm of that name.
+
+        t = 0 .. max_iterations - 1: theta_{t+1} = theta_t - lr dL/dtheta_t (notes 003). It is
+        ``fit(x, y, epochs=max_iterations, batch_size=None, shuffle=False, optimizer=SGD(lr))``;
+        `fit` has all else: mini-batches, momentum, schedules, validation.
+
+        Parameters
+        ----------
+        x, y, sample_weight, threads
+            As for `evaluate`.
+        lr : float
+            eta, above 0.
+        max_iterations : int, default 1000
+            0 or more.
+
+        Returns
+        -------
+        deltarule.reference.Descent
+            `weights` and `biases`, copies of what the network then has, and `losses`, L(theta_t) of
+            every t.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit or is not finite; nothing has changed.
+        DivergenceError
+            As of `fit`.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([1, 1], dtype="float64", init=([[[0.0]]], [[0.0]]))
+        >>> descent = net.gradient_descent([[1.0], [2.0]], [3.0, 5.0], lr=0.2)
+        >>> net.W[1].round(3).item(), net.b[1].round(3).item(), len(descent.losses)  # y = 2 x + 1
+        (2.0, 1.0, 1000)
+        """
+        from deltarule.optimizers import SGD
+        from deltarule.reference import Descent
+
+        history = self.fit(
+            x,
+            y,
+            epochs=whole_number(max_iterations, "max_iterations", 0),
+            batch_size=None,
+            optimizer=SGD(lr=lr),
+            shuffle=False,
+            sample_weight=sample_weight,
+            threads=threads,
+        )
+        weights, biases = ([p.copy() for p in part] for part in (self.weights, self.biases))
+        return Descent(weights, biases, list(history.loss))
 
     @property
     def history(self) -> History | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from deltarule import defaults
 from deltarule.custom.functions import (
     ActivationWord,
     CustomActivation,
@@ -38,20 +39,16 @@ REDUCTIONS = ("mean", "sum")
 
 _ALIASES = {"linear": "identity", "logistic": "sigmoid"}
 
-# The loss whose delta[L] with this output is y_hat - y; for every other output the plain choice.
-_CANONICAL_LOSS = {
-    "sigmoid": "binary_cross_entropy",
-    "softmax": "cross_entropy",
-    "exp": "poisson",
-}
-_PLAIN_LOSS = "squared_error"
-
 # Outputs whose range lies in the loss's domain; a loss that is not here is defined for every y_hat.
 _DOMAINS = {
     "binary_cross_entropy": ("sigmoid", "softmax"),  # y_hat in (0, 1)
     "cross_entropy": ("sigmoid", "softmax"),
     "poisson": ("sigmoid", "softplus", "softmax", "exp"),  # y_hat > 0
 }
+
+
+def _aliases_of(names: tuple[str, ...]) -> list[str]:
+    return [alias for alias, name in _ALIASES.items() if name in names]
 
 
 def word(value: object, name: str, known: Iterable[str]) -> str:
@@ -63,7 +60,7 @@ def word(value: object, name: str, known: Iterable[str]) -> str:
     if canonical not in names:
         import difflib
 
-        close = difflib.get_close_matches(value, names, n=1)
+        close = difflib.get_close_matches(value, (*names, *_aliases_of(names)), n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(f"{name} must be one of {', '.join(names)}, not {value!r}{hint}")
     return canonical
@@ -111,8 +108,7 @@ def loss_word(loss: object, output: ActivationWord, n_outputs: int) -> LossWord:
     Or a loss of the user's own, which goes with any output.
     """
     if loss is None:
-        name = output if isinstance(output, str) else ""
-        return _CANONICAL_LOSS.get(name, _PLAIN_LOSS)
+        return defaults.loss_of(output)
     function = custom(CustomLoss, loss, "loss")
     if function is not None:
         return function

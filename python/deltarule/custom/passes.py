@@ -15,6 +15,7 @@ from deltarule import reference
 from deltarule.architecture import Architecture
 from deltarule.custom.checked import in_reference
 from deltarule.data.samples import Batch
+from deltarule.layers import Layers
 from deltarule.reference.propagation import deltas
 
 Array = NDArray[Any]
@@ -129,7 +130,7 @@ class CustomPasses:
     @quiet
     def _layer_not_finite(self, rows: Rows) -> int:
         forward = self._forward(rows.x, rows.masks).forward
-        for layer, (z, a) in enumerate(zip(forward.z, forward.a[1:], strict=True), 1):
+        for layer, (z, a) in enumerate(zip(forward.z, list(forward.a)[1:], strict=True), 1):
             if not (np.isfinite(z).all() and np.isfinite(a).all()):
                 return layer
         return 0
@@ -153,7 +154,7 @@ class CustomPasses:
         losses = self._losses(passed, rows)
         if not np.isfinite(losses).all():
             return math.nan, None
-        delta = self._deltas(passed, self._last_delta(passed, rows), rows.masks)
+        delta, _ = self._deltas(passed, self._last_delta(passed, rows), rows.masks)
         dW = [d.T @ a for d, a in zip(delta, passed.forward.fed, strict=True)]
         db = [d.sum(axis=0) for d in delta]
         return float(rows.weight @ losses), reference.theta(dW, db)
@@ -193,8 +194,9 @@ class CustomPasses:
 
     def _deltas(
         self, passed: Pass, last: Array, masks: Sequence[Array] | None = None
-    ) -> list[Array]:
-        return deltas(passed.weights, passed.forward, self._words, last, masks)
+    ) -> tuple[Layers, list[Array]]:
+        """Return delta[1] .. delta[L] and dL/da[1] .. dL/da[L-1]."""
+        return deltas(Layers("W", passed.weights), passed.forward, self._words, last, masks)
 
     # Derivatives beyond the gradient
 
@@ -216,14 +218,19 @@ class CustomPasses:
         dy_hat = reference.output_gradient(passed.forward, y, self._words)
         dy_hat = dy_hat * self._shares(rows, dy_hat.dtype)
         last[absent] = dy_hat[absent] = 0
-        delta = self._deltas(passed, last)
-        da = [d @ W for d, W in zip(delta[1:], passed.weights[1:], strict=True)]
-        return passed.forward.z, passed.forward.a[1:], losses, dy_hat, delta, da
+        delta, da = self._deltas(passed, last)
+        z, a = list(passed.forward.z), list(passed.forward.a)[1:]
+        return z, a, losses, dy_hat, list(delta), da
+
+    @quiet
+    def forward(self, x: Array) -> reference.Forward:
+        """Return the forward pass."""
+        return self._forward(x).forward
 
     @quiet
     def activations(self, x: Array, threads: int) -> list[Array]:
         """Return a[1] .. a[L]."""
-        return self._forward(x).forward.a[1:]
+        return list(self._forward(x).forward.a)[1:]
 
     @quiet
     def input_gradient(

@@ -98,6 +98,7 @@ def _backward(trace: Trace) -> Iterator[Line]:
         yield Line(equations.FROM_ABOVE.at(layer), trace.dL_da[layer])
         yield Line((equations.DELTA_IS + equations.HIDDEN_CHAIN).at(layer), trace.delta[layer])
         yield Line(g.derivative.at(layer, leaky_slope=network.leaky_slope))
+    yield Line(equations.FROM_ABOVE.at(0), trace.dL_da[0])
 
 
 def _gradient(trace: Trace) -> Iterator[Line]:

@@ -145,9 +145,9 @@ class Landscape:
         moved: how far that moves z[l] of its unit, (n, entries).
         """
         layer, last, slopes = entries.layer, self.model.architecture.n_layers, list[Array]()
-        column = (self.forward.z[layer - 1][:, entries.units] + moved).T
+        column = (self.forward.z[layer][:, entries.units] + moved).T
         if layer == last:
-            z = np.repeat(self.forward.z[-1][np.newaxis].astype(column.dtype), len(column), axis=0)
+            z = np.repeat(self.forward.z.last[np.newaxis].astype(column.dtype), len(column), axis=0)
             z[np.arange(len(column)), :, entries.units] = column
         else:
             a = self._activated(layer, column, slopes)
@@ -178,7 +178,7 @@ class Landscape:
 
     def _moved_z(self, layer: int, change: Array) -> Array:
         """Return z[l + 1] with that."""
-        moved: Array = self.forward.z[layer] + (change if self.model.has_own else 1j * change)
+        moved: Array = self.forward.z[layer + 1] + (change if self.model.has_own else 1j * change)
         return moved
 
     @cached_property

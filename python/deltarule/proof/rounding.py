@@ -34,24 +34,26 @@ def of_gradient(at: Landscape, backward: Backward) -> Rounding:
     arithmetic, L = Arithmetic(np.dtype(np.float64), in_blocks=False), len(weights)
     e_z: list[Array] = []
     e_a = [np.zeros_like(forward.a[0])]
-    for l in range(L):  # noqa: E741
-        z, W = forward.z[l], weights[l]
-        e_z.append(arithmetic.product(forward.a[l], W.T, z) + e_a[l] @ np.abs(W).T)
-        if l < L - 1:
-            g = model.architecture.hidden[l]
-            own = arithmetic.few(magnitudes.of_value(g, z, forward.a[l + 1]))
-            e_a.append(_moved(model.activations[l].value, z, e_z[l]) + own)
+    for l in range(1, L + 1):  # noqa: E741
+        z, W = forward.z[l], weights[l - 1]
+        e_z.append(arithmetic.product(forward.a[l - 1], W.T, z) + e_a[l - 1] @ np.abs(W).T)
+        if l < L:
+            g = model.architecture.hidden[l - 1]
+            own = arithmetic.few(magnitudes.of_value(g, z, forward.a[l]))
+            e_a.append(_moved(model.activations[l - 1].value, z, e_z[l - 1]) + own)
     e_delta = _at_output(at, e_z[-1])
     losses = np.abs(sample_losses(forward, at.y, model.words))
-    loss = float((np.abs(backward.delta[-1]) * e_z[-1]).sum() + FEW * U64 * (at.c @ (1.0 + losses)))
+    loss = float(
+        (np.abs(backward.delta.last) * e_z[-1]).sum() + FEW * U64 * (at.c @ (1.0 + losses))
+    )
     dW: list[Array] = []
     db: list[Array] = []
-    for l in range(L - 1, -1, -1):  # noqa: E741
-        delta, fed = np.abs(backward.delta[l]), np.abs(forward.a[l])
-        dW.insert(0, e_delta.T @ fed + delta.T @ e_a[l] + arithmetic.row_product(delta, fed))
+    for l in range(L, 0, -1):  # noqa: E741
+        delta, fed = np.abs(backward.delta[l]), np.abs(forward.a[l - 1])
+        dW.insert(0, e_delta.T @ fed + delta.T @ e_a[l - 1] + arithmetic.row_product(delta, fed))
         db.insert(0, e_delta.sum(axis=0) + arithmetic.row_sum(delta))
-        if l > 0:
-            e_delta = _one_below(model, l, weights[l], forward, delta, e_delta, e_z[l - 1])
+        if l > 1:
+            e_delta = _one_below(model, l - 1, weights[l - 1], forward, delta, e_delta, e_z[l - 2])
     return Rounding(dW, db, loss)
 
 
@@ -73,7 +75,7 @@ def _one_below(
 ) -> Array:
     """Return e_delta of a layer from that of the layer above, whose weights are W."""
     arithmetic, g = Arithmetic(np.dtype(np.float64), in_blocks=False), model.activations[layer - 1]
-    z, a = forward.z[layer - 1], forward.a[layer]
+    z, a = forward.z[layer], forward.a[layer]
     e_da, da = e_delta @ np.abs(W) + arithmetic.product(delta, W), delta @ np.abs(W)
     slope = np.abs(g.derivative(z, a))
     size = magnitudes.of_derivative(model.architecture.hidden[layer - 1], z, slope)
@@ -85,7 +87,7 @@ def _one_below(
 
 def _at_output(at: Landscape, e_z: Array) -> Array:
     """Return e_delta of the last layer: second derivatives are at most (1 + |y| + |y_hat|)^2."""
-    model, y, z, y_hat = at.model, at.y, at.forward.z[-1], at.forward.y_hat
+    model, y, z, y_hat = at.model, at.y, at.forward.z.last, at.forward.y_hat
     most, count = e_z.max(axis=1, keepdims=True), 1
     if model.architecture.output == "softmax":
         most, count = most * (1.0 + np.ptp(z, axis=1, keepdims=True)), z.shape[1]

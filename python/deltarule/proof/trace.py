@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import operator
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,74 +14,13 @@ from deltarule import checks
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
 from deltarule.errors import DivergenceError
+from deltarule.layers import Layers
 from deltarule.proof.rendering import as_markdown, as_text
 
 if TYPE_CHECKING:
     from deltarule.network import MLP
 
 Array = NDArray[Any]
-
-
-class Layers:
-    """A quantity's arrays by the number of their layer, as the notes count: z[1] .. z[L].
-
-    Iteration is over the arrays, `items` over (layer, array).
-
-    Parameters
-    ----------
-    name : str
-        The quantity's.
-    arrays : sequence of ndarray
-        In order of the layers.
-    first : int, default 1
-        The number of the first.
-
-    Examples
-    --------
-    >>> z = Layers("z", [np.zeros((5, 3)), np.zeros((5, 1))])
-    >>> z
-    z[1] (5, 3), z[2] (5, 1)
-    >>> z[2].shape, len(z), [layer for layer, _ in z.items()]
-    ((5, 1), 2, [1, 2])
-    """
-
-    def __init__(self, name: str, arrays: Sequence[Array], first: int = 1) -> None:
-        self._name = name
-        self._arrays = dict(enumerate(arrays, start=first))
-
-    def __getitem__(self, layer: int) -> Array:
-        """Return the array of a layer.
-
-        Raises
-        ------
-        IndexError, TypeError
-            If there is no such layer; negative numbers do not count from the end.
-        """
-        try:
-            number = operator.index(layer)
-        except TypeError:
-            raise TypeError(f"the layer of {self._name} must be a number, not {layer!r}") from None
-        if number not in self._arrays:
-            layers = f"{min(self._arrays)}..{max(self._arrays)}"
-            hint = "; layer 0 is the input, a[0]" if number == 0 else ""
-            raise IndexError(f"{self._name} has the layers {layers}, not {number}{hint}")
-        return self._arrays[number]
-
-    def __iter__(self) -> Iterator[Array]:
-        """Return the arrays in order of the layers."""
-        return iter(self._arrays.values())
-
-    def __len__(self) -> int:
-        """Return how many layers there are."""
-        return len(self._arrays)
-
-    def items(self) -> Iterator[tuple[int, Array]]:
-        """Return (layer, array) in order of the layers."""
-        return iter(self._arrays.items())
-
-    def __repr__(self) -> str:
-        """Return names and shapes."""
-        return ", ".join(f"{self._name}[{layer}] {a.shape}" for layer, a in self.items())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -116,7 +54,8 @@ class Trace:
     delta : Layers
         delta[l] = dL/dz[l], (n, n_l), l = 1..L.
     dL_da : Layers
-        dL/da[l] = W[l+1]^T delta[l+1], (n, n_l), l = 1..L-1; dL/da[L] = dL/dy_hat.
+        dL/da[l] = W[l+1]^T delta[l+1], (n, n_l), l = 0..L-1, that of l = 0 being the gradient by
+        the input; dL/da[L] = dL/dy_hat.
     dL_dW, dL_db : Layers
         sum_i delta[l] a[l-1]^T and sum_i delta[l], shaped as W[l] and b[l], l = 1..L.
     network : Architecture
@@ -151,8 +90,8 @@ class Trace:
         --------
         >>> import deltarule as dr
         >>> arrays = dr.MLP([2, 1], seed=0).trace([1.0, 2.0], 1.0).to_dict()
-        >>> print(*arrays)
-        a[0] W[1] b[1] z[1] a[1] y_hat y L_i L dL/dy_hat dL/da[1] delta[1] dL/dW[1] dL/db[1]
+        >>> print(*list(arrays)[5:])
+        y_hat y L_i L dL/dy_hat dL/da[1] delta[1] dL/da[0] dL/dW[1] dL/db[1]
         """
         layers, arrays = range(1, self.network.n_layers + 1), {"a[0]": self.a[0]}
         for l in layers:  # noqa: E741
@@ -164,6 +103,7 @@ class Trace:
         arrays |= {"L": np.array(self.loss), "dL/dy_hat": self.dL_dy_hat}
         for l in reversed(layers):  # noqa: E741
             arrays[f"dL/da[{l}]"], arrays[f"delta[{l}]"] = self.dL_da[l], self.delta[l]
+        arrays["dL/da[0]"] = self.dL_da[0]
         for l in reversed(layers):  # noqa: E741
             arrays[f"dL/dW[{l}]"], arrays[f"dL/db[{l}]"] = self.dL_dW[l], self.dL_db[l]
         return arrays
@@ -217,9 +157,6 @@ def trace_network(
     network: MLP, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, threads: int | None
 ) -> Trace:
     """Return what `MLP.trace` promises."""
-    one_row = checks.one_row(x)
-    if one_row is not None:
-        x, y = one_row.reshape(1, -1), _one_target(y, network.sizes[-1])
     batch = checks.checked_batch(network._architecture, x, y, sample_weight)
     quantities = network._core.propagate(*batch, resolve_threads(threads))
     if quantities is None:
@@ -227,6 +164,7 @@ def trace_network(
     z, a, losses, dy_hat, delta, da = quantities
     rows, targets, weight = batch
     loss, grads = network.value_and_grad(rows, targets, sample_weight=weight, threads=threads)
+    dx = network.input_gradient(rows, targets, sample_weight=weight, threads=threads)
     of_labels = targets.ndim == 1
     if of_labels:
         targets = (targets[:, np.newaxis] == np.arange(network.sizes[-1])).astype(network.dtype)
@@ -243,18 +181,10 @@ def trace_network(
         loss=loss,
         dL_dy_hat=_read_only(dy_hat),
         delta=_own("delta", delta),
-        dL_da=_own("dL_da", [*da, dy_hat]),
+        dL_da=_own("dL_da", [dx, *da, dy_hat], first=0),
         dL_dW=_own("dL_dW", grads.weights),
         dL_db=_own("dL_db", grads.biases),
     )
-
-
-def _one_target(y: ArrayLike, n_outputs: int) -> Array:
-    """Return the target of one sample, a number or n_outputs of them, as that of a batch of one."""
-    target = checks.numeric(y, "y")
-    if target.ndim == 0:
-        return target.reshape(1)
-    return target.reshape(1, -1) if target.shape == (n_outputs,) else target
 
 
 def _own(name: str, arrays: Sequence[Array], first: int = 1) -> Layers:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule import reference
+from deltarule.layers import Layers
 from deltarule.optimizers import SGD, Adam, AdamW, Optimizer
 from deltarule.proof.arithmetic import Arithmetic
 from deltarule.proof.ledger import Name
@@ -214,7 +215,8 @@ def _has_memory(net: MLP, optimizer: Optimizer) -> bool:
 def _halves(point: Point) -> tuple[Tensors, Tensors, Backward, tuple[Tensors, Tensors] | None]:
     """Return weights, biases, gradient and m as the reference takes them."""
     L, m = len(point.theta) // 2, point.m
-    grads = Backward([], point.gradient[:L], point.gradient[L:])
+    none = Layers("delta", [])  # an update reads none
+    grads = Backward(none, point.gradient[:L], point.gradient[L:], none)
     return point.theta[:L], point.theta[L:], grads, None if m is None else (m[:L], m[L:])
 
 

@@ -4,14 +4,19 @@ The algorithm as the lecture notes write it, against which the compiled network 
 are l = 1..L with n_l units, a batch is n samples, one a row, and K = n_L:
 
 - ``W[l]`` (n_l, n_{l-1}), ``b[l]`` (n_l,): parameters, ``weights[l-1]`` and ``biases[l-1]``;
-- ``z[l] = W[l] a[l-1] + b[l]`` (n, n_l): pre-activation, ``forward.z[l-1]``;
+- ``z[l] = W[l] a[l-1] + b[l]`` (n, n_l): pre-activation, ``forward.z[l]``;
 - ``a[l] = g(z[l])`` (n, n_l): activation, a[0] = x, ``forward.a[l]``; ``y_hat = O(z[L]) = a[L]``;
-- ``delta[l] = dL/dz[l]`` (n, n_l): ``backward.delta[l-1]``;
+- ``delta[l] = dL/dz[l]``, ``dL_da[l]`` (n, n_l), ``dL_dW[l]``, ``dL_db[l]``: of ``backward``;
 - ``theta`` (D,): every W[l], row by row, then every b[l].
 
+What is asked by layer is a `Layers`, whose index is the notes' l; plain sequences, the parameters
+that are given and ``backward.weights``, have layer l at position l - 1.
+
 ``y`` is (n, K), or (n,) when K = 1; for cross_entropy (n,) integer class indices or (n, K) rows
-that sum to 1. ``sample_weight`` w is (n,), by default 1. All is computed in the dtype of the
-parameters, to which x, y and w are converted (float32 stays float32; integers become float64).
+that sum to 1. ``sample_weight`` w is (n,), by default 1. One sample may be x of shape (n_0,) with y
+(K,), a number for K = 1 or a class index. Arrays may be nested lists. All is computed in the dtype
+of the parameters, to which x, y and w are converted (float32 stays float32; integers become
+float64).
 
 Sources: notes 000 (CS229, additional notes on backpropagation: the three-step recipe), 001
 (backpropagation with M layers of sigmoids: theta in R^D), 002 (introductory machine learning: ReLU
@@ -25,6 +30,7 @@ The modules, each on those before it: `functions` (types, stable forms), `activa
 
 from __future__ import annotations
 
+from deltarule.layers import Layers
 from deltarule.reference.activations import (
     ACTIVATIONS,
     OUTPUTS,
@@ -109,6 +115,7 @@ __all__ = [
     "Descent",
     "Forward",
     "Initializer",
+    "Layers",
     "Loss",
     "Moments",
     "Network",

@@ -1,4 +1,4 @@
-"""Types of the arrays, and the functions that activations and losses share, in stable forms.
+"""Arrays, their types, and the functions that activations and losses share, in stable forms.
 
 No exponential of a large positive number, no logarithm of a rounded difference.
 """
@@ -10,14 +10,34 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from deltarule.layers import Layers
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 Arrays: TypeAlias = Sequence[Array]
+Tensors: TypeAlias = Sequence[ArrayLike] | Layers  # one a layer
 F1: TypeAlias = Callable[[Array], Array]
 F2: TypeAlias = Callable[[Array, Array], Array]
 F3: TypeAlias = Callable[[Array, Array, Array], Array]
 F4: TypeAlias = Callable[[Array, Array, Array, Array], Array]
+
+
+def numbers(name: str, given: ArrayLike, dtype: DTypeLike | None = None) -> Array:
+    """An argument as an array of numbers, of the dtype given, else of its own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument, where it is ragged or holds no numbers.
+    """
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"{name} must hold numbers, not {array.dtype.name}")
+    return array if dtype is None else array.astype(dtype, copy=False)
 
 
 def no_curvature(*arrays: Array) -> Array:

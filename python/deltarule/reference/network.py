@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from deltarule import defaults
 from deltarule.reference.activations import (
     ACTIVATIONS,
     OUTPUTS,
@@ -21,6 +22,8 @@ _ALIASES = {"linear": "identity", "logistic": "sigmoid", "log_loss": "binary_cro
 
 def canonical(argument: str, name: str, known: Collection[str]) -> str:
     """The name that an alias stands for; it must be known."""
+    if not isinstance(name, str):
+        raise TypeError(f"{argument} must be a name, not {name!r}")
     word = _ALIASES.get(name, name)
     if word not in known:
         raise ValueError(f"{argument} is {name!r}, it must be one of {', '.join(known)}")
@@ -32,6 +35,8 @@ Hidden: TypeAlias = str | Activation | Sequence[str | Activation]
 
 def hidden_names(hidden: Hidden, layers: int) -> tuple[str | Activation, ...]:
     """One canonical name, or function, per hidden layer; a single one serves all."""
+    if not isinstance(hidden, Sequence):
+        raise TypeError(f"hidden must be a name or an Activation, or one a layer, not {hidden!r}")
     names = (hidden,) * layers if isinstance(hidden, str | Activation) else tuple(hidden)
     if len(names) != layers:
         raise ValueError(f"hidden has {len(names)} names, the network has {layers} hidden layers")
@@ -52,7 +57,9 @@ class Network:
     output, loss : str, Activation and Loss
         Names in `OUTPUTS` and `LOSSES`, or functions beside their derivatives; a loss with
         logarithms needs an output in its domain, see `PAIRS`. linear, logistic and log_loss are
-        aliases, kept by their canonical names.
+        aliases, kept by their canonical names. The loss is by default the output's, as of
+        `deltarule.MLP`: binary_cross_entropy (sigmoid), cross_entropy (softmax), poisson (exp),
+        else squared_error.
     reduction : {"mean", "sum"}
         L = sum_i w_i L_i / sum_i w_i (0 where all w_i are 0), or sum_i w_i L_i, over the samples i.
     leaky_slope, huber_delta : float
@@ -60,25 +67,39 @@ class Network:
 
     Raises
     ------
-    ValueError
-        For an unknown name, or an output and a loss that do not go together.
+    TypeError, ValueError
+        For what is no name, an unknown name, or an output and a loss that do not go together;
+        log_loss is that of one output, so that it does not go with softmax.
+
+    Examples
+    --------
+    >>> Network(output="softmax").loss
+    'cross_entropy'
     """
 
-    hidden: Hidden = "relu"
-    output: str | Activation = "identity"
-    loss: str | Loss = "squared_error"
-    reduction: str = "mean"
-    leaky_slope: float = 0.01
-    huber_delta: float = 1.0
+    hidden: Hidden = defaults.HIDDEN
+    output: str | Activation = defaults.OUTPUT
+    loss: str | Loss | None = None
+    reduction: str = defaults.REDUCTION
+    leaky_slope: float = defaults.LEAKY_SLOPE
+    huber_delta: float = defaults.HUBER_DELTA
 
     def __post_init__(self) -> None:
         if isinstance(self.hidden, str):
             object.__setattr__(self, "hidden", canonical("hidden", self.hidden, ACTIVATIONS))
         elif not isinstance(self.hidden, Activation):
-            object.__setattr__(self, "hidden", hidden_names(self.hidden, len(self.hidden)))
-        if isinstance(self.output, str):
+            layers = len(self.hidden) if isinstance(self.hidden, Sequence) else 0
+            object.__setattr__(self, "hidden", hidden_names(self.hidden, layers))
+        if not isinstance(self.output, Activation):
             object.__setattr__(self, "output", canonical("output", self.output, OUTPUTS))
-        if isinstance(self.loss, str):
+        if self.loss is None:
+            object.__setattr__(self, "loss", defaults.loss_of(self.output))
+        elif self.loss == "log_loss" and self.output == "softmax":
+            raise ValueError(
+                "loss is 'log_loss', which is for one output; with output 'softmax' it must be "
+                "'cross_entropy' or 'binary_cross_entropy'"
+            )
+        elif not isinstance(self.loss, Loss):
             object.__setattr__(self, "loss", canonical("loss", self.loss, LOSSES))
         canonical("reduction", self.reduction, ("mean", "sum"))
         outputs = [output for output, loss in PAIRS if loss == self.loss]
@@ -91,6 +112,8 @@ class Network:
 
 def activations_of(network: Network, layers: int) -> list[Activation]:
     """The activation of each hidden layer."""
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a reference.Network, not {network!r}")
     leaky, names = leaky_relu(float(network.leaky_slope)), hidden_names(network.hidden, layers)
     named = ACTIVATIONS | {"leaky_relu": leaky}
     return [named[name] if isinstance(name, str) else name for name in names]
@@ -109,7 +132,9 @@ def loss_of(network: Network) -> Loss:
     """The plain formula of the network's loss."""
     if isinstance(network.loss, Loss):
         return network.loss
-    return huber(float(network.huber_delta)) if network.loss == "huber" else LOSSES[network.loss]
+    if network.loss == "huber":
+        return huber(float(network.huber_delta))
+    return LOSSES[str(network.loss)]
 
 
 def pair_of(network: Network) -> Pair | None:

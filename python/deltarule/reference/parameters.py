@@ -8,9 +8,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from deltarule.reference.functions import Array, Arrays
+from deltarule import defaults
+from deltarule.layers import Layers
+from deltarule.reference.functions import Array, Tensors, numbers
 from deltarule.reference.network import canonical, hidden_names
 
 
@@ -41,8 +43,8 @@ def initialize(
     sizes: Sequence[int],
     rng: np.random.Generator,
     *,
-    init: str = "auto",
-    hidden: str | Sequence[str] = "relu",
+    init: str = defaults.INIT,
+    hidden: str | Sequence[str] = defaults.HIDDEN,
     dtype: DTypeLike = np.float64,
 ) -> tuple[list[Array], list[Array]]:
     """W[l] then b[l], l = 1..L, drawn in float64 and cast; b is 0, but for "torch" drawn like W.
@@ -71,13 +73,46 @@ def initialize(
     return weights, biases
 
 
-def theta(weights: Arrays, biases: Arrays) -> Array:
+def by_layer(weights: Tensors, biases: Tensors) -> tuple[Layers, Layers]:
+    """W[l] and b[l], l = 1..L, from arrays or nested lists, all in their common floating dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the weights or biases that are no arrays of numbers, or do not chain.
+    """
+    for name, given in (("weights", weights), ("biases", biases)):
+        if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray | Layers):
+            raise TypeError(f"{name} must be a sequence of arrays, one a layer, not {given!r}")
+    if len(weights) != len(biases) or not len(weights):
+        raise ValueError(
+            f"weights has {len(weights)} arrays, biases {len(biases)}; a network has one of each "
+            "a layer"
+        )
+    W = [numbers(f"weights[{k}]", w) for k, w in enumerate(weights)]
+    b = [numbers(f"biases[{k}]", v) for k, v in enumerate(biases)]
+    for k, (w, v) in enumerate(zip(W, b, strict=True)):
+        if w.ndim != 2 or v.shape != w.shape[:1] or (k and w.shape[1] != len(W[k - 1])):
+            below = f", which is fed by W[{k}] {W[k - 1].shape}" if k else ""
+            raise ValueError(
+                f"W[{k + 1}] has shape {w.shape} and b[{k + 1}] {v.shape}; they must be "
+                f"(n_{k + 1}, n_{k}) and (n_{k + 1},){below}"
+            )
+    dtype = np.result_type(np.float32, *W, *b)
+    return (
+        Layers("W", [w.astype(dtype, copy=False) for w in W]),
+        Layers("b", [v.astype(dtype, copy=False) for v in b]),
+    )
+
+
+def theta(weights: Tensors, biases: Tensors) -> Array:
     """The parameters as one vector: every W[l], row by row, then every b[l] (notes 001, 003)."""
     return np.concatenate([np.ravel(p) for p in (*weights, *biases)])
 
 
-def unflatten(theta: Array, sizes: Sequence[int]) -> tuple[list[Array], list[Array]]:
+def unflatten(theta: ArrayLike, sizes: Sequence[int]) -> tuple[list[Array], list[Array]]:
     """The weights and biases of a network of these sizes, copied from theta."""
+    theta = numbers("theta", theta)
     shapes = [(n_out, n_in) for n_in, n_out in pairwise(sizes)] + [(n,) for n in sizes[1:]]
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     if theta.shape != (ends[-1],):

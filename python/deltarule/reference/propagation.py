@@ -7,25 +7,29 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deltarule.reference.functions import Array, Arrays
+from deltarule.layers import Layers
+from deltarule.reference.functions import Array, Arrays, Tensors, numbers
 from deltarule.reference.network import Network, activations_of, loss_of, output_of, pair_of
+from deltarule.reference.parameters import by_layer
 
 
 class Forward(NamedTuple):
-    """z = [z[1], .., z[L]] (z[0] is layer 1's), a = [a[0] = x, a[1], .., a[L]], y_hat = a[L].
+    """z[l], l = 1..L, and a[l], l = 0..L, with a[0] = x and y_hat = a[L].
 
-    fed = [x, .., ]: what each layer was fed, a[l] times its dropout mask where there are masks.
+    fed[l], l = 0..L-1, is what layer l + 1 was fed: a[l], times its dropout mask where there are
+    masks. is_one tells that x was one sample, 1-D, which is propagated as a batch of one row.
     """
 
-    z: list[Array]
-    a: list[Array]
+    z: Layers
+    a: Layers
     y_hat: Array
-    fed: list[Array]
+    fed: Layers
+    is_one: bool = False
 
 
 def forward_propagation(
-    weights: Arrays,
-    biases: Arrays,
+    weights: Tensors,
+    biases: Tensors,
     x: ArrayLike,
     network: Network,
     masks: Arrays | None = None,
@@ -34,45 +38,58 @@ def forward_propagation(
 
     Parameters
     ----------
-    weights, biases : sequences of arrays, (n_l, n_{l-1}) and (n_l,)
-    x : array_like, (n, n_0)
+    weights, biases : sequences of array_like, (n_l, n_{l-1}) and (n_l,)
+    x : array_like, (n, n_0), or (n_0,): one sample, propagated as one row
     network : Network
     masks : sequence of arrays (n, n_l), one a hidden layer, optional
         By which a[l] is multiplied before layer l + 1 is fed: `dropout_masks`.
 
     Raises
     ------
-    ValueError
-        When the shapes do not chain.
+    TypeError, ValueError
+        When an argument holds no numbers, or the shapes do not chain.
 
     Examples
     --------
     >>> W, b = [np.array([[1.0, 2.0]])], [np.array([0.5])]
-    >>> forward_propagation(W, b, [[1.0, 1.0], [0.0, -1.0]], Network()).y_hat
+    >>> forward = forward_propagation(W, b, [[1.0, 1.0], [0.0, -1.0]], Network())
+    >>> forward.z[1]
     array([[ 3.5],
            [-1.5]])
     """
-    a: list[Array] = [np.asarray(x, dtype=np.result_type(np.float32, *weights, *biases))]
+    W, b = by_layer(weights, biases)
+    g = [g.value for g in activations_of(network, len(W) - 1)]
+    g.append(output_of(network).value)
+    given = numbers("x", x, W[1].dtype)
+    a: list[Array] = [given[np.newaxis] if given.ndim == 1 else given]
+    if a[0].ndim != 2 or a[0].shape[1] != W[1].shape[1]:
+        raise ValueError(
+            f"x has shape {given.shape}, which does not chain with W[1] {W[1].shape}: "
+            "it must be (n, n_0), or (n_0,)"
+        )
     z: list[Array] = []
     fed: list[Array] = [a[0]]
-    functions = [g.value for g in activations_of(network, len(weights) - 1)]
-    functions.append(output_of(network).value)
-    for k, (W, b, g) in enumerate(zip(weights, biases, functions, strict=True)):
-        if a[k].ndim != 2 or a[k].shape[1:] != W.shape[1:] or W.shape[:1] != b.shape:
-            raise ValueError(
-                f"{f'a[{k}]' if k else 'x'} has shape {a[k].shape}, which does not chain with "
-                f"W[{k + 1}] {W.shape} and b[{k + 1}] {b.shape}"
-            )
-        z.append(fed[k] @ W.T + b)
-        a.append(g(z[k]))
-        if k < len(weights) - 1:
-            fed.append(a[-1] if masks is None else a[-1] * masks[k].astype(a[-1].dtype))
-    return Forward(z, a, a[-1], fed)
+    for l in range(1, len(W) + 1):  # noqa: E741
+        z.append(fed[l - 1] @ W[l].T + b[l])
+        a.append(g[l - 1](z[l - 1]))
+        if l < len(W):
+            fed.append(a[l] if masks is None else a[l] * masks[l - 1].astype(a[l].dtype))
+    is_one = given.ndim == 1
+    return Forward(Layers("z", z), Layers("a", a, 0), a[-1], Layers("fed", fed, 0), is_one)
 
 
-def _targets(y: ArrayLike, y_hat: Array, network: Network) -> Array:
+def rows_of_targets(y: ArrayLike, K: int) -> Array:
+    """y of one sample that was 1-D, (K,), a number or a class index, as that of a batch of one."""
+    given = numbers("y", y)
+    if given.shape == (K,):
+        return given[np.newaxis]
+    return given.reshape(1) if given.ndim == 0 else given
+
+
+def _targets(y: ArrayLike, forward: Forward, network: Network) -> Array:
     """y as (n, K) in the dtype of y_hat; class indices k become the rows 1(y = k)."""
-    given, (n, K) = np.asarray(y), y_hat.shape
+    y_hat, (n, K) = forward.y_hat, forward.y_hat.shape
+    given = rows_of_targets(y, K) if forward.is_one else numbers("y", y)
     rows = given
     if network.loss == "cross_entropy" and given.ndim == 1 and given.dtype.kind in "iu":
         if ((given < 0) | (given >= K)).any():
@@ -85,11 +102,13 @@ def _targets(y: ArrayLike, y_hat: Array, network: Network) -> Array:
     return rows.astype(y_hat.dtype)
 
 
-def sample_scale(y_hat: Array, network: Network, sample_weight: ArrayLike | None) -> Array:
+def sample_scale(forward: Forward, network: Network, sample_weight: ArrayLike | None) -> Array:
     """c of L = sum_i c_i L_i: w_i / sum_i w_i, 0 where that sum is 0, or w_i."""
+    y_hat = forward.y_hat
     w: Array = np.ones_like(y_hat[:, 0])
     if sample_weight is not None:
-        w = np.asarray(sample_weight, dtype=w.dtype)
+        w = numbers("sample_weight", sample_weight, w.dtype)
+        w = w.reshape(1) if forward.is_one and w.ndim == 0 else w
     if w.shape != y_hat.shape[:1]:
         raise ValueError(f"sample_weight has shape {w.shape}, there are {len(y_hat)} samples")
     if network.reduction == "sum":
@@ -101,16 +120,16 @@ def sample_scale(y_hat: Array, network: Network, sample_weight: ArrayLike | None
 
 def sample_losses(forward: Forward, y: ArrayLike, network: Network) -> Array:
     """The loss of each sample, (n,): from z by `PAIRS` where it takes logarithms, else `LOSSES`."""
-    y, pair = _targets(y, forward.y_hat, network), pair_of(network)
+    y, pair = _targets(y, forward, network), pair_of(network)
     if pair is None:
         return loss_of(network).value(forward.y_hat, y)
-    losses: Array = pair.value(forward.z[-1], y).sum(axis=1)
+    losses: Array = pair.value(forward.z.last, y).sum(axis=1)
     return losses
 
 
 def output_gradient(forward: Forward, y: ArrayLike, network: Network) -> Array:
     """dL/dy_hat of each sample's own loss by its plain formula, (n, K), not yet averaged."""
-    return loss_of(network).gradient(forward.y_hat, _targets(y, forward.y_hat, network))
+    return loss_of(network).gradient(forward.y_hat, _targets(y, forward, network))
 
 
 def output_delta(forward: Forward, y: ArrayLike, network: Network) -> Array:
@@ -118,11 +137,11 @@ def output_delta(forward: Forward, y: ArrayLike, network: Network) -> Array:
 
     In the closed form of `PAIRS` where there is one (notes 000, 002, 003: y_hat - y).
     """
-    y, pair = _targets(y, forward.y_hat, network), pair_of(network)
+    y, pair = _targets(y, forward, network), pair_of(network)
     if pair is None:
         g = loss_of(network).gradient(forward.y_hat, y)
-        return output_of(network).vjp(forward.z[-1], forward.y_hat, g)
-    return pair.delta(forward.z[-1], forward.y_hat, y)
+        return output_of(network).vjp(forward.z.last, forward.y_hat, g)
+    return pair.delta(forward.z.last, forward.y_hat, y)
 
 
 def output_hessian(forward: Forward, y: ArrayLike, network: Network, v: Array) -> Array:
@@ -131,8 +150,8 @@ def output_hessian(forward: Forward, y: ArrayLike, network: Network, v: Array) -
     In the closed form of `PAIRS`; else, g = dL/dy_hat, J_O d2L/dy_hat2 J_O v plus the curvature of
     the output, d(J_O g)/dz v.
     """
-    y, pair = _targets(y, forward.y_hat, network), pair_of(network)
-    z, y_hat = forward.z[-1], forward.y_hat
+    y, pair = _targets(y, forward, network), pair_of(network)
+    z, y_hat = forward.z.last, forward.y_hat
     if pair is not None:
         return pair.hessian(z, y_hat, y, v)
     output, loss = output_of(network), loss_of(network)
@@ -145,8 +164,8 @@ def output_gauss_newton(forward: Forward, y: ArrayLike, network: Network, v: Arr
 
     For a canonical pair, whose L is convex in z, all of `output_hessian` (Schraudolph 2002).
     """
-    y, pair = _targets(y, forward.y_hat, network), pair_of(network)
-    z, y_hat = forward.z[-1], forward.y_hat
+    y, pair = _targets(y, forward, network), pair_of(network)
+    z, y_hat = forward.z.last, forward.y_hat
     if pair is not None:
         return (pair.gauss_newton or pair.hessian)(z, y_hat, y, v)
     output, loss = output_of(network), loss_of(network)
@@ -157,35 +176,62 @@ def loss_value(
     forward: Forward, y: ArrayLike, network: Network, sample_weight: ArrayLike | None = None
 ) -> float:
     """L, the `sample_losses` under the network's reduction."""
-    scale = sample_scale(forward.y_hat, network, sample_weight)
+    scale = sample_scale(forward, network, sample_weight)
     return float(scale @ sample_losses(forward, y, network))
 
 
 class Backward(NamedTuple):
-    """delta[l], dL/dW[l] and dL/db[l], each a list for l = 1..L, shaped as z[l], W[l] and b[l]."""
+    """The derivatives of L.
 
-    delta: list[Array]
+    Attributes
+    ----------
+    delta : Layers
+        delta[l] = dL/dz[l], (n, n_l), l = 1..L.
+    weights, biases : list of ndarray
+        dL/dW[l] and dL/db[l] at l - 1, shaped as the parameters; `dL_dW` and `dL_db` by layer.
+    dL_da : Layers
+        dL/da[l] = W[l+1]^T delta[l+1], (n, n_l), l = 0..L-1, dL/da[0] being that by x; and
+        dL/da[L] = dL/dy_hat by its plain formula.
+    """
+
+    delta: Layers
     weights: list[Array]
     biases: list[Array]
+    dL_da: Layers
+
+    @property
+    def dL_dW(self) -> Layers:
+        """dL/dW[l], (n_l, n_{l-1}), l = 1..L."""
+        return Layers("dL_dW", self.weights)
+
+    @property
+    def dL_db(self) -> Layers:
+        """dL/db[l], (n_l,), l = 1..L."""
+        return Layers("dL_db", self.biases)
 
 
 def deltas(
-    weights: Arrays, forward: Forward, network: Network, last: Array, masks: Arrays | None = None
-) -> list[Array]:
-    """delta[l] = W[l+1]^T delta[l+1] * g'(z[l]), l = 1..L, from delta[L] = ``last``, (n, K)."""
-    g = activations_of(network, len(weights) - 1)
+    W: Layers, forward: Forward, network: Network, last: Array, masks: Arrays | None = None
+) -> tuple[Layers, list[Array]]:
+    """delta[l], l = 1..L, from delta[L] = ``last``, and dL/da[l], l = 1..L-1, on the way down.
+
+    dL/da[l] = W[l+1]^T delta[l+1], and delta[l] = dL/da[l] * g'(z[l]).
+    """
+    L, g = len(W), activations_of(network, len(W) - 1)
     delta: list[Array] = [last]
-    for k in reversed(range(len(weights) - 1)):
-        from_above = delta[0] @ weights[k + 1]
+    dL_da: list[Array] = []
+    for l in range(L - 1, 0, -1):  # noqa: E741
+        from_above = delta[0] @ W[l + 1]
         if masks is not None:
-            from_above = from_above * masks[k].astype(from_above.dtype)
-        delta.insert(0, from_above * g[k].derivative(forward.z[k], forward.a[k + 1]))
-    return delta
+            from_above = from_above * masks[l - 1].astype(from_above.dtype)
+        dL_da.insert(0, from_above)
+        delta.insert(0, from_above * g[l - 1].derivative(forward.z[l], forward.a[l]))
+    return Layers("delta", delta), dL_da
 
 
 def back_propagation(
-    weights: Arrays,
-    biases: Arrays,
+    weights: Tensors,
+    biases: Tensors,
     forward: Forward,
     y: ArrayLike,
     network: Network,
@@ -202,32 +248,45 @@ def back_propagation(
     weights, biases, forward, network, masks
         What `forward_propagation` took and returned.
     y, sample_weight : array_like, (n, K) or (n,), and (n,)
+        Of one sample that was 1-D: y (K,), a number for K = 1 or a class index; a number.
 
     Examples
     --------
     >>> W, b, network = [np.array([[1.0, 2.0]])], [np.array([0.5])], Network()
     >>> forward = forward_propagation(W, b, [[1.0, 1.0]], network)
-    >>> back_propagation(W, b, forward, [3.0], network).weights
-    [array([[0.5, 0.5]])]
+    >>> backward = back_propagation(W, b, forward, [3.0], network)
+    >>> backward.dL_dW[1], backward.dL_da[0]
+    (array([[0.5, 0.5]]), array([[0.5, 1. ]]))
     """
-    scale = sample_scale(forward.y_hat, network, sample_weight)
-    last = output_delta(forward, y, network) * scale[:, np.newaxis]
-    delta = deltas(weights, forward, network, last, masks)
-    dW: list[Array] = [d.T @ forward.fed[k] for k, d in enumerate(delta)]
+    W, _ = by_layer(weights, biases)
+    if not isinstance(forward, Forward):
+        raise TypeError(f"forward must be what forward_propagation returned, not {forward!r}")
+    scale = sample_scale(forward, network, sample_weight)[:, np.newaxis]
+    delta, dL_da = deltas(W, forward, network, output_delta(forward, y, network) * scale, masks)
+    with np.errstate(all="ignore"):  # y / y_hat, where delta[L] has a closed form, may overflow
+        dL_dy_hat = output_gradient(forward, y, network) * scale
+    dW: list[Array] = [delta[l].T @ forward.fed[l - 1] for l in range(1, len(W) + 1)]  # noqa: E741
     db: list[Array] = [d.sum(axis=0) for d in delta]
-    return Backward(delta, dW, db)
+    return Backward(delta, dW, db, Layers("dL_da", [delta[1] @ W[1], *dL_da, dL_dy_hat], 0))
 
 
 def value_and_grad(
-    weights: Arrays,
-    biases: Arrays,
+    weights: Tensors,
+    biases: Tensors,
     x: ArrayLike,
     y: ArrayLike,
     network: Network,
     sample_weight: ArrayLike | None = None,
     masks: Arrays | None = None,
 ) -> tuple[float, Backward]:
-    """L and its derivatives: `forward_propagation`, `loss_value` and `back_propagation`."""
+    """L and its derivatives: `forward_propagation`, `loss_value` and `back_propagation`.
+
+    Examples
+    --------
+    >>> value, grads = value_and_grad([[[1.0, 2.0]]], [[0.5]], [1.0, 1.0], 3.0, Network())
+    >>> value, grads.dL_db[1]
+    (0.125, array([0.5]))
+    """
     forward = forward_propagation(weights, biases, x, network, masks)
     value = loss_value(forward, y, network, sample_weight)
     return value, back_propagation(weights, biases, forward, y, network, sample_weight, masks)

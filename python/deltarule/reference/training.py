@@ -9,9 +9,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltarule.reference.functions import Array, Arrays
+from deltarule.layers import Layers
+from deltarule.reference.functions import Array, Tensors, numbers
 from deltarule.reference.network import Network
-from deltarule.reference.propagation import Backward, value_and_grad
+from deltarule.reference.parameters import by_layer
+from deltarule.reference.propagation import Backward, rows_of_targets, value_and_grad
 
 Velocity: TypeAlias = tuple[list[Array], list[Array]]
 
@@ -25,7 +27,11 @@ class Moments(NamedTuple):
 
 
 def _descended(
-    weights: Arrays, grads: Backward, weight_decay: float, l1: float, max_norm: float | None
+    W: Layers,
+    grads: Backward,
+    weight_decay: float,
+    l1: float,
+    max_norm: float | None,
 ) -> list[Array]:
     """g of every weight and bias: clipped, then with decay and L1 of the weights."""
     g: list[Array] = [*grads.weights, *grads.biases]
@@ -37,14 +43,14 @@ def _descended(
             g = [
                 (max_norm / norm * u_k).astype(g_k.dtype) for u_k, g_k in zip(unit, g, strict=True)
             ]
-    for k, W in enumerate(weights):
-        g[k] = g[k] + weight_decay * W + l1 * np.sign(W)
+    for k, w in enumerate(W):
+        g[k] = g[k] + weight_decay * w + l1 * np.sign(w)
     return g
 
 
 def sgd_update(
-    weights: Arrays,
-    biases: Arrays,
+    weights: Tensors,
+    biases: Tensors,
     grads: Backward,
     velocity: Velocity | None,
     *,
@@ -62,8 +68,9 @@ def sgd_update(
     003, 004). Returns new weights, biases and velocity.
     """
     lr, momentum, weight_decay = float(lr), float(momentum), float(weight_decay)  # no numpy.float64
-    old, L = [*weights, *biases], len(weights)
-    g = _descended(weights, grads, weight_decay, float(l1), max_norm)
+    W, b = by_layer(weights, biases)
+    old, L = [*W, *b], len(W)
+    g = _descended(W, grads, weight_decay, float(l1), max_norm)
     v = [*velocity[0], *velocity[1]] if velocity else [np.zeros_like(p) for p in old]
     v = [momentum * v_k - lr * g_k for v_k, g_k in zip(v, g, strict=True)]
     step = [momentum * v_k - lr * g_k for v_k, g_k in zip(v, g, strict=True)] if nesterov else v
@@ -72,8 +79,8 @@ def sgd_update(
 
 
 def adam_update(
-    weights: Arrays,
-    biases: Arrays,
+    weights: Tensors,
+    biases: Tensors,
     grads: Backward,
     moments: Moments | None,
     *,
@@ -94,8 +101,9 @@ def adam_update(
     where the decay is decoupled, W <- (1 - lr weight_decay) W instead (Loshchilov, Hutter 2019).
     Returns new weights, biases and moments.
     """
-    old, L = [*weights, *biases], len(weights)
-    g = _descended(weights, grads, 0.0 if decoupled else float(weight_decay), float(l1), max_norm)
+    W, b = by_layer(weights, biases)
+    old, L = [*W, *b], len(W)
+    g = _descended(W, grads, 0.0 if decoupled else float(weight_decay), float(l1), max_norm)
     zeros = [np.zeros_like(p) for p in old]
     m, v, t = moments or (zeros, zeros, 0)
     t += 1
@@ -107,7 +115,7 @@ def adam_update(
         for v_k in v
     ]
     if decoupled:
-        old[:L] = [float(1 - lr * weight_decay) * W for W in weights]
+        old[:L] = [float(1 - lr * weight_decay) * w for w in W]
     new: list[Array] = [
         p - float(lr / (1 - beta1**t)) * m_k / root
         for p, m_k, root in zip(old, m, roots, strict=True)
@@ -124,8 +132,8 @@ class Descent(NamedTuple):
 
 
 def gradient_descent(
-    weights: Arrays,
-    biases: Arrays,
+    weights: Tensors,
+    biases: Tensors,
     x: ArrayLike,
     y: ArrayLike,
     network: Network,
@@ -146,6 +154,7 @@ def gradient_descent(
     >>> descent.weights[0].round(3), descent.biases[0].round(3)  # y = 2 x + 1
     (array([[2.]]), array([1.]))
     """
+    weights, biases = map(list, by_layer(weights, biases))
     losses: list[float] = []
     velocity: Velocity | None = None
     update = partial(
@@ -155,7 +164,7 @@ def gradient_descent(
         loss, grads = value_and_grad(weights, biases, x, y, network, sample_weight)
         weights, biases, velocity = update(weights, biases, grads, velocity)
         losses.append(loss)
-    return Descent(list(weights), list(biases), losses)
+    return Descent(weights, biases, losses)
 
 
 def shuffle(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
@@ -164,8 +173,8 @@ def shuffle(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
 
 
 def stochastic_gradient_descent(
-    weights: Arrays,
-    biases: Arrays,
+    weights: Tensors,
+    biases: Tensors,
     x: ArrayLike,
     y: ArrayLike,
     network: Network,
@@ -185,8 +194,12 @@ def stochastic_gradient_descent(
     e, each taken before its batch's update (note 004). A batch whose weights are all 0 adds a
     gradient of 0: its update is what momentum and weight decay make of that.
     """
-    x, y = np.asarray(x), np.asarray(y)
-    w = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight)
+    weights, biases = map(list, by_layer(weights, biases))
+    x, y = numbers("x", x), numbers("y", y)
+    if x.ndim == 1:
+        x, y = x[np.newaxis], rows_of_targets(y, len(biases[-1]))
+    w = np.ones(len(x)) if sample_weight is None else numbers("sample_weight", sample_weight)
+    w = w.reshape(1) if w.ndim == 0 and len(x) == 1 else w
     is_mean, w_sum = network.reduction == "mean", w.sum()
     losses: list[float] = []
     velocity: Velocity | None = None
@@ -202,4 +215,4 @@ def stochastic_gradient_descent(
             weights, biases, velocity = update(weights, biases, grads, velocity)
             total += loss * (w[batch].sum() if is_mean else 1)
         losses.append(float(total / w_sum if is_mean and w_sum else total))
-    return Descent(list(weights), list(biases), losses)
+    return Descent(weights, biases, losses)

@@ -235,3 +235,18 @@ def test_activations_are_those_of_the_reference() -> None:
     wanted = reference.forward_propagation(net.weights, net.biases, x, words)
     for found, a in zip(advice._activations(net, x), list(wanted.a)[1:-1], strict=True):
         np.testing.assert_allclose(found, a, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("error", [MemoryError, RuntimeError("in use by another thread")], ids=str)
+def test_advice_that_cannot_be_worked_out_fails_no_fit(
+    error: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(advice, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(advice, "of_the_loss", fails)
+    x = np.full((1000, 3), 100.0)  # of which there would be advice
+    net = dr.MLP([3, 4, 1], seed=0)
+    history = net.fit(x, np.zeros(1000), epochs=100, optimizer=dr.SGD(lr=1e-9))
+    assert len(history) == 100 and net.history is history

@@ -144,6 +144,37 @@ print(same, os.waitpid(children[0], 0)[1])
     assert run_python(script, timeout=100, PYTHONWARNINGS="ignore") == "True 0\n"
 
 
+@posix
+def test_a_childs_generator_is_its_own() -> None:
+    """Another thread of the parent held the generator's lock when the process was forked."""
+    script = f"""{WORKLOAD}
+import threading
+
+def shuffled(net):
+    net.fit(x, y, epochs=2, dropout=0.1)
+    return net.theta.tobytes()
+
+net, held, over = network(), threading.Event(), threading.Event()
+wanted = shuffled(copy.deepcopy(net))
+
+def draws():
+    with net._rng.bit_generator.lock:
+        held.set()
+        over.wait(60)
+
+threading.Thread(target=draws).start()
+held.wait()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(30)  # ends a child that hangs
+    os._exit(0 if shuffled(net) == wanted else 1)
+status = os.waitpid(pid, 0)[1]
+over.set()
+print(status, shuffled(net) == wanted)
+"""
+    assert run_python(script, PYTHONWARNINGS="ignore") == "0 True\n"
+
+
 POOLS = {
     "multiprocessing, fork": """
 import multiprocessing

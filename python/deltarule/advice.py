@@ -102,11 +102,15 @@ def after_fit(
     """
     if not _enabled or sum(history.seconds) < LEAST_SECONDS:
         return
-    found = [*of_the_loss(history, lr, epochs)]
-    rows = min(MOST_ROWS, data.samples * len(history) // 100)
-    if rows >= _LEAST_ROWS:
-        x = data.some_rows(rows)
-        found += [*of_the_inputs(x), *of_the_units(network, x, lr)]
+    found: list[str] = []
+    try:
+        found += of_the_loss(history, lr, epochs)
+        rows = min(MOST_ROWS, data.samples * len(history) // 100)
+        if rows >= _LEAST_ROWS:
+            x = data.some_rows(rows)
+            found += [*of_the_inputs(x), *of_the_units(network, x, lr)]
+    except Exception:  # no memory, another thread that trains, a function of the user's
+        pass  # the fit is over, and good
     for text in found:
         warnings.warn(text, TrainingAdvice, stacklevel=stacklevel)
 

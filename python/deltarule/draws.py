@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from deltarule.parameters import Parameterized
+
 Array = NDArray[Any]
 
 _WORD = 2**64
+_PROCESS = os.getpid()  # that imported this
+
+
+def generator(network: Parameterized) -> np.random.Generator:
+    """Return the network's random generator.
+
+    In a forked child it is a copy, from then on, where the lock of the parent's was held by a
+    thread that is not there.
+    """
+    lock = network._rng.bit_generator.lock
+    if os.getpid() != _PROCESS:
+        if lock.acquire(blocking=False):
+            lock.release()
+        else:
+            network._rng = copy.deepcopy(network._rng)
+    return network._rng
 
 
 class Draw(NamedTuple):

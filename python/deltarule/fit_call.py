@@ -22,7 +22,7 @@ from deltarule.course import Course
 from deltarule.data.samples import Samples
 from deltarule.data.streams import Stream
 from deltarule.descriptions import run_words
-from deltarule.draws import Draws
+from deltarule.draws import Draws, generator
 from deltarule.fitting import Fit
 from deltarule.history import History
 from deltarule.metrics import Kind, Measure, check_metrics
@@ -96,7 +96,7 @@ def fit_network(
     course = Course(watch=network._watch) if saved is None else saved.course
     pace = Pace(check_schedule(schedule), network, n_epochs - course.epochs)
     rates = check_dropout(dropout, len(network.hidden))
-    draws = Draws(network._rng, check_flag(shuffle, "shuffle"), rates is not None)
+    draws = Draws(generator(network), check_flag(shuffle, "shuffle"), rates is not None)
     watchers = [epoch_lines()] if check_verbose(verbose) else []
     if check_flag(progress, "progress"):
         watchers.append(progress_bar(n_epochs, course.epochs))
@@ -172,13 +172,13 @@ class SplitSeed:
         if kept is not None:
             return kept
         self._is_new = True
-        return int(copy.deepcopy(self._network._rng).integers(_SEEDS))
+        return int(copy.deepcopy(generator(self._network)).integers(_SEEDS))
 
     def keep(self) -> None:
         """Draw it, if it was needed, and keep it with the network."""
         if self._is_new:
             self._before = dict(self._network._rng.bit_generator.state)
-            self._network._split_seed = int(self._network._rng.integers(_SEEDS))
+            self._network._split_seed = int(generator(self._network).integers(_SEEDS))
 
     def take_back(self) -> None:
         """Let the network be as it was before."""

@@ -24,7 +24,7 @@ from deltarule.arguments import (
 from deltarule.config import resolve_threads
 from deltarule.custom import LossWord
 from deltarule.data.samples import Batch
-from deltarule.draws import Draws
+from deltarule.draws import Draws, generator
 from deltarule.history import History
 from deltarule.network import MLP
 from deltarule.optimizers import Optimizer
@@ -98,7 +98,7 @@ class _Member:
 
     @property
     def draws(self) -> Draws:
-        return Draws(self.net._rng, self.shuffle, self.dropout is not None)
+        return Draws(generator(self.net), self.shuffle, self.dropout is not None)
 
     @property
     def left(self) -> int:

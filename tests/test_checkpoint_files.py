@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 import deltarule as dr
 from checkpoint_support import RUNS, left, stopped, whole
+from deltarule.resuming import read_newest
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
@@ -176,3 +179,27 @@ def test_a_last_one_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert caught.value.__notes__ == ["The last checkpoint could not be written: division by zero"]
     monkeypatch.undo()
     assert left(*run.resume(path)) == whole(run)
+
+
+def test_the_newest_is_read_beside_a_writer_that_keeps_one(tmp_path: Path) -> None:
+    """Files vanish between their listing, their times and their reading."""
+    path = str(tmp_path / "{epoch}.safetensors")
+    script = f"""
+import numpy as np
+import deltarule as dr
+
+x = np.zeros((4, 2))
+net = dr.MLP([2, 1], seed=0)
+net.fit(x, x[:, 0], epochs=400, checkpoint=dr.Checkpoint({path!r}, every=1, keep=1))
+"""
+    with subprocess.Popen([sys.executable, "-c", script]) as writer:
+        epochs = []
+        while writer.poll() is None:
+            try:
+                _, run = read_newest(path)
+            except FileNotFoundError as error:
+                assert not epochs, error  # none was written yet
+            else:
+                epochs.append(run.saved.course.epochs)
+    assert writer.returncode == 0
+    assert epochs == sorted(epochs) and len(set(epochs)) > 3

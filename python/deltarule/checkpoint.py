@@ -7,6 +7,7 @@ import os
 import re
 import string
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,8 +173,15 @@ class Names:
         if not self.are_many:
             path = self.of(0)
             return path if path.exists() else None
-        there = [path for path in self.folder.iterdir() if self.are(path.name)]
-        return max(there, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+        for _ in range(4):  # a listing may miss the file that a writer puts in another's place
+            there = []
+            for path in self.folder.iterdir():
+                if self.are(path.name):
+                    with suppress(FileNotFoundError):
+                        there.append((path.stat().st_mtime_ns, path.name))
+            if there:
+                return self.folder / max(there)[1]
+        return None
 
 
 @dataclass(frozen=True)

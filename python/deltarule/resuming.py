@@ -48,8 +48,7 @@ def resumed(
     checkpoint: object,
 ) -> tuple[MLP, History]:
     """Do what `deltarule.resume` says."""
-    file = newest(path)
-    run = read_run(file, Given(hidden, output, loss))
+    file, run = read_newest(path, Given(hidden, output, loss))
     settings, network = run.settings, run.network
     settings["epochs"] = _epochs(epochs, run)
     settings["schedule"] = _schedule(schedule, settings["schedule"])
@@ -189,6 +188,24 @@ def newest(path: str | os.PathLike[str]) -> Path:
             raise FileNotFoundError(errno.ENOENT, "no such checkpoint", os.fspath(path))
         return newest
     return file
+
+
+def read_newest(path: str | os.PathLike[str], given: Given | None = None) -> tuple[Path, Run]:
+    """Return `newest` and its run, also while a writer of these files removes the earlier ones.
+
+    Raises
+    ------
+    ModelFileError, OSError
+        As `read_run`.
+    """
+    file = newest(path)
+    while True:
+        try:
+            return file, read_run(file, given)
+        except FileNotFoundError:
+            before, file = file, newest(path)
+            if file == before:
+                raise
 
 
 def _epochs(given: object, run: Run) -> int:

@@ -12,7 +12,7 @@ import deltarule as dr
 from deltarule.checkpoint import NotedCheckpoint, interval
 from deltarule.command.console import CommandError
 from deltarule.command.destinations import check_destination
-from deltarule.resuming import newest, read_run
+from deltarule.resuming import read_newest
 
 # The part of a checkpoint that has the words, by their names.
 NOTE = "command"
@@ -129,7 +129,7 @@ def with_words(arguments: argparse.Namespace) -> argparse.Namespace:
     from deltarule.command.parser import parse  # which knows the commands, and so this module
 
     path, given = arguments.resume, arguments.given
-    run = read_run(newest(path))
+    _, run = read_newest(path)
     words = run.keeping.note.get(NOTE)
     if words is None:
         raise CommandError(f"--resume {path}: is of MLP.fit, not of this command")
@@ -158,8 +158,8 @@ def changed_place(arguments: argparse.Namespace) -> dr.Checkpoint | None:
     """Return where a run that goes on is written down, where --every says how often."""
     if "every" not in arguments.given:
         return None
-    run, path = read_run(newest(arguments.resume)), arguments.resume
-    return replace(run.place(newest(path), path), every=_every(arguments.given))
+    file, run = read_newest(arguments.resume)
+    return replace(run.place(file, arguments.resume), every=_every(arguments.given))
 
 
 def _option(name: str, value: str | bool) -> str:

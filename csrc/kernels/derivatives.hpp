@@ -236,16 +236,20 @@ static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, 
     if (f.loss == Loss::cross_entropy) return map([=](V a, V t) { return t * (a * (one - a)); });
     return map([=](V a, V t) { return a * (one - a) * (fused(V(T(-2)), a, one) + t); });
   }
-  with_elementwise(output, [=](auto function) {
-    each_pack<T>(n, [=](int64_t j, int64_t count) {
-      const V z_j = load_pack(z + j), a = load_pack(y_hat + j), e = a - y.at(j, count);
-      const V slope = function.derivative(z_j, a, f.layer.slope);
-      const V through_loss = slope * (residual_curvature<T>(f.loss, e, T(n), f.huber_delta) * slope);
-      const V g = residual_gradient<T>(f.loss, e, T(n), f.huber_delta);
-      const V h = gauss_newton ? through_loss : fused(g, function.curvature(z_j, a), through_loss);
-      store(load_pack(u + j) * h, u + j);
-    });
+  slopes(f.layer, n, z, y_hat, other);
+  each_pack<T>(n, [=](int64_t j, int64_t count) {  // O' d2L/dy_hat2 O', and dL/dy_hat
+    const V e = load_pack(y_hat + j) - y.at(j, count), slope = load_pack(other + j);
+    store(slope * (residual_curvature<T>(f.loss, e, T(n), f.huber_delta) * slope), other + j);
+    store(residual_gradient<T>(f.loss, e, T(n), f.huber_delta), y_hat + j);
   });
+  if (!gauss_newton)
+    with_elementwise(output, [=, slope = f.layer.slope](auto function) {
+      each_pack<T>(n, [=](int64_t j, int64_t) {
+        const V z_j = load_pack(z + j), bend = function.curvature(z_j, function.value(z_j, slope));
+        store(fused(load_pack(y_hat + j), bend, load_pack(other + j)), other + j);
+      });
+    });
+  each_pack<T>(n, [=](int64_t j, int64_t) { store(load_pack(u + j) * load_pack(other + j), u + j); });
 }
 
 template <class T>

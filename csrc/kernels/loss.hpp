@@ -219,6 +219,16 @@ static inline void softmax_binary_cross_entropy_delta(int64_t n, Y y, T* z, T* p
   }
 }
 
+// O'(z) of an elementwise output, from z and y_hat; it may take the place of either.
+template <class T>
+static inline void slopes(const OutputLayer<T>& layer, int64_t n, const T* z, const T* y_hat, T* to) {
+  with_elementwise(layer.output, [=, slope = layer.slope](auto function) {
+    each_pack<T>(n, [=](int64_t j, int64_t) {
+      store(function.derivative(load_pack(z + j), load_pack(y_hat + j), slope), to + j);
+    });
+  });
+}
+
 // The softplus with poisson: a = log(1 + e^z), slope = da/dz = 1 - e^-a, and ratio = d(log a)/dz = slope / a, 1 where a
 // rounds to 0.
 template <class T>
@@ -260,12 +270,10 @@ static inline void row_delta(const OutputLoss<T>& f, int64_t n, int64_t outputs,
       map(z, [=](V a, V t) { return a * g(a, t); });
     return through_softmax(n, z, y_hat);
   }
-  with_elementwise(output, [=, slope = f.layer.slope](auto function) {
-    each_pack<T>(n, [=](int64_t j, int64_t count) {
-      const V a = load_pack(y_hat + j);
-      store(g(a, y.at(j, count)) * function.derivative(load_pack(z + j), a, slope), y_hat + j);
-    });
-  });
+  if (output == Output::identity) return map(y_hat, g);
+  slopes(f.layer, n, z, y_hat, z);
+  map(y_hat, g);
+  each_pack<T>(n, [=](int64_t j, int64_t) { store(load_pack(y_hat + j) * load_pack(z + j), y_hat + j); });
 }
 
 template <class T, class Y>

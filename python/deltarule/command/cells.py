@@ -1,4 +1,4 @@
-"""Cells of text: which of them are numbers, which nearly, and which stand for a missing value."""
+"""Cells of text: which of them are numbers, which nearly, and which stand for none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _COMMAS = re.compile(r"[+-]?(\d+,\d+|\d{1,3}([.,'’ \u00a0\u202f]\d{3})+([.,]\d+)?)", re.ASCII)
-_MISSING = frozenset("? - -- . na n/a #n/a nan null none nil missing".split())
+_NO_VALUE = frozenset("? - -- . na n/a #n/a nan null none nil missing".split())
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 
 def is_number(cell: str) -> bool:
@@ -25,9 +26,9 @@ def has_commas(cell: str) -> bool:
     return not is_number(cell) and _COMMAS.fullmatch(cell) is not None
 
 
-def is_missing(cell: str) -> bool:
-    """Return whether a cell is a word for a missing value, as ``NA`` and ``?``."""
-    return cell.lower() in _MISSING
+def is_no_value(cell: str) -> bool:
+    """Return whether a cell is a word for a missing or an infinite value, as ``NA`` or ``inf``."""
+    return cell.lower() in _NO_VALUE or _INFINITE.fullmatch(cell) is not None
 
 
 def order(cell: str) -> tuple[bool, float, str]:

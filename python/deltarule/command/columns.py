@@ -15,7 +15,7 @@ from deltarule.command.console import CommandError
 from deltarule.command.double_double import FIRST_INEXACT, DoubleDouble
 
 if TYPE_CHECKING:
-    import polars as pl
+    from polars import DataFrame, Series
 
 Label = str | int | bool
 Values = list[str] | list[int] | list[bool] | list[float]
@@ -39,7 +39,7 @@ class Table:
     """
 
     path: Path
-    frame: pl.DataFrame
+    frame: DataFrame
     text: bool
     named: bool
 
@@ -62,22 +62,23 @@ def numbers(table: Table, names: tuple[str, ...]) -> DoubleDouble:
     floats = frame.select(pl.all().cast(pl.Float64, strict=False))
     lost = np.array(floats.null_count().row(0)) > np.array(frame.null_count().row(0))
     typed_text = np.array([dtype == pl.String and not table.text for dtype in types])
-    for j in np.flatnonzero(lost | typed_text):
-        column = frame[names[j]]
-        if column.null_count() < len(column):
-            floats = floats.with_columns(_booleans(path, column).cast(pl.Float64))
+    empty = np.array(frame.null_count().row(0)) == frame.height
+    words = [names[j] for j in np.flatnonzero((lost | typed_text) & ~empty)]
+    if words:
+        floats = floats.with_columns(_booleans(path, frame.select(words)))
     high = np.ascontiguousarray(floats.to_numpy(), dtype=np.float64)
     check_finite(high, lambda at: f"{path}: column {names[at[1]]!r}, row {at[0] + 1}")
     low = None
+    series = frame.get_columns()
     for j in np.flatnonzero((np.abs(high) >= FIRST_INEXACT).any(axis=0)):
-        part = double_double.of_integers(_integers(frame[names[j]]), high[:, j]).low
+        part = double_double.of_integers(_integers(series[j]), high[:, j]).low
         if part is not None:
             low = np.zeros_like(high) if low is None else low
             low[:, j] = part
     return DoubleDouble(high, low)
 
 
-def _integers(column: pl.Series) -> list[Any]:
+def _integers(column: Series) -> list[Any]:
     """Return the values that are whole numbers, and None for the others."""
     import polars as pl
 
@@ -96,19 +97,22 @@ def of_cells(text: list[str]) -> DoubleDouble:
     return double_double.of_integers(whole, high)
 
 
-def _booleans(path: Path, column: pl.Series) -> pl.Series:
-    """Return a column of the words true and false as booleans, or name its first other cell."""
+def _booleans(path: Path, frame: DataFrame) -> DataFrame:
+    """Return columns of the words true and false as 1 and 0, or name the first other cell."""
     import polars as pl
 
-    lower = column.str.to_lowercase()
-    if lower.drop_nulls().is_in(["true", "false"]).all():
-        return lower == "true"
-    text = column.is_not_null()
-    other = text & column.cast(pl.Float64, strict=False).is_null()
-    row = _first(other if other.any() else text)
-    raise CommandError(
-        f"{path}: column {column.name!r} is not numeric, row {row + 1} holds {column[row]!r}"
-    )
+    lower = frame.select(pl.all().str.to_lowercase())
+    boolean = lower.select(pl.all().is_in(["true", "false"]).all()).row(0)
+    for name, is_boolean in zip(frame.columns, boolean, strict=True):
+        if not is_boolean:
+            column = frame[name]
+            text = column.is_not_null()
+            other = text & column.cast(pl.Float64, strict=False).is_null()
+            row = _first(other if other.any() else text)
+            raise CommandError(
+                f"{path}: column {name!r} is not numeric, row {row + 1} holds {column[row]!r}"
+            )
+    return lower.select((pl.all() == "true").cast(pl.Float64))
 
 
 def targets(table: Table, name: str) -> Values:
@@ -136,7 +140,7 @@ def targets(table: Table, name: str) -> Values:
     raise CommandError(f"{where} must hold text, booleans or numbers, its type is {column.dtype}")
 
 
-def _first(mask: pl.Series) -> int:
+def _first(mask: Series) -> int:
     """Return the position of the first True of a mask that has one."""
     return int(mask.arg_max() or 0)
 

@@ -41,6 +41,10 @@ class DoubleDouble:
         """The shape of both parts."""
         return self.high.shape
 
+    def __truediv__(self, powers: NDArray[np.float64] | np.float64) -> DoubleDouble:
+        """Return the quotients by powers of two, which are broadcast."""
+        return DoubleDouble(self.high / powers, None if self.low is None else self.low / powers)
+
     def minus(self, other: DoubleDouble) -> NDArray[np.float64]:
         """Return the difference as float64, exact to rounding; `other` is broadcast."""
         difference: NDArray[np.float64] = self.high - other.high

@@ -86,12 +86,14 @@ class TableModel:
         """Return the predicted numbers (n,) in the target's units, for inputs."""
         return self.y.invert(self.network.predict(x).astype(np.float64))[:, 0]
 
-    def residuals(self, x: NDArray[Any], truth: DoubleDouble) -> NDArray[np.float64]:
-        """Return the predicted numbers less the true ones, each (n,), in the target's units."""
+    def residuals(
+        self, x: NDArray[Any], truth: DoubleDouble, unit: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the predicted numbers less the true ones, each (n,), divided by a power of two."""
         if truth.low is None and self.y.mean_low is None:
-            return self.predict_numbers(x) - truth.high
-        scaled = self.network.predict(x).astype(np.float64)[:, 0] * self.y.scale
-        return scaled - truth.minus(self.y.center)
+            return self.predict_numbers(x) / unit - truth.high / unit
+        scaled = self.network.predict(x).astype(np.float64)[:, 0] * (self.y.scale / unit)
+        return scaled - (truth / unit).minus(self.y.center / unit)
 
     def save(self, path: Path) -> None:
         """Write network, statistics and words to one model file."""

@@ -51,8 +51,8 @@ class Standardization:
         """
         values = _pair(values)
         # In units of a power of two, which change no bit: no sum and no square overflows.
-        units = _units(values.high)
-        scaled = _divide(values, units)
+        units = unit_of(np.abs(values.high).max(axis=0))
+        scaled = values / units
         mean, deviations = _centred(scaled)
         scale = np.sqrt((deviations**2).mean(axis=0))
         # A low part of the mean counts where its loss would be seen.
@@ -83,7 +83,7 @@ class Standardization:
         """Return (v - mean) / scale of `values` (n, d); infinite where that is beyond float64."""
         # The difference of large numbers may overflow where the quotient does not.
         units = np.where(np.maximum(np.abs(self.mean), _finite(self.scale)) > LARGE, 4.0, 1.0)
-        difference = _divide(_pair(values), units).minus(_divide(self.center, units))
+        difference = (_pair(values) / units).minus(self.center / units)
         with np.errstate(over="ignore", under="ignore"):
             return difference / (self.scale / units)
 
@@ -111,16 +111,10 @@ def _finite(scale: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isinf(scale), 0.0, scale)
 
 
-def _units(high: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return, for each column, the power of two next to its largest magnitude."""
-    exponent = np.frexp(np.abs(high).max(axis=0))[1]
-    units: NDArray[np.float64] = np.ldexp(1.0, np.clip(exponent, -1021, 1023))
+def unit_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the powers of two next to `values`: dividing by them changes no bit."""
+    units: NDArray[np.float64] = np.ldexp(1.0, np.clip(np.frexp(values)[1], -1021, 1023))
     return units
-
-
-def _divide(values: DoubleDouble, units: NDArray[np.float64]) -> DoubleDouble:
-    low = None if values.low is None else values.low / units
-    return DoubleDouble(values.high / units, low)
 
 
 def _centred(values: DoubleDouble) -> tuple[DoubleDouble, NDArray[np.float64]]:

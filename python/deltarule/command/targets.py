@@ -89,7 +89,7 @@ def _choose_of_cells(y: list[str], where: str) -> tuple[str, str | None]:
 
 def _is_class(cell: str, rows: Counter[str]) -> bool:
     """Return whether a cell beside whole numbers that are classes is one, no damaged number."""
-    if cells.is_missing(cell):
+    if cells.is_no_value(cell):
         return False
     damaged = any(map(str.isdigit, cell)) and rows[cell] < FEWEST_ROWS_A_WHOLE_CLASS
     return not damaged

@@ -21,7 +21,7 @@ from deltarule.command.console import CommandError, EpochLine, package_errors, p
 from deltarule.command.double_double import DoubleDouble
 from deltarule.command.plan import Plan, make_plan
 from deltarule.command.problem import Problem, Table, make_problem, read_table
-from deltarule.command.standardization import deviations
+from deltarule.command.standardization import deviations, unit_of
 from deltarule.command.termination import Terminated
 from deltarule.files import write_atomically
 
@@ -212,12 +212,12 @@ def score_of(problem: Problem) -> dict[str, Any] | None:
         correct = int((model.predict_classes(x)[0] == truth).sum())
         return score | {"correct": correct, "accuracy": correct / len(rows)}
     # In units of a power of two, which change no bit: no square overflows.
-    unit = np.ldexp(1.0, np.clip(np.frexp(model.y.scale[0])[1], -1021, 1023))
-    residual = model.residuals(x, truth) / unit
-    deviation = deviations(truth[:, None]) / unit
+    unit = unit_of(model.y.scale)
+    residual = model.residuals(x, truth, unit)
+    deviation = deviations(truth[:, None] / unit)
     error, spread = float((residual**2).sum()), float((deviation**2).sum())
     return score | {
-        "rmse": float(np.sqrt((residual**2).mean()) * unit),
+        "rmse": float(np.sqrt((residual**2).mean()) * unit[0]),
         "r2": 1 - error / spread if spread > 0 else None,
     }
 

@@ -50,6 +50,7 @@ ROWS = {
     "leading blank line": (b"\na,b\n1,2\n", "no header, line 1 is blank"),
     "leading blank line, CRLF": (b"\r\na,b\n1,2\n", "no header, line 1 is blank"),
     "lone CR": (b"a,b\r1,2\r3,4\r", "its lines end with a carriage return (CR) alone"),
+    "lone CR, quoted": (b'"a","b"\r"1","2"\r', "its lines end with a carriage return (CR)"),
     "a CR": (b"a,b\n1,2\r3,4\n", "line 2 has a carriage return (CR) that does not end it"),
     "quote in a cell": (b'a,b\n1,2\n1,5"\n', "line 3 has a quotation mark within a cell"),
     "blank before a quote": (b'a,b\n1, "2"\n', "line 2 has a quotation mark within a cell"),

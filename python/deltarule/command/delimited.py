@@ -108,11 +108,27 @@ def _utf8(path: Path, data: bytes) -> bytes:
 
 
 def _separator(path: Path, data: bytes) -> str:
-    """Return the separator by extension; a .csv header with semicolons and no comma says so."""
+    """Return the separator of the extension, or the semicolon of a .csv file.
+
+    That is where the header has semicolons, and no comma or commas make no table.
+    """
     separator = SEPARATORS[path.suffix.lower()]
     record = _FIRST_RECORD.match(data)
     header = _QUOTED.sub(b"", record[0] if record else b"")
-    return ";" if separator == "," and b";" in header and b"," not in header else separator
+    if separator != "," or b";" not in header:
+        return separator
+    if b"," not in header:
+        return ";"
+    return ";" if _is_table(path, data, ";") and not _is_table(path, data, ",") else ","
+
+
+def _is_table(path: Path, data: bytes, separator: str) -> bool:
+    """Return whether all records have as many fields as the first."""
+    try:
+        fields = _scan(path, data.rstrip(b"\r\n"), ord(separator))[1]
+    except CommandError:
+        return False
+    return bool((fields == fields[0]).all())
 
 
 def _scan(path: Path, data: bytes, separator: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -167,7 +183,7 @@ def _check_quotes(
     begins, closes = at[opening], at[~opening]
     before = content[np.maximum(begins - 1, 0)]
     after = content[np.minimum(closes + 1, len(content) - 1)]
-    right_begin = (begins == 0) | np.isin(before, (separator, _LF, _QUOTE))
+    right_begin = (begins == 0) | np.isin(before, (separator, _LF, _CR, _QUOTE))
     right_close = (closes + 1 == len(content)) | np.isin(after, (separator, _LF, _CR, _QUOTE))
     wrong = np.concatenate([begins[~right_begin], closes[~right_close]])
     if len(wrong):

@@ -51,6 +51,10 @@ ROWS = {
     "leading blank line, CRLF": (b"\r\na,b\n1,2\n", "no header, line 1 is blank"),
     "lone CR": (b"a,b\r1,2\r3,4\r", "its lines end with a carriage return (CR) alone"),
     "lone CR, quoted": (b'"a","b"\r"1","2"\r', "its lines end with a carriage return (CR)"),
+    "lone CR and both separators": (
+        b'a;,b;"c,"\r1;2;3\r',
+        "its lines end with a carriage return (CR) alone",
+    ),
     "a CR": (b"a,b\n1,2\r3,4\n", "line 2 has a carriage return (CR) that does not end it"),
     "quote in a cell": (b'a,b\n1,2\n1,5"\n', "line 3 has a quotation mark within a cell"),
     "blank before a quote": (b'a,b\n1, "2"\n', "line 2 has a quotation mark within a cell"),
@@ -98,6 +102,7 @@ TABLES = {
     "quoted": b'"a","b"\n"1","2"\n"3","4.5"\n',
     "blanks": b" a ,b\n 1,2 \n3\t,  4.5\n",
     "semicolons": b"a;b\n1;2\n3;4.5\n",
+    "comma in a name, unquoted": b"a,b;c\n1;2\n3;4.5\n",
     "comma in a name": b'"a,b";c\n1;2\n3;4.5\n',
     "semicolon in a name": b'"a;b",c\n1,2\n3,4.5\n',
     "line end in a name": b'"a\nb",c\n1,2\n3,4.5\n',
@@ -264,3 +269,25 @@ def test_a_model_with_whole_numbers_as_classes_takes_cells() -> None:
         assert {type(label) for label in wanted} == {type(classes[0])}
     write_csv("d.csv", x, ["true"] * len(x))
     refused("verify", "old.st", "d.csv", fragment="row 1: 'true' is none of the model's classes")
+
+
+def test_more_names_than_a_model_file_holds_are_refused_before_the_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    d = pipeline.MOST_NAMES
+    names = tuple(f"c{j}" for j in range(d))
+    identity = Standardization.identity
+    model = pipeline.TableModel(
+        dr.MLP([d, 1], seed=0), names, identity(d), "y", None, identity(1)
+    )  # fmt: skip
+    model.check_names("d.csv")
+    model.save(Path("m.st"))
+    found = pipeline.load(Path("m.st"))
+    assert isinstance(found, pipeline.TableModel)
+    assert found.features == names
+    words = ("train", "d.csv", "--target", "y", "--no-plot")
+    write_csv("d.csv", np.ones((20, 1)), ["x" * 3_000_000, "é" * 400_000] * 10)
+    refused(*words, fragment="d.csv: 3 names of columns and classes")
+    monkeypatch.setattr(pipeline, "MOST_NAMES", 6)
+    write_csv("d.csv", *blobs())
+    refused(*words, fragment="d.csv: 7 names of columns and classes")

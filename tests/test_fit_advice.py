@@ -235,3 +235,12 @@ def test_activations_are_those_of_the_reference() -> None:
     wanted = reference.forward_propagation(net.weights, net.biases, x, words).a[1:-1]
     for found, a in zip(advice._activations(net, x), wanted, strict=True):
         np.testing.assert_allclose(found, a, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("value", [1 / 3 * 1e9, 1.7e18 + 256, 1700000000.1])
+def test_a_constant_column_is_one_whatever_its_mean_is_rounded_to(value: float) -> None:
+    x = np.full((1000, 2), value)
+    x[:, 0] = 0.0
+    (text,) = advice.of_the_inputs(x)
+    assert "standard deviation 0 over 1000 rows" in text
+    assert text.endswith("(drop a column that is constant)")

@@ -15,10 +15,12 @@ from deltarule.command.console import CommandError
 from deltarule.command.double_double import FIRST_INEXACT, DoubleDouble
 
 if TYPE_CHECKING:
-    from polars import DataFrame, Series
+    from polars import Series
 
 Label = str | int | bool
 Values = list[str] | list[int] | list[bool] | list[float]
+
+_BOOLEANS = {"true": 1.0, "false": 0.0}
 
 LONGEST_WHOLE = 40  # characters; what a pair of float64 could not hold anyway
 
@@ -30,8 +32,8 @@ class Table:
     Attributes
     ----------
     path : Path
-    frame : DataFrame
-        Of String throughout where `text`.
+    columns : dict of str to Series
+        By name, of one length; of String throughout where `text`.
     text : bool
         Whether the file is text, whose cells have no type.
     named : bool
@@ -39,9 +41,13 @@ class Table:
     """
 
     path: Path
-    frame: DataFrame
+    columns: dict[str, Series]
     text: bool
     named: bool
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return min(map(len, self.columns.values()), default=0)
 
 
 def numbers(table: Table, names: tuple[str, ...]) -> DoubleDouble:
@@ -52,30 +58,47 @@ def numbers(table: Table, names: tuple[str, ...]) -> DoubleDouble:
     CommandError
         Names the column, the row and the cell that is not a finite number.
     """
+    high, low = np.empty((len(table), len(names))), None
+    for j, name in enumerate(names):
+        column = table.columns[name]
+        high[:, j] = _floats(table, column, name)
+        if (np.abs(high[:, j]) >= FIRST_INEXACT).any():
+            part = double_double.of_integers(_integers(column), high[:, j]).low
+            if part is not None:
+                low = np.zeros_like(high) if low is None else low
+                low[:, j] = part
+    return DoubleDouble(high, low)
+
+
+def _floats(table: Table, column: Series, name: str) -> NDArray[np.float64]:
     import polars as pl
 
-    path, frame = table.path, table.frame.select(names)
-    types = frame.dtypes
-    for name, dtype in zip(names, types, strict=True):
-        if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.String, pl.Null)):
-            raise CommandError(f"{path}: column {name!r} is not numeric, its type is {dtype}")
-    floats = frame.select(pl.all().cast(pl.Float64, strict=False))
-    lost = np.array(floats.null_count().row(0)) > np.array(frame.null_count().row(0))
-    typed_text = np.array([dtype == pl.String and not table.text for dtype in types])
-    empty = np.array(frame.null_count().row(0)) == frame.height
-    words = [names[j] for j in np.flatnonzero((lost | typed_text) & ~empty)]
-    if words:
-        floats = floats.with_columns(_booleans(path, frame.select(words)))
-    high = np.ascontiguousarray(floats.to_numpy(), dtype=np.float64)
-    check_finite(high, lambda at: f"{path}: column {names[at[1]]!r}, row {at[0] + 1}")
-    low = None
-    series = frame.get_columns()
-    for j in np.flatnonzero((np.abs(high) >= FIRST_INEXACT).any(axis=0)):
-        part = double_double.of_integers(_integers(series[j]), high[:, j]).low
-        if part is not None:
-            low = np.zeros_like(high) if low is None else low
-            low[:, j] = part
-    return DoubleDouble(high, low)
+    where = f"{table.path}: column {name!r}"
+    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Null)):
+        raise CommandError(f"{where} is not numeric, its type is {column.dtype}")
+    floats = column.cast(pl.Float64, strict=False)
+    typed_text = column.dtype == pl.String and not table.text
+    if floats.null_count() > column.null_count() or (
+        typed_text and column.null_count() < len(column)
+    ):
+        values = _booleans(column.to_list(), where)
+    else:
+        values = floats.to_numpy()
+    check_finite(values, lambda at: f"{where}, row {at[0] + 1}")
+    return values
+
+
+def _booleans(words: list[str | None], where: str) -> NDArray[np.float64]:
+    """Return the words true and false as 1 and 0, or name the first cell that is no number."""
+    values = np.full(len(words), np.nan)
+    for row, word in enumerate(words):
+        if word is not None:
+            values[row] = _BOOLEANS.get(word.lower(), np.nan)
+    text = [row for row, word in enumerate(words) if word is not None]
+    if np.isnan(values[text]).any():
+        row = next((row for row in text if not cells.is_number(str(words[row]))), text[0])
+        raise CommandError(f"{where} is not numeric, row {row + 1} holds {words[row]!r}")
+    return values
 
 
 def _integers(column: Series) -> list[Any]:
@@ -97,24 +120,6 @@ def of_cells(text: list[str]) -> DoubleDouble:
     return double_double.of_integers(whole, high)
 
 
-def _booleans(path: Path, frame: DataFrame) -> DataFrame:
-    """Return columns of the words true and false as 1 and 0, or name the first other cell."""
-    import polars as pl
-
-    lower = frame.select(pl.all().str.to_lowercase())
-    boolean = lower.select(pl.all().is_in(["true", "false"]).all()).row(0)
-    for name, is_boolean in zip(frame.columns, boolean, strict=True):
-        if not is_boolean:
-            column = frame[name]
-            text = column.is_not_null()
-            other = text & column.cast(pl.Float64, strict=False).is_null()
-            row = _first(other if other.any() else text)
-            raise CommandError(
-                f"{path}: column {name!r} is not numeric, row {row + 1} holds {column[row]!r}"
-            )
-    return lower.select((pl.all() == "true").cast(pl.Float64))
-
-
 def targets(table: Table, name: str) -> Values:
     """Return a column as its cells' text, or as the values that the file has.
 
@@ -125,7 +130,7 @@ def targets(table: Table, name: str) -> Values:
     """
     import polars as pl
 
-    column = table.frame[name]
+    column = table.columns[name]
     where = f"{table.path}: target {name!r}"
     if column.null_count():
         raise CommandError(f"{where}, row {_first(column.is_null()) + 1}: a missing value")

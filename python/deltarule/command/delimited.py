@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from deltarule.command.console import CommandError, one_line, require
 
 if TYPE_CHECKING:
-    from polars import DataFrame
+    from polars import Series
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
@@ -36,16 +36,17 @@ _QUOTED = re.compile(rb'"[^"]*"')
 _FOR_EXCEL = re.compile(rb'"?sep=.?"?\r?(\n|$)', re.IGNORECASE)
 _TAB, _LF, _CR, _QUOTE = b'\t\n\r"'
 _BLOCK = 2**24  # bytes that are looked at together
+_TOGETHER = 200  # columns in one expression, whose time is quadratic in them
 _SHOWN = 40  # characters of a line that is quoted
 
 
-def read_cells(path: Path) -> DataFrame:
+def read_cells(path: Path) -> list[Series]:
     """Read all records of a file, the header among them, as text.
 
     Returns
     -------
-    DataFrame
-        Of String, stripped of blanks; null where a cell is empty.
+    list of Series
+        A column each, of String, stripped of blanks; null where a cell is empty.
 
     Raises
     ------
@@ -68,17 +69,19 @@ def read_cells(path: Path) -> DataFrame:
         ends, fields = ends[ends < len(data)], fields[: int((ends < len(data)).sum()) + 1]
     _check_fields(path, data, ends, fields)
     try:
-        cells: DataFrame = pl.read_csv(
-            data, has_header=False, separator=separator, infer_schema_length=0
-        )
+        cells = pl.read_csv(data, has_header=False, separator=separator, infer_schema_length=0)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         first = str(error).strip().partition("\n")[0]
         raise CommandError(f"{path}: not a readable table: {one_line(first)}") from None
     if cells.shape != (len(fields), fields[0]):
         raise CommandError(f"{path}: not a readable table: its quotation marks are out of order")
     text = pl.all().str.strip_chars()
-    stripped: DataFrame = cells.select(pl.when(text != "").then(text))
-    return stripped
+    raw = cells.get_columns()
+    columns: list[Series] = []
+    for start in range(0, len(raw), _TOGETHER):
+        some = pl.DataFrame(raw[start : start + _TOGETHER])
+        columns += some.select(pl.when(text != "").then(text)).get_columns()
+    return columns
 
 
 def _utf8(path: Path, data: bytes) -> bytes:
@@ -110,7 +113,7 @@ def _utf8(path: Path, data: bytes) -> bytes:
 def _separator(path: Path, data: bytes) -> str:
     """Return the separator of the extension, or the semicolon of a .csv file.
 
-    That is where the header has semicolons, and no comma or commas make no table.
+    That is where the header has semicolons, and no comma or fewer records that fit by commas.
     """
     separator = SEPARATORS[path.suffix.lower()]
     record = _FIRST_RECORD.match(data)
@@ -119,16 +122,16 @@ def _separator(path: Path, data: bytes) -> str:
         return separator
     if b"," not in header:
         return ";"
-    return ";" if _is_table(path, data, ";") and not _is_table(path, data, ",") else ","
+    return max(",", ";", key=lambda candidate: _fitting(path, data, candidate))
 
 
-def _is_table(path: Path, data: bytes, separator: str) -> bool:
-    """Return whether all records have as many fields as the first."""
+def _fitting(path: Path, data: bytes, separator: str) -> int:
+    """Return the number of records with as many fields as the first; 0 where they are none."""
     try:
-        fields = _scan(path, data.rstrip(b"\r\n"), ord(separator))[1]
+        fields = _scan(path, data, ord(separator))[1]
     except CommandError:
-        return False
-    return bool((fields == fields[0]).all())
+        return 0
+    return int((fields == fields[0]).sum())
 
 
 def _scan(path: Path, data: bytes, separator: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -148,10 +151,10 @@ def _scan(path: Path, data: bytes, separator: int) -> tuple[NDArray[np.int64], N
         block = content[start : start + _BLOCK]
         quotes = block == _QUOTE
         within = np.logical_xor.accumulate(quotes) ^ inside
-        if inside or quotes.any():
+        _check_returns(path, data, content, np.flatnonzero((block == _CR) & ~within) + start)
+        if quotes.any():
             at = np.flatnonzero(quotes)
             opened = _check_quotes(path, data, content, separator, at + start, within[at], opened)
-        _check_returns(path, data, content, np.flatnonzero((block == _CR) & ~within) + start)
         end = np.flatnonzero((block == _LF) & ~within)
         between = np.flatnonzero((block == separator) & ~within)
         ends.append(end + start)

@@ -6,6 +6,7 @@ tensors of float64 and the words as JSON.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ from deltarule.command.tables import Label
 __all__ = ["Standardization", "TableModel", "cast_finite", "load"]
 
 METADATA_KEY = "table"
+
+# Of columns and classes in a model file (docs/files.md), whose header has a few more values.
+MOST_NAMES = 60_000
+LONGEST_NAMES = 4_000_000  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +108,30 @@ class TableModel:
             "y_mean": _stacked(self.y),
             "y_scale": self.y.scale,
         }
-        words = {
+        files.write_model(path, self.network, tensors, {METADATA_KEY: self._words()})
+
+    def _words(self) -> dict[str, Any]:
+        return {
             "features": None if self.features is None else list(self.features),
             "target": self.target,
             "classes": None if self.classes is None else list(self.classes),
         }
-        files.write_model(path, self.network, tensors, {METADATA_KEY: words})
+
+    def check_names(self, where: str) -> None:
+        """Refuse more names of columns and classes than a model file may hold.
+
+        Raises
+        ------
+        CommandError
+            Begins with `where`, the data.
+        """
+        count = len(self.features or ()) + len(self.classes or ())
+        size = len(json.dumps(json.dumps(self._words())))
+        if count > MOST_NAMES or size > LONGEST_NAMES:
+            raise CommandError(
+                f"{where}: {count} names of columns and classes, {size} bytes; a model file holds "
+                f"at most {MOST_NAMES}, {LONGEST_NAMES} bytes"
+            )
 
 
 def _stacked(standardization: Standardization) -> NDArray[np.float64]:

@@ -126,6 +126,7 @@ def make_problem(
     if isinstance(truth, DoubleDouble) and network.output == "identity":
         y_map = Standardization.fit(truth[training, None], constant=1.0)
     model = TableModel(network, samples.features, x_map, samples.target, classes, y_map)
+    model.check_names(plan.source)
     x, y = model.inputs(samples.x, samples.names, plan.source), encode(model, truth, table.where)
     with package_errors():  # are the targets in the loss's domain?
         network.evaluate(x, y, threads=arguments.threads)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.command import cells, columns, delimited, npz
+from deltarule.command import cells, delimited, npz
+from deltarule.command import columns as of_columns
 from deltarule.command.columns import Label, Table, Values
 from deltarule.command.console import CommandError, one_line, require
 from deltarule.command.double_double import DoubleDouble
@@ -125,7 +126,7 @@ def read_samples(
             raise CommandError(f"{path}: x has {len(x)} rows, y has {len(y)}")
         return Samples(None, x, "y", y)
     table = _read_table(path, header, features)
-    names = table.frame.columns
+    names = list(table.columns)
     if target is None:
         raise CommandError(f"{path}: name its target with --target ({_listing(names)})")
     if target not in names:
@@ -136,7 +137,7 @@ def read_samples(
     if not features:
         raise CommandError(f"{path}: no column beside the target {target!r}")
     _check_features(path, names, features)
-    x, y = columns.numbers(table, features), columns.targets(table, target)
+    x, y = of_columns.numbers(table, features), of_columns.targets(table, target)
     return Samples(features if table.named else None, x, target, y, table.text)
 
 
@@ -193,7 +194,7 @@ def read_inputs(
         inputs = Inputs(features or _numbered(n_features), x)
     else:
         table = _read_table(path, header, features)
-        names = table.frame.columns
+        names = list(table.columns)
         if features is None or not table.named:
             if len(names) != n_features:
                 raise CommandError(
@@ -202,7 +203,7 @@ def read_inputs(
                 )
             features = tuple(names)
         _check_features(path, names, features)
-        inputs = Inputs(features, columns.numbers(table, features))
+        inputs = Inputs(features, of_columns.numbers(table, features))
     if len(inputs.x) == 0:
         raise CommandError(f"{path}: no rows")
     return inputs
@@ -233,20 +234,22 @@ def check_file(path: Path) -> str:
 def _read_table(path: Path, header: bool | None, features: tuple[str, ...] | None) -> Table:
     if path.suffix.lower() == ".parquet":
         _refuse_header(path, header)
-        table = Table(path, _read_parquet(path), text=False, named=True)
+        frame = _read_parquet(path)
+        columns = dict(zip(frame.columns, frame.get_columns(), strict=True))
+        table = Table(path, columns, text=False, named=True)
     else:
-        frame = delimited.read_cells(path)
+        read = delimited.read_cells(path)
         if header is False:
-            names = list(_numbered(frame.width))
+            names = list(_numbered(len(read)))
         else:
-            names = ["" if name is None else name for name in frame.row(0)]
-            frame = frame.slice(1)
+            names = ["" if column[0] is None else column[0] for column in read]
+            read = [column.slice(1) for column in read]
             if header is None:
                 _check_names(path, names, features)
             _check_distinct(path, names)
-        frame.columns = names
-        table = Table(path, frame, text=True, named=header is not False)
-    if table.frame.height == 0:
+        columns = dict(zip(names, read, strict=True))
+        table = Table(path, columns, text=True, named=header is not False)
+    if len(table) == 0:
         raise CommandError(f"{path}: no rows")
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,10 @@ ROWS = {
     "decimal commas": (b"a;b\n1,5;2\n", "column 'a' is not numeric, row 1 holds '1,5'"),
     "two unnamed": (b",\n1,2\n", "no name in the header for column 1, 2 of 2"),
     "thousands": (b'a,b\n1,"1,200"\n', "column 'b' is not numeric, row 1 holds '1,200'"),
-    "large": (b"a,b\n1,2\n1,1e300\n", "column 'b', row 2: too large for the network's float32"),
+    "large": (
+        b"a,b\n1,2\n1,1e300\n",
+        "column 'b', row 2: 1e+300 is too large for the network's float32",
+    ),
     "infinite": (b"a,b\n1,2\n1,1e400\n", "column 'b', row 2: an infinite value"),
 }
 
@@ -243,10 +247,12 @@ def test_a_value_out_of_range_names_its_column() -> None:
     write_csv("e.csv", x, y)
     for words in (("predict",), ("verify",), ("trace", "--rows", 5)):
         name, *more = words
-        refused(
-            name, "d.safetensors", "e.csv", *more,
-            fragment="e.csv: column 'f2', row 4: too large for the network's float32",
-        )  # fmt: skip
+        result = command(name, "d.safetensors", "e.csv", *more)
+        wanted = (
+            r"e\.csv: column 'f2', row 4: standardized, 5\.\d+e\+299 is too large for the network's"
+        )
+        assert result.status == 2
+        assert re.search(wanted, result.err)
 
 
 def test_a_model_with_whole_numbers_as_classes_takes_cells() -> None:

@@ -51,7 +51,7 @@ def test_a_bad_cell_among_numbers_is_named(name: str, cell: str) -> None:
     many = len(set(cells))
     refused(
         *words,
-        fragment=f"d.csv: target 'y', row 13: {cell!r} is not a number, as most values are; "
+        fragment=f"d.csv: target 'y', row 13: holds text ({cell!r}), most values are numbers; "
         f"--task classification makes a class of each of the {many} distinct values",
     )
     refused(*words, "--task", "regression", fragment=f"row 13: holds text ({cell!r}), --task regr")
@@ -84,7 +84,7 @@ def test_a_number_that_is_none(cell: str, kind: str) -> None:
 )
 def test_commas_throughout(cells: list[str]) -> None:
     write(cells)
-    fragment = f"row 1: {cells[0]!r} is not a number, as most values are"
+    fragment = f"row 1: holds text ({cells[0]!r}), most values are numbers"
     refused("train", "d.csv", "--target", "y", fragment=fragment)
 
 

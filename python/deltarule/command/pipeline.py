@@ -77,7 +77,8 @@ class TableModel:
         CommandError
             A standardized value is beyond the range of the network's dtype.
         """
-        return cast_finite(self.x.apply(values), self.network.dtype, names, where)
+        standardized = self.x.apply(values)
+        return cast_finite(standardized, self.network.dtype, names, where, "standardized, ")
 
     def predict_classes(self, x: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Return the most probable class's index and its probability, each (n,), for inputs."""
@@ -141,12 +142,21 @@ def _stacked(standardization: Standardization) -> NDArray[np.float64]:
 
 
 def cast_finite(
-    values: NDArray[np.float64], dtype: np.dtype[Any], names: Sequence[str] = (), where: str = ""
+    values: NDArray[np.float64],
+    dtype: np.dtype[Any],
+    names: Sequence[str] = (),
+    where: str = "",
+    what: str = "",
 ) -> NDArray[Any]:
     """Return `values` (n, d) in another float dtype, refusing those beyond its range.
 
-    `names` are what the columns are called in the error, their numbers by default; `where` is the
-    file.
+    Parameters
+    ----------
+    values, dtype
+    names : sequence of str, optional
+        What the columns are called in the error; by default their numbers from 1.
+    where, what : str, optional
+        In the error, the file and what comes before the value.
     """
     with np.errstate(over="ignore"):
         cast = values.astype(dtype)
@@ -154,8 +164,8 @@ def cast_finite(
         row, column = np.argwhere(~np.isfinite(cast))[0]
         name = repr(names[column]) if names else str(column + 1)
         raise CommandError(
-            f"{where + ': ' if where else ''}column {name}, row {row + 1}: too large for the "
-            f"network's {dtype}"
+            f"{where + ': ' if where else ''}column {name}, row {row + 1}: {what}"
+            f"{values[row, column]:g} is too large for the network's {dtype}"
         )
     return cast
 

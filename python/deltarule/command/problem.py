@@ -189,7 +189,9 @@ def encode(model: TableModel, truth: NDArray[np.int64] | DoubleDouble, where: st
     """Return the targets as the network's loss takes them; `where` names them in the error."""
     network = model.network
     if isinstance(truth, DoubleDouble):
-        return cast_finite(model.y.apply(truth[:, None]), network.dtype, (), where)[:, 0]
+        return cast_finite(
+            model.y.apply(truth[:, None]), network.dtype, (), where, "standardized, "
+        )[:, 0]
     if network.loss == "cross_entropy":
         return truth
     if network.sizes[-1] == 1:

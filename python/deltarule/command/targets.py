@@ -77,8 +77,8 @@ def _choose_of_cells(y: list[str], where: str) -> tuple[str, str | None]:
     if bad:
         row = next(row for row, cell in enumerate(y, start=1) if cell in bad)
         raise CommandError(
-            f"{where}, row {row}: {describe(y[row - 1])} is not a number, as most values are; "
-            f"--task classification makes a class of each of the {len(rows)} distinct values"
+            f"{where}, row {row}: {_describe(y[row - 1])}, most values are numbers; --task "
+            f"classification makes a class of each of the {len(rows)} distinct values"
         )
     if len(numbers) < len(rows):
         return CLASSIFICATION, None
@@ -95,14 +95,15 @@ def _is_class(cell: str, rows: Counter[str]) -> bool:
     return not damaged
 
 
-def describe(cell: str) -> str:
-    """Return a cell as a message shows it, with the kind of what is no finite number."""
+def _describe(cell: str) -> str:
+    """Return what a cell holds that is no finite number."""
     try:
         number = float(cell)
     except ValueError:
-        return repr(cell)
-    kind = "an infinite value" if np.isinf(number) else "a missing value"
-    return repr(cell) if np.isfinite(number) else f"{kind} ({cell!r})"
+        number = 0.0
+    if np.isfinite(number):
+        return f"holds text ({cell!r})"
+    return f"{'an infinite' if np.isinf(number) else 'a missing'} value ({cell!r})"
 
 
 def encode_classes(samples: Samples, where: str) -> tuple[tuple[Label, ...], NDArray[np.int64]]:
@@ -177,9 +178,7 @@ def numbers(samples: Samples, where: str, needs: str) -> DoubleDouble:
         text = [str(cell) for cell in y]
         for row, cell in enumerate(text, start=1):
             if not samples.text or not cells.is_number(cell):
-                held = describe(cell)
-                what = held if held.startswith("a") else f"holds text ({held})"
-                raise CommandError(f"{where}, row {row}: {what}, {needs}")
+                raise CommandError(f"{where}, row {row}: {_describe(cell)}, {needs}")
         values = columns.of_cells(text)
         columns.check_finite(values.high, lambda at: f"{where}, row {at[0] + 1}")
         return values

@@ -40,6 +40,12 @@ TABLES = {
     "missing target": (GOOD + b"1,2,\n", "target 'y', row 21: a missing value"),
     "infinite target": (GOOD + b"1,2,inf\n", "target 'y', row 21: an infinite value"),
     "text feature": (GOOD.replace(b"5,4,0.5", b"five,4,0.5"), "row 6 holds 'five'"),
+    "booleans and a word": (
+        b"a,y\ntrue,1.5\n" + b"False,2.5\n" * 9 + b"NA,1\n",
+        "row 11 holds 'NA'",
+    ),
+    "booleans and a number": (b"a,y\n" + b"False,2.5\n" * 9 + b"1,1\n", "row 10 holds '1'"),
+    "numbers and a boolean": (b"a,y\n" + b"1,2.5\n" * 9 + b"true,1\n", "row 10 holds 'true'"),
     "date feature": (b"a,y\n" + b"2020-01-01,1.5\n" * 20, "row 1 holds '2020-01-01'"),
     "empty column": (b"a,y\n" + b",1.5\n" * 20, "'a', row 1: a missing value"),
     "no column y": (GOOD.replace(b"a,b,y", b"a,b,c"), "no column 'y' (its columns: 'a', 'b', 'c')"),
@@ -253,6 +259,11 @@ def test_models_whose_words_make_no_sense(words: Any, fragment: str) -> None:
         ("y_scale", np.ones(1, np.float32), "y_scale must be (1,) of float64"),
         ("x_mean", np.array([0.0, np.nan]), "x_mean must be finite"),
         ("x_scale", np.array([1.0, 0.0]), "x_scale must be positive"),
+        ("x_scale", np.array([1.0, np.nan]), "x_scale must be positive"),
+        ("x_scale", np.ones((2, 2)), "x_scale must be (2,) of float64"),
+        ("x_mean", np.ones((3, 2)), "x_mean must be (2,) of float64"),
+        ("x_mean", np.array([[0.0, 1.0], [0.0, np.inf]]), "x_mean must be finite"),
+        ("y_scale", np.array([np.inf]), "y_scale must be finite"),
     ],
 )
 def test_models_whose_statistics_make_no_sense(name: str, tensor: Any, fragment: str) -> None:

@@ -89,15 +89,18 @@ def _floats(table: Table, column: Series, name: str) -> NDArray[np.float64]:
 
 
 def _booleans(words: list[str | None], where: str) -> NDArray[np.float64]:
-    """Return the words true and false as 1 and 0, or name the first cell that is no number."""
-    values = np.full(len(words), np.nan)
-    for row, word in enumerate(words):
-        if word is not None:
-            values[row] = _BOOLEANS.get(word.lower(), np.nan)
-    text = [row for row, word in enumerate(words) if word is not None]
-    if np.isnan(values[text]).any():
-        row = next((row for row in text if not cells.is_number(str(words[row]))), text[0])
+    """Return the words true and false as 1 and 0, or name the first cell of another kind."""
+    text = {row: word for row, word in enumerate(words) if word is not None}
+    found = {row: _BOOLEANS[w.lower()] for row, w in text.items() if w.lower() in _BOOLEANS}
+    if len(found) < len(text):
+        if 2 * len(found) > len(text):
+            others = [row for row in text if row not in found]
+        else:
+            others = [row for row, word in text.items() if not cells.is_number(word)]
+        row = [*others, *text][0]
         raise CommandError(f"{where} is not numeric, row {row + 1} holds {words[row]!r}")
+    values = np.full(len(words), np.nan)
+    values[list(found)] = list(found.values())
     return values
 
 

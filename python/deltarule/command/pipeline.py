@@ -211,17 +211,18 @@ def load(path: Path) -> TableModel | dr.MLP:
 def _standardization(
     path: Path, tensors: dict[str, NDArray[Any]], prefix: str, d: int
 ) -> Standardization:
-    mean, scale = tensors.get(f"{prefix}_mean"), tensors.get(f"{prefix}_scale")
-    for name, tensor in ((f"{prefix}_mean", mean), (f"{prefix}_scale", scale)):
-        pair = tensor is mean and tensor is not None and tensor.shape == (2, d)
-        if tensor is None or not (pair or tensor.shape == (d,)) or tensor.dtype != np.float64:
+    found = []
+    for name, shapes in ((f"{prefix}_mean", [(d,), (2, d)]), (f"{prefix}_scale", [(d,)])):
+        tensor = tensors.get(name)
+        if tensor is None or tensor.shape not in shapes or tensor.dtype != np.float64:
             raise dr.ModelFileError(f"{path}: tensor {name} must be ({d},) of float64")
-    assert mean is not None and scale is not None
+        found.append(tensor)
+    mean, scale = found
     if not np.isfinite(mean).all():
         raise dr.ModelFileError(f"{path}: tensor {prefix}_mean must be finite")
     if not (scale > 0).all():
         raise dr.ModelFileError(f"{path}: tensor {prefix}_scale must be positive")
-    if prefix == "y" and not np.isfinite(scale).all():
+    if prefix == "y" and np.isinf(scale).any():  # of inputs, it is a constant column's
         raise dr.ModelFileError(f"{path}: tensor {prefix}_scale must be finite")
     return (
         Standardization(mean, scale) if mean.ndim == 1 else Standardization(mean[0], scale, mean[1])

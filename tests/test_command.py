@@ -20,6 +20,7 @@ pl = pytest.importorskip("polars", reason="needs the extra: pip install 'deltaru
 pytest.importorskip("matplotlib", reason="needs the extra: pip install 'deltarule[cli]'")
 
 NAMES = ("plain", 'with, "comma"', "été")
+LINES = ("a\nb", "a\rb", "a\r\nb")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -75,6 +76,21 @@ def test_classes_named_by_text_come_back() -> None:
     rows = list(csv.DictReader(io.StringIO(answer.out)))
     assert [row["prediction"] for row in rows] == [NAMES[i] for i in y]
     assert all(1 / 3 < float(row["probability"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_class_of_several_lines_is_one_cell(form: str) -> None:
+    x, y = blobs()
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": [LINES[i] for i in y]})
+    frame.write_parquet("d.parquet")
+    frame.write_csv("d.csv", quote_style="non_numeric")
+    data = f"d.{form}"
+    command("train", data, "--target", "y", "--epochs", 20, "--no-plot")
+    command("predict", "d.safetensors", data, "--out", "p.csv")
+    with open("p.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["prediction"] for row in rows] == [LINES[i] for i in y]
+    assert pl.read_csv("p.csv")["prediction"].to_list() == [LINES[i] for i in y]
 
 
 @pytest.mark.parametrize(

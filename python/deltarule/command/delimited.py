@@ -55,12 +55,7 @@ def read_cells(path: Path) -> list[Series]:
     """
     pl = require("polars", f"reading {path}")
     data = _utf8(path, path.read_bytes())
-    if not data.strip(b"\r\n"):
-        raise CommandError(f"{path}: no header, the file is blank")
-    if data.startswith((b"\n", b"\r\n")):
-        raise CommandError(f"{path}: no header, line 1 is blank")
-    if _FOR_EXCEL.match(data):
-        raise CommandError(f"{path}: line 1 is for Excel alone ('sep='), remove it")
+    _check_start(path, data)
     separator = _separator(path, data)
     ends, fields = _scan(path, data, ord(separator))
     # Blank lines at the end are no rows, but for a single column, of which they are empty cells.
@@ -75,13 +70,34 @@ def read_cells(path: Path) -> list[Series]:
         raise CommandError(f"{path}: not a readable table: {one_line(first)}") from None
     if cells.shape != (len(fields), fields[0]):
         raise CommandError(f"{path}: not a readable table: its quotation marks are out of order")
+    return _stripped(cells.get_columns())
+
+
+def _stripped(columns: list[Series]) -> list[Series]:
+    """Return columns of text without the blanks around it; null where nothing is left."""
+    import polars as pl
+
     text = pl.all().str.strip_chars()
-    raw = cells.get_columns()
-    columns: list[Series] = []
-    for start in range(0, len(raw), _TOGETHER):
-        some = pl.DataFrame(raw[start : start + _TOGETHER])
-        columns += some.select(pl.when(text != "").then(text)).get_columns()
-    return columns
+    stripped: list[Series] = []
+    for start in range(0, len(columns), _TOGETHER):
+        some = pl.DataFrame(columns[start : start + _TOGETHER])
+        stripped += some.select(pl.when(text != "").then(text)).get_columns()
+    return stripped
+
+
+def _check_start(path: Path, data: bytes) -> None:
+    """Refuse a file that does not begin with a header, or has lines of another system."""
+    if not data.strip(b"\r\n"):
+        raise CommandError(f"{path}: no header, the file is blank")
+    if data.startswith((b"\n", b"\r\n")):
+        raise CommandError(f"{path}: no header, line 1 is blank")
+    if b"\r" in data and b"\n" not in data:
+        raise CommandError(
+            f"{path}: not a readable table: its lines end with a carriage return (CR) alone, save "
+            "it with LF or CRLF"
+        )
+    if _FOR_EXCEL.match(data):
+        raise CommandError(f"{path}: line 1 is for Excel alone ('sep='), remove it")
 
 
 def _utf8(path: Path, data: bytes) -> bytes:
@@ -204,17 +220,11 @@ def _check_returns(
     """Refuse carriage returns that do not belong to a CRLF."""
     following = content[np.minimum(at + 1, len(content) - 1)]
     alone = at[(at + 1 == len(content)) | (following != _LF)]
-    if not len(alone):
-        return
-    if b"\n" not in data:
+    if len(alone):
         raise CommandError(
-            f"{path}: not a readable table: its lines end with a carriage return (CR) alone, save "
-            "it with LF or CRLF"
+            f"{path}: not a readable table: line {_line(data, int(alone[0]))} has a carriage "
+            "return (CR) that does not end it"
         )
-    raise CommandError(
-        f"{path}: not a readable table: line {_line(data, int(alone[0]))} has a carriage return "
-        "(CR) that does not end it"
-    )
 
 
 def _check_fields(

@@ -83,6 +83,12 @@ def _shortest(values: NDArray[Any]) -> list[float]:
 
 
 def _write_csv(stream: TextIO, columns: Columns) -> None:
-    writer = csv.writer(stream, lineterminator="\n")
+    # Where lines end with LF, csv does not quote a CR, which readers take for a line end.
+    returns = any("\r" in str(cell) for cell in set(columns.get("prediction", ())))
+    writer = csv.writer(
+        stream,
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
+    )
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from command_support import blobs, command, refused
+from command_support import blobs, command, refused, write_csv
 from deltarule.command import targets
 from deltarule.command.double_double import DoubleDouble
 from deltarule.command.tables import Samples
 
 pl = pytest.importorskip("polars", reason="needs the extra: pip install 'deltarule[cli]'")
+
+LINES = ("a\nb", "a\rb", "a\r\nb")
 
 
 @pytest.fixture(autouse=True)
@@ -157,3 +160,48 @@ def test_whole_numbers_beyond_float64_are_classes_by_their_text() -> None:
     write([names[i] for i in y])
     report = command("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 1, "--json").json
     assert report["classes"] == names
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_class_of_several_lines_is_one_cell(form: str) -> None:
+    x, y = blobs()
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": [LINES[i] for i in y]})
+    frame.write_parquet("d.parquet")
+    frame.write_csv("d.csv", quote_style="non_numeric")
+    data = f"d.{form}"
+    command("train", data, "--target", "y", "--epochs", 20, "--no-plot")
+    command("predict", "d.safetensors", data, "--out", "p.csv")
+    with open("p.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["prediction"] for row in rows] == [LINES[i] for i in y]
+    assert pl.read_csv("p.csv")["prediction"].to_list() == [LINES[i] for i in y]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ((1, 0), ["0", "1"]),
+        ((-7, 12, 900), ["-7", "12", "900"]),
+        (("true", "false"), ["false", "true"]),
+        (("02134", "10001", "00501"), ["00501", "02134", "10001"]),
+        (("01", "1", "2"), ["01", "1", "2"]),
+        (("-0", "0"), ["-0", "0"]),
+        (("+1", "1"), ["+1", "1"]),
+        (("0001", "0010"), ["0001", "0010"]),
+        (("10", "2", "other", "1"), ["1", "2", "10", "other"]),
+        (("<=50K", ">50K"), ["<=50K", ">50K"]),
+        (("NA", "b"), ["NA", "b"]),
+    ],
+)
+def test_a_class_of_a_csv_is_the_text_of_its_cell(
+    labels: tuple[Any, ...], classes: list[str]
+) -> None:
+    x, y = blobs(k=len(labels))
+    write_csv("d.csv", x, [labels[i] for i in y])
+    report = command("train", "d.csv", "--target", "y", "--epochs", 20, "--json").json
+    assert report["task"] == "classification"
+    assert report["classes"] == classes
+    assert report["held_out"]["accuracy"] == 1.0
+    answer = command("predict", "d.safetensors", "d.csv", "--json").json
+    assert answer["prediction"] == [str(labels[i]) for i in y]
+    assert min(answer["probability"]) >= 1 / len(labels)

@@ -133,6 +133,15 @@ def test_numbers_and_the_hint_on_whole_ones(
     assert chosen(cells) == (task, reason)
 
 
+def test_numbers_in_most_rows_are_the_rule_though_most_distinct_values_are_words() -> None:
+    cells = [f"{i % 4}.5" for i in range(40)] + [f"no value, note {i}" for i in range(20)]
+    write(cells)
+    fragment = "row 41: holds text ('no value, note 0'), most values are numbers"
+    refused("train", "d.csv", "--target", "y", fragment=fragment)
+    words = [f"{i % 2}" for i in range(40)] + ["low", "high", "other"] * 5
+    assert chosen(words)[0] == targets.CLASSIFICATION
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "npz"])
 def test_whole_floats_of_other_formats_get_the_hint(suffix: str) -> None:
     x, y = blobs(k=2)

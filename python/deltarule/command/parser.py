@@ -138,7 +138,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         choices=TASKS,
         help="what the target holds (default: from its values. Text, booleans and few whole "
         "numbers, up to 20 with 5 rows each, are classes. Where half or more of a text file's "
-        "distinct values are numbers, all have to be, but for words beside few whole numbers)",
+        "values or distinct values are numbers, all have to be, but for words beside few whole "
+        "numbers)",
     )
     add(
         "--hidden",

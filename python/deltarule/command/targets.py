@@ -28,8 +28,8 @@ def choose_task(samples: Samples, where: str) -> tuple[str, str | None]:
     ----------
     samples : Samples
         Their target's values decide. The cells of a text file are numbers where at least half of
-        its distinct cells are; the others are then refused. Words beside whole numbers that would
-        be classes themselves are classes, too.
+        them, or of the distinct ones, are; the others are then refused. Words beside whole
+        numbers that would be classes themselves are classes, too.
     where : str
         File and target, for the errors.
 
@@ -47,11 +47,9 @@ def choose_task(samples: Samples, where: str) -> tuple[str, str | None]:
         A cell is no number, among those that are.
     """
     y = samples.y
-    if isinstance(y[0], str):
-        return (
-            _choose_of_cells([str(c) for c in y], where) if samples.text else (CLASSIFICATION, None)
-        )
-    if isinstance(y[0], bool):
+    if samples.text:
+        return _choose_of_cells([str(cell) for cell in y], where)
+    if isinstance(y[0], str | bool):
         return CLASSIFICATION, None
     distinct = len(set(y))
     if isinstance(y[0], int):
@@ -69,7 +67,8 @@ def _choose_of_cells(y: list[str], where: str) -> tuple[str, str | None]:
     rows = Counter(y)
     numbers = {cell for cell in rows if cells.is_number(cell)}
     commas = {cell for cell in rows if cells.has_commas(cell)}
-    if 2 * (len(numbers) + len(commas)) < len(rows):
+    of_rows = sum(rows[cell] for cell in numbers | commas)
+    if 2 * len(numbers | commas) < len(rows) and 2 * of_rows < len(y):
         return CLASSIFICATION, None
     whole = not commas and all(map(cells.is_whole, numbers))
     few = whole and _are_few(len(numbers), sum(rows[cell] for cell in numbers))

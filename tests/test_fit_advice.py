@@ -250,3 +250,12 @@ def test_advice_that_cannot_be_worked_out_fails_no_fit(
     net = dr.MLP([3, 4, 1], seed=0)
     history = net.fit(x, np.zeros(1000), epochs=100, optimizer=dr.SGD(lr=1e-9))
     assert len(history) == 100 and net.history is history
+
+
+@pytest.mark.parametrize("value", [1 / 3 * 1e9, 1.7e18 + 256, 1700000000.1])
+def test_a_constant_column_is_one_whatever_its_mean_is_rounded_to(value: float) -> None:
+    x = np.full((1000, 2), value)
+    x[:, 0] = 0.0
+    (text,) = advice.of_the_inputs(x)
+    assert "standard deviation 0 over 1000 rows" in text
+    assert text.endswith("(drop a column that is constant)")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
+from deltarule import metrics
 from network_support import Array, classification, fingerprint, refused, regression
 
 
@@ -95,6 +96,15 @@ def test_r2_of_a_constant() -> None:
     net = dr.MLP([1, 1], init=([[[0.0]]], [[2.0]]))
     assert net.fit([[1.0], [2.0]], [2.0, 2.0], epochs=1, metrics="r2").metrics["r2"] == [1.0]
     assert net.fit([[1.0], [2.0]], [3.0, 3.0], epochs=1, metrics="r2").metrics["r2"] == [0.0]
+
+
+@pytest.mark.parametrize("value", [0.1, 1e15 / 3, 1700000000.1])
+def test_r2_of_a_constant_whose_mean_is_rounded(value: float) -> None:
+    y = np.full((1000, 2), value)
+    assert (y.mean(axis=0) != value).all()
+    kind = metrics.Kind("identity", "squared_error", 2, False)
+    assert metrics.r2(y, y + 1, kind) == 0.0
+    assert metrics.r2(y, y, kind) == 1.0
 
 
 def test_metrics_take_targets_as_they_are_given_and_no_weights() -> None:

@@ -119,7 +119,9 @@ def of_the_inputs(x: Array) -> Iterator[str]:
     """Yield advice on inputs (n, n_0) that are far from unit scale."""
     x = x.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = x.mean(axis=0), x.std(axis=0)
+        constant = x.min(axis=0) == x.max(axis=0)
+        mean = np.where(constant, x[0], x.mean(axis=0))
+        deviation = np.where(constant, 0.0, x.std(axis=0))  # of equal values, it may be rounding
         scale = np.hypot(mean, deviation)
     worst = int(scale.argmax())
     if _NARROW <= scale[worst] <= _WIDE or scale[worst] == 0:

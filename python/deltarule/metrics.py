@@ -48,7 +48,7 @@ def r2(y: Array, y_hat: Array, kind: Kind) -> float:
     y = y.astype(np.float64)
     residual = ((y - y_hat) ** 2).sum(axis=0)
     spread = ((y - y.mean(axis=0)) ** 2).sum(axis=0)
-    varies = spread > 0
+    varies = (spread > 0) & (y != y[:1]).any(axis=0)  # equal values may have a rounded spread
     ratio = np.divide(residual, spread, out=np.ones_like(spread), where=varies)
     ratio[~varies & (residual == 0)] = 0.0
     return float(np.mean(1 - ratio))

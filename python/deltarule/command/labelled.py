@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import deltarule as dr
-from deltarule.command import pipeline, tables
+from deltarule.command import cells, pipeline, tables
+from deltarule.command.columns import LONGEST_WHOLE, Label
 from deltarule.command.console import CommandError
-from deltarule.command.pipeline import Standardization, TableModel
-from deltarule.command.problem import encode
+from deltarule.command.double_double import DoubleDouble
+from deltarule.command.pipeline import TableModel
+from deltarule.command.problem import digits, encode
+from deltarule.command.standardization import Standardization
+from deltarule.command.targets import numbers
 
 CLASSES_SHOWN = 8
 
@@ -25,7 +30,11 @@ class Labelled(NamedTuple):
 
 
 def read_labelled(
-    model: TableModel | dr.MLP, data: Path | None, target: str | None, rows: int | None = None
+    model: TableModel | dr.MLP,
+    data: Path | None,
+    target: str | None,
+    rows: int | None = None,
+    header: bool | None = None,
 ) -> Labelled:
     """Read the first rows of a file, or of the digits, for a model.
 
@@ -39,6 +48,8 @@ def read_labelled(
         The target's column; by default that of the model.
     rows : int, optional
         How many; by default all.
+    header : bool, optional
+        As for `tables.read_samples`.
 
     Raises
     ------
@@ -48,16 +59,20 @@ def read_labelled(
     if isinstance(model, dr.MLP):
         y = None if data is None else tables.read_target_rows(data)
         if data is not None and y is not None:
-            x = tables.read_inputs(data, None, model.sizes[0])[:rows]
-            return Labelled(pipeline.cast_finite(x, model.dtype), y[:rows])
+            inputs = tables.read_inputs(data, None, model.sizes[0], header)
+            x = pipeline.cast_finite(inputs.x.high[:rows], model.dtype, where=str(data))
+            return Labelled(x, y[:rows])
         model = _with_indices(model)
-    samples, where = _samples(model, data, target)
+    samples, where = _samples(model, data, target, header)
     if samples.x.shape[1] != model.network.sizes[0]:
         raise CommandError(
             f"{where}: {samples.x.shape[1]} features, the model takes {model.network.sizes[0]}"
         )
-    truth = _truth(model, samples.y[:rows], f"{where}: target {samples.target!r}")
-    return Labelled(model.inputs(samples.x[:rows]), encode(model, truth))
+    samples = replace(samples, x=samples.x[:rows], y=samples.y[:rows])
+    of_target = f"{where}: target {samples.target!r}"
+    truth = _truth(model, samples, of_target)
+    x = model.inputs(samples.x, samples.names, where)
+    return Labelled(x, encode(model, truth, of_target))
 
 
 def _with_indices(network: dr.MLP) -> TableModel:
@@ -68,33 +83,35 @@ def _with_indices(network: dr.MLP) -> TableModel:
 
 
 def _samples(
-    model: TableModel, data: Path | None, target: str | None
+    model: TableModel, data: Path | None, target: str | None, header: bool | None
 ) -> tuple[tables.Samples, str]:
     if data is not None:
         column = target if target is not None or data.suffix.lower() == ".npz" else model.target
-        return tables.read_samples(data, column, model.features), str(data)
-    images, labels = dr.load_digits()
+        return tables.read_samples(data, column, model.features, header), str(data)
+    samples = digits()
     if target is not None:
         raise CommandError(f"--target {target}: needs DATA, the digits have their own")
+    if header is not None:
+        raise CommandError(f"--{'' if header else 'no-'}header: needs DATA")
     if (
         model.features is not None
         or model.classes != tuple(range(10))
-        or model.network.sizes[0] != images.shape[1]
+        or model.network.sizes[0] != samples.x.shape[1]
     ):
         raise CommandError("DATA is needed: the model is not one of the digits in the package")
-    return tables.Samples(None, images.astype(np.float64), "digit", labels.tolist()), "digits"
+    return samples, "digits"
 
 
-def _truth(model: TableModel, y: tables.Values, where: str) -> NDArray[Any]:
+def _truth(
+    model: TableModel, samples: tables.Samples, where: str
+) -> NDArray[np.int64] | DoubleDouble:
     """Return class indices, or numbers in the target's units."""
     if model.classes is None:
-        if isinstance(y[0], str):
-            raise CommandError(f"{where}: holds text ({y[0]!r}), the model takes numbers")
-        return np.array(y, dtype=np.float64)
+        return numbers(samples, where, "the model takes numbers")
     position: dict[Any, int] = {label: i for i, label in enumerate(model.classes)}
     indices = []
-    for row, label in enumerate(y, start=1):
-        index = position.get(label, position.get(str(label)))  # a column of text may look whole
+    for row, label in enumerate(samples.y, start=1):
+        index = position.get(label, position.get(_respelled(label, type(model.classes[0]))))
         if index is None:
             known = ", ".join(map(repr, model.classes[:CLASSES_SHOWN]))
             more = len(model.classes) - CLASSES_SHOWN
@@ -104,3 +121,17 @@ def _truth(model: TableModel, y: tables.Values, where: str) -> NDArray[Any]:
             )
         indices.append(index)
     return np.array(indices, dtype=np.int64)
+
+
+def _respelled(label: object, kind: type) -> Label | None:
+    """Return a class as a file of another format has it, where classes are of that kind.
+
+    Text has no types; Parquet and npz do.
+    """
+    if isinstance(label, str):
+        if kind is int and len(label) <= LONGEST_WHOLE and cells.is_whole(label):
+            return int(label)
+        return {"true": True, "false": False}.get(label.lower()) if kind is bool else None
+    if kind is str and isinstance(label, float) and label.is_integer():
+        return str(int(label))
+    return str(label) if kind is str else None

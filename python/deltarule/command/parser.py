@@ -12,7 +12,7 @@ from deltarule.command import bench, info, plan, predict, recipe, runs, trace, t
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
 
-DATA_HELP = "CSV, TSV or Parquet with a header, or npz"
+DATA_HELP = "CSV, TSV or Parquet, or npz"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -132,7 +132,15 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
     add("--target", metavar="NAME", help="the column to predict; all others are features")
-    add("--task", choices=TASKS, help="what the target holds (default: from its values)")
+    _add_header(parser)
+    add(
+        "--task",
+        choices=TASKS,
+        help="what the target holds (default: from its values. Text, booleans and few whole "
+        "numbers, up to 20 with 5 rows each, are classes. Where half or more of a text file's "
+        "values or distinct values are numbers, all have to be, but for words beside few whole "
+        "numbers)",
+    )
     add(
         "--hidden",
         metavar="N[,N...]",
@@ -195,6 +203,16 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     runs.add_options(parser)
     add("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def _add_header(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line of a CSV or TSV file has the columns' names; without, the "
+        "columns are 1, 2, ... and are taken in their order (default: it has, and names that are "
+        "all numbers are refused)",
+    )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -263,6 +281,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=predict.run)
     parser.add_argument("model", metavar="MODEL", type=Path, help="a file written by train")
     parser.add_argument("data", metavar="DATA", type=Path, help=f"{DATA_HELP} with an array x")
+    _add_header(parser)
     parser.add_argument(
         "--out", metavar="FILE.csv", type=Path, help="write the CSV here (default: stdout)"
     )
@@ -281,6 +300,7 @@ def _add_trace(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", type=Path, help="a model file")
     add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
     add("--target", metavar="NAME", help="the column of the targets (default: the model's)")
+    _add_header(parser)
     add(
         "--rows",
         metavar="N",
@@ -306,6 +326,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", type=Path, help="a model file")
     add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
     add("--target", metavar="NAME", help="the column of the targets (default: the model's)")
+    _add_header(parser)
     add(
         "--rows",
         metavar="N",

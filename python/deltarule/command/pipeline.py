@@ -6,6 +6,8 @@ tensors of float64 and the words as JSON.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,61 +18,17 @@ from numpy.typing import NDArray
 import deltarule as dr
 from deltarule import files
 from deltarule.command.console import CommandError
+from deltarule.command.double_double import DoubleDouble
+from deltarule.command.standardization import Standardization
 from deltarule.command.tables import Label
+
+__all__ = ["Standardization", "TableModel", "cast_finite", "load"]
 
 METADATA_KEY = "table"
 
-
-@dataclass(frozen=True, eq=False)
-class Standardization:
-    """The map v -> (v - mean) / scale, column by column.
-
-    Attributes
-    ----------
-    mean, scale : ndarray of shape (d,), float64
-        Finite; scale > 0.
-    """
-
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-
-    @classmethod
-    def fit(cls, values: NDArray[np.float64], where: str) -> Standardization:
-        """Return the map to mean 0 and standard deviation 1; a constant column has scale 1.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n, d)
-            The rows to train on.
-        where : str
-            What they are, for the error.
-
-        Raises
-        ------
-        CommandError
-            The values are so large that the statistics overflow.
-        """
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean, scale = values.mean(axis=0), values.std(axis=0)
-        # The standard deviation of equal values may be rounding instead of 0.
-        scale[(values.min(axis=0) == values.max(axis=0)) | (scale == 0.0)] = 1.0
-        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
-            raise CommandError(f"{where}: values too large to standardize")
-        return cls(mean, scale)
-
-    @classmethod
-    def identity(cls, d: int) -> Standardization:
-        """Return the map of `d` columns that changes nothing."""
-        return cls(np.zeros(d), np.ones(d))
-
-    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (v - mean) / scale."""
-        with np.errstate(over="ignore"):
-            return (values - self.mean) / self.scale
-
-    def invert(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return v * scale + mean."""
-        return values * self.scale + self.mean
+# Of columns and classes in a model file (docs/files.md), whose header has a few more values.
+MOST_NAMES = 60_000
+LONGEST_NAMES = 4_000_000  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +59,26 @@ class TableModel:
     classes: tuple[Label, ...] | None
     y: Standardization
 
-    def inputs(self, values: NDArray[np.float64]) -> NDArray[Any]:
-        """Return the network's inputs for table values (n, n_0)."""
-        return cast_finite(self.x.apply(values), self.network.dtype)
+    def inputs(
+        self, values: NDArray[np.float64] | DoubleDouble, names: Sequence[str] = (), where: str = ""
+    ) -> NDArray[Any]:
+        """Return the network's inputs for table values (n, n_0).
+
+        Parameters
+        ----------
+        values : ndarray or DoubleDouble
+        names : sequence of str, optional
+            What the columns are called in the error.
+        where : str, optional
+            The file, for the error.
+
+        Raises
+        ------
+        CommandError
+            A standardized value is beyond the range of the network's dtype.
+        """
+        standardized = self.x.apply(values)
+        return cast_finite(standardized, self.network.dtype, names, where, "standardized, ")
 
     def predict_classes(self, x: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Return the most probable class's index and its probability, each (n,), for inputs."""
@@ -117,30 +92,80 @@ class TableModel:
         """Return the predicted numbers (n,) in the target's units, for inputs."""
         return self.y.invert(self.network.predict(x).astype(np.float64))[:, 0]
 
+    def residuals(
+        self, x: NDArray[Any], truth: DoubleDouble, unit: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the predicted numbers less the true ones, each (n,), divided by a power of two."""
+        if truth.low is None and self.y.mean_low is None:
+            return self.predict_numbers(x) / unit - truth.high / unit
+        scaled = self.network.predict(x).astype(np.float64)[:, 0] * (self.y.scale / unit)
+        return scaled - (truth / unit).minus(self.y.center / unit)
+
     def save(self, path: Path) -> None:
         """Write network, statistics and words to one model file."""
         tensors = {
-            "x_mean": self.x.mean,
+            "x_mean": _stacked(self.x),
             "x_scale": self.x.scale,
-            "y_mean": self.y.mean,
+            "y_mean": _stacked(self.y),
             "y_scale": self.y.scale,
         }
-        words = {
+        files.write_model(path, self.network, tensors, {METADATA_KEY: self._words()})
+
+    def _words(self) -> dict[str, Any]:
+        return {
             "features": None if self.features is None else list(self.features),
             "target": self.target,
             "classes": None if self.classes is None else list(self.classes),
         }
-        files.write_model(path, self.network, tensors, {METADATA_KEY: words})
+
+    def check_names(self, where: str) -> None:
+        """Refuse more names of columns and classes than a model file may hold.
+
+        Raises
+        ------
+        CommandError
+            Begins with `where`, the data.
+        """
+        count = len(self.features or ()) + len(self.classes or ())
+        size = len(json.dumps(json.dumps(self._words())))
+        if count > MOST_NAMES or size > LONGEST_NAMES:
+            raise CommandError(
+                f"{where}: {count} names of columns and classes, {size} bytes; a model file holds "
+                f"at most {MOST_NAMES}, {LONGEST_NAMES} bytes"
+            )
 
 
-def cast_finite(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return `values` (n, d) in another float dtype, refusing those beyond its range."""
+def _stacked(standardization: Standardization) -> NDArray[np.float64]:
+    """Return the means (d,); (2, d) with their low parts where they have them."""
+    low = standardization.mean_low
+    return standardization.mean if low is None else np.stack([standardization.mean, low])
+
+
+def cast_finite(
+    values: NDArray[np.float64],
+    dtype: np.dtype[Any],
+    names: Sequence[str] = (),
+    where: str = "",
+    what: str = "",
+) -> NDArray[Any]:
+    """Return `values` (n, d) in another float dtype, refusing those beyond its range.
+
+    Parameters
+    ----------
+    values, dtype
+    names : sequence of str, optional
+        What the columns are called in the error; by default their numbers from 1.
+    where, what : str, optional
+        In the error, the file and what comes before the value.
+    """
     with np.errstate(over="ignore"):
         cast = values.astype(dtype)
     if not np.isfinite(cast).all():
         row, column = np.argwhere(~np.isfinite(cast))[0]
+        name = repr(names[column]) if names else str(column + 1)
         raise CommandError(
-            f"row {row + 1}: feature {column + 1} is too large for the network's {dtype}"
+            f"{where + ': ' if where else ''}column {name}, row {row + 1}: {what}"
+            f"{values[row, column]:g} is too large for the network's {dtype}"
         )
     return cast
 
@@ -187,17 +212,21 @@ def _standardization(
     path: Path, tensors: dict[str, NDArray[Any]], prefix: str, d: int
 ) -> Standardization:
     found = []
-    for name in (f"{prefix}_mean", f"{prefix}_scale"):
+    for name, shapes in ((f"{prefix}_mean", [(d,), (2, d)]), (f"{prefix}_scale", [(d,)])):
         tensor = tensors.get(name)
-        if tensor is None or tensor.shape != (d,) or tensor.dtype != np.float64:
+        if tensor is None or tensor.shape not in shapes or tensor.dtype != np.float64:
             raise dr.ModelFileError(f"{path}: tensor {name} must be ({d},) of float64")
-        if not np.isfinite(tensor).all():
-            raise dr.ModelFileError(f"{path}: tensor {name} must be finite")
         found.append(tensor)
     mean, scale = found
+    if not np.isfinite(mean).all():
+        raise dr.ModelFileError(f"{path}: tensor {prefix}_mean must be finite")
     if not (scale > 0).all():
         raise dr.ModelFileError(f"{path}: tensor {prefix}_scale must be positive")
-    return Standardization(mean, scale)
+    if prefix == "y" and np.isinf(scale).any():  # of inputs, it is a constant column's
+        raise dr.ModelFileError(f"{path}: tensor {prefix}_scale must be finite")
+    return (
+        Standardization(mean, scale) if mean.ndim == 1 else Standardization(mean[0], scale, mean[1])
+    )
 
 
 def _features(path: Path, names: object, n_inputs: int) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from deltarule.command.console import CommandError
 from deltarule.command.destinations import check_destination, check_plot
 from deltarule.command.recipe import Recipe, make_recipe
+from deltarule.command.tables import check_file
 
 MODEL_SUFFIX = ".safetensors"
 
@@ -81,6 +82,10 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     data: Path | None = arguments.data
     if data is None and arguments.target is not None:
         raise CommandError(f"--target {arguments.target}: needs DATA, the digits have their own")
+    if data is None and arguments.header is not None:
+        raise CommandError(f"--{'' if arguments.header else 'no-'}header: needs DATA")
+    if data is not None:
+        check_file(data)
     defaults = DIGITS if data is None else TABLE
     save, plot = _destinations(arguments, data)
     batch_size = arguments.batch_size or defaults.batch_size

@@ -39,11 +39,14 @@ def run(arguments: argparse.Namespace) -> int:
         check_destination(out, "--out", [arguments.model, arguments.data])
     model = pipeline.load(arguments.model)
     if isinstance(model, dr.MLP):
-        x = read_inputs(arguments.data, None, model.sizes[0])
-        columns = _outputs(model.predict(pipeline.cast_finite(x, model.dtype)))
+        inputs = read_inputs(arguments.data, None, model.sizes[0], arguments.header)
+        x = pipeline.cast_finite(inputs.x.high, model.dtype, inputs.names, str(arguments.data))
+        columns = _outputs(model.predict(x))
     else:
-        x = read_inputs(arguments.data, model.features, model.network.sizes[0])
-        columns = _answers(model, model.inputs(x))
+        n_inputs = model.network.sizes[0]
+        inputs = read_inputs(arguments.data, model.features, n_inputs, arguments.header)
+        x = model.inputs(inputs.x, inputs.names, str(arguments.data))
+        columns = _answers(model, x)
     if out is not None:
         text = io.StringIO()
         _write_csv(text, columns)
@@ -80,6 +83,12 @@ def _shortest(values: NDArray[Any]) -> list[float]:
 
 
 def _write_csv(stream: TextIO, columns: Columns) -> None:
-    writer = csv.writer(stream, lineterminator="\n")
+    # Where lines end with LF, csv does not quote a CR, which readers take for a line end.
+    returns = any("\r" in str(cell) for cell in set(columns.get("prediction", ())))
+    writer = csv.writer(
+        stream,
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
+    )
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 import deltarule as dr
 from deltarule.command import tables, targets
 from deltarule.command.console import CommandError, package_errors
-from deltarule.command.pipeline import Standardization, TableModel
+from deltarule.command.double_double import DoubleDouble
+from deltarule.command.pipeline import TableModel, cast_finite
 from deltarule.command.plan import Plan
+from deltarule.command.standardization import Standardization
 
 FEWEST_ROWS = 10
 SIGMOID = ("sigmoid", "logistic")
@@ -29,7 +31,7 @@ class Problem:
         With its network, not yet trained.
     x, y : ndarray
         The network's inputs and targets, all rows.
-    truth : ndarray of shape (n,)
+    truth : ndarray or DoubleDouble of shape (n,)
         Class indices, or numbers in the target's units.
     training, held_out : ndarray of int64
         Row numbers.
@@ -40,7 +42,7 @@ class Problem:
     model: TableModel
     x: NDArray[Any]
     y: NDArray[Any]
-    truth: NDArray[Any]
+    truth: NDArray[np.int64] | DoubleDouble
     training: NDArray[np.int64]
     held_out: NDArray[np.int64]
     reason: str | None
@@ -55,7 +57,7 @@ class Table:
     samples : Samples
     classes : tuple of labels, or None
         None for numbers.
-    truth : ndarray of shape (n,)
+    truth : ndarray or DoubleDouble of shape (n,)
         Class indices, or numbers.
     reason : str or None
         Why the target is taken as classes or numbers, where that is a guess.
@@ -65,14 +67,14 @@ class Table:
 
     samples: tables.Samples
     classes: tuple[tables.Label, ...] | None
-    truth: NDArray[Any]
+    truth: NDArray[np.int64] | DoubleDouble
     reason: str | None
     where: str
 
     @property
     def strata(self) -> NDArray[np.int64] | None:
         """The classes that every part is to have its share of."""
-        return None if self.classes is None else self.truth
+        return None if isinstance(self.truth, DoubleDouble) else self.truth
 
 
 def read_table(arguments: argparse.Namespace, plan: Plan) -> Table:
@@ -83,18 +85,21 @@ def read_table(arguments: argparse.Namespace, plan: Plan) -> Table:
     CommandError
         The data are not fit to train on.
     """
-    samples = _samples(arguments.target, plan)
+    samples = _samples(arguments, plan)
     n = len(samples.x)
     if n < FEWEST_ROWS:
         raise CommandError(f"{plan.source}: {n} rows, at least {FEWEST_ROWS} are needed")
     where = f"{plan.source}: target {samples.target!r}"
     task, reason = arguments.task, None
     if task is None:
-        task, reason = targets.choose_task(samples.y)
+        task, reason = targets.choose_task(samples, where)
     if task == targets.CLASSIFICATION:
-        classes, indices = targets.encode_classes(samples.y, where)
+        classes, indices = targets.encode_classes(samples, where)
         return Table(samples, classes, indices, reason, where)
-    return Table(samples, None, targets.numbers(samples.y, where), reason, where)
+    truth = targets.numbers(samples, where, "--task regression needs numbers")
+    if np.isinf(Standardization.fit(truth[:, None]).scale[0]):
+        raise CommandError(f"{where}: one value only ({samples.y[0]}), there is nothing to learn")
+    return Table(samples, None, truth, reason, where)
 
 
 def make_problem(
@@ -111,27 +116,34 @@ def make_problem(
     CommandError
         The data are not fit to train on, or the network's options do not go together.
     """
-    samples, classes, truth, where = table.samples, table.classes, table.truth, table.where
+    samples, classes, truth = table.samples, table.classes, table.truth
     network = _network(arguments, plan, samples.x.shape[1], classes)
     x_map, y_map = Standardization.identity(samples.x.shape[1]), Standardization.identity(1)
     # The digits share one scale: their model takes what dr.load_digits returns as it is.
     if plan.data is not None:
-        x_map = Standardization.fit(samples.x[training], plan.source)
+        x_map = Standardization.fit(samples.x[training])
     # The other outputs have a range of their own, which the target must lie in as it is.
-    if classes is None and network.output == "identity":
-        y_map = Standardization.fit(truth[training, None].astype(np.float64), where)
+    if isinstance(truth, DoubleDouble) and network.output == "identity":
+        y_map = Standardization.fit(truth[training, None], constant=1.0)
     model = TableModel(network, samples.features, x_map, samples.target, classes, y_map)
-    x, y = model.inputs(samples.x), encode(model, truth)
+    model.check_names(plan.source)
+    x, y = model.inputs(samples.x, samples.names, plan.source), encode(model, truth, table.where)
     with package_errors():  # are the targets in the loss's domain?
         network.evaluate(x, y, threads=arguments.threads)
     return Problem(model, x, y, truth, training, held_out, table.reason)
 
 
-def _samples(target: str | None, plan: Plan) -> tables.Samples:
-    if plan.data is not None:
-        return tables.read_samples(plan.data, target)
+def _samples(arguments: argparse.Namespace, plan: Plan) -> tables.Samples:
+    if plan.data is None:
+        return digits()
+    return tables.read_samples(plan.data, arguments.target, header=arguments.header)
+
+
+def digits() -> tables.Samples:
+    """Return the digits in the package."""
     images, labels = dr.load_digits()
-    return tables.Samples(None, images.astype(np.float64), "digit", labels.tolist())
+    x = DoubleDouble(images.astype(np.float64))
+    return tables.Samples(None, x, "digit", labels.tolist())
 
 
 def _network(
@@ -173,11 +185,13 @@ def _output(name: str | None, classes: tuple[tables.Label, ...] | None) -> tuple
     )
 
 
-def encode(model: TableModel, truth: NDArray[Any]) -> NDArray[Any]:
-    """Return the targets as the network's loss takes them."""
+def encode(model: TableModel, truth: NDArray[np.int64] | DoubleDouble, where: str) -> NDArray[Any]:
+    """Return the targets as the network's loss takes them; `where` names them in the error."""
     network = model.network
-    if model.classes is None:
-        return model.y.apply(truth[:, None])[:, 0].astype(network.dtype)
+    if isinstance(truth, DoubleDouble):
+        return cast_finite(
+            model.y.apply(truth[:, None]), network.dtype, (), where, "standardized, "
+        )[:, 0]
     if network.loss == "cross_entropy":
         return truth
     if network.sizes[-1] == 1:

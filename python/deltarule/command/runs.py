@@ -12,7 +12,7 @@ import deltarule as dr
 from deltarule.checkpoint import NotedCheckpoint, interval
 from deltarule.command.console import CommandError
 from deltarule.command.destinations import check_destination
-from deltarule.resuming import read_newest
+from deltarule.resuming import Run, read_newest
 
 # The part of a checkpoint that has the words, by their names.
 NOTE = "command"
@@ -106,9 +106,9 @@ def _every(given: Words) -> int | str:
 
 
 def _text(value: Any) -> str | bool:
-    """Return a word as it could have been given; True for one that has no value."""
-    if value is True:
-        return True
+    """Return a word as it could have been given; True or False for one that has no value."""
+    if isinstance(value, bool):
+        return value
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     return repr(value) if isinstance(value, float) else str(value)
@@ -136,7 +136,7 @@ def with_words(arguments: argparse.Namespace) -> argparse.Namespace:
     nonsense = dr.ModelFileError(f"{path}: the words of the command make no sense")
     if not isinstance(words, dict) or not words.keys() <= vars(arguments).keys() - FREE:
         raise nonsense
-    if not all(value is True or isinstance(value, str) for value in words.values()):
+    if not all(isinstance(value, bool | str) for value in words.values()):
         raise nonsense
     try:
         made = parse(["train", *(_option(name, value) for name, value in words.items())])
@@ -149,9 +149,25 @@ def with_words(arguments: argparse.Namespace) -> argparse.Namespace:
             raise CommandError(
                 f"{_option(name, _text(value))}: the run of {path} has {_text(getattr(made, name))}"
             )
+    _check_data(arguments, made, run)
     free = {name: value for name, value in vars(arguments).items() if name in FREE | {"given"}}
     epochs = given.get("epochs", run.settings["epochs"])
     return argparse.Namespace(**{**vars(made), **free, "epochs": epochs})
+
+
+def _check_data(arguments: argparse.Namespace, made: argparse.Namespace, run: Run) -> None:
+    """Refuse a table's run without DATA, and a table for a run that had none."""
+    path, data = arguments.resume, arguments.data
+    if data is None:
+        if made.target is not None or run.network.sizes[0] != dr.load_digits()[0].shape[1]:
+            raise CommandError(
+                f"--resume {path}: needs DATA, the run is on a table: deltarule train DATA "
+                f"--resume {path}"
+            )
+    elif made.target is None and data.suffix.lower() != ".npz":
+        raise CommandError(
+            f"--resume {path}: does not go with {data}, the run is on the digits or an npz file"
+        )
 
 
 def changed_place(arguments: argparse.Namespace) -> dr.Checkpoint | None:
@@ -163,4 +179,6 @@ def changed_place(arguments: argparse.Namespace) -> dr.Checkpoint | None:
 
 
 def _option(name: str, value: str | bool) -> str:
+    if value is False:
+        return f"--no-{name}"
     return f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")

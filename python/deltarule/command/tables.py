@@ -1,58 +1,95 @@
-"""Files to arrays: CSV, TSV and Parquet through polars, npz through NumPy.
+"""Files to samples: CSV and TSV, Parquet through polars, npz through NumPy.
 
-Rows are counted from 1, the header and blank lines not counted.
+Rows are counted from 1, the header not counted.
 """
 
 from __future__ import annotations
 
 import io
-import zipfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.command import cells, delimited, npz
+from deltarule.command import columns as of_columns
+from deltarule.command.columns import Label, Table, Values
 from deltarule.command.console import CommandError, one_line, require
+from deltarule.command.double_double import DoubleDouble
 
 if TYPE_CHECKING:
-    import polars as pl
+    from polars import DataFrame
 
-Label = str | int | bool
-Values = list[str] | list[int] | list[bool] | list[float]
+__all__ = [
+    "Inputs",
+    "Label",
+    "Samples",
+    "Values",
+    "check_file",
+    "read_inputs",
+    "read_samples",
+    "read_target_rows",
+]
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
 FORMATS = "use .csv, .tsv, .parquet or .npz"
 NAMES_SHOWN = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Rows to predict.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What each column of `x` is called in messages.
+    x : DoubleDouble of shape (n, d)
+        Finite.
+    """
+
+    names: tuple[str, ...]
+    x: DoubleDouble
+
+
+@dataclass(frozen=True, eq=False)
 class Samples:
     """Rows to train on.
 
     Attributes
     ----------
     features : tuple of str, or None
-        The names of the columns of `x`; None where they have none (npz, the digits).
-    x : ndarray of shape (n, d), float64
+        The names of the columns of `x`; None where they have none (npz, a table without a
+        header, the digits).
+    x : DoubleDouble of shape (n, d)
         The inputs, finite.
     target : str
         The name of what is to be predicted.
     y : list of length n
         The targets, all str, all bool, all int or all float (finite).
+    text : bool
+        Whether `y` are the cells of a text file, in which numbers are text, too.
     """
 
     features: tuple[str, ...] | None
-    x: NDArray[np.float64]
+    x: DoubleDouble
     target: str
     y: Values
+    text: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each column of `x` is called in messages."""
+        return _numbered(self.x.shape[1]) if self.features is None else self.features
 
 
 def read_samples(
-    path: Path, target: str | None, features: tuple[str, ...] | None = None
+    path: Path,
+    target: str | None,
+    features: tuple[str, ...] | None = None,
+    header: bool | None = None,
 ) -> Samples:
     """Read the inputs and targets of a file.
 
@@ -61,10 +98,13 @@ def read_samples(
     path : Path
         CSV, TSV or Parquet; or npz with arrays ``x`` (n, d) and ``y`` (n,).
     target : str or None
-        The target's column; for npz it must be None.
+        The target's column, without a header its number from 1; for npz it must be None.
     features : tuple of str, optional
         The columns to take; by default every one but the target, in the file's order. Of an npz
-        file all are taken.
+        file, and of a table without a header, all are taken.
+    header : bool, optional
+        Whether the first line of a CSV or TSV file has the names of the columns. By default it
+        has, and names that are all numbers are refused.
 
     Returns
     -------
@@ -76,25 +116,29 @@ def read_samples(
         The file cannot be read, lacks the column, or holds what is not a finite number among
         the features, or a missing value.
     """
-    if _is_npz(path):
+    if check_file(path) == ".npz":
+        _refuse_header(path, header)
         if target is not None:
             raise CommandError(f"--target {target}: the target of an npz file is its array y")
-        arrays = _read_npz(path, ("x", "y"))
-        x, y = _npz_inputs(path, arrays["x"]), _npz_targets(path, arrays["y"])
+        arrays = npz.read(path, ("x", "y"))
+        x, y = npz.inputs(path, arrays["x"]), npz.targets(path, arrays["y"])
         if len(x) != len(y):
             raise CommandError(f"{path}: x has {len(x)} rows, y has {len(y)}")
         return Samples(None, x, "y", y)
-    frame = _read_frame(path)
+    table = _read_table(path, header, features)
+    names = list(table.columns)
     if target is None:
-        raise CommandError(f"{path}: name its target with --target ({_listing(frame.columns)})")
-    if target not in frame.columns:
-        raise CommandError(f"{path}: no column {target!r} ({_listing(frame.columns)})")
-    if features is None:
-        features = tuple(name for name in frame.columns if name != target)
+        raise CommandError(f"{path}: name its target with --target ({_listing(names)})")
+    if target not in names:
+        raise CommandError(f"{path}: no column {target!r} ({_listing(names)})")
+    if features is None or not table.named:
+        features = tuple(name for name in names if name != target)
+        _refuse_unnamed(path, names)
     if not features:
         raise CommandError(f"{path}: no column beside the target {target!r}")
-    _check_features(path, frame, features)
-    return Samples(features, _numbers(path, frame, features), target, _targets(path, frame[target]))
+    _check_features(path, names, features)
+    x, y = of_columns.numbers(table, features), of_columns.targets(table, target)
+    return Samples(features if table.named else None, x, target, y, table.text)
 
 
 def read_target_rows(path: Path) -> NDArray[np.float64] | None:
@@ -110,13 +154,15 @@ def read_target_rows(path: Path) -> NDArray[np.float64] | None:
     CommandError
         As for `read_samples`.
     """
-    if not _is_npz(path):
+    if check_file(path) != ".npz":
         return None
-    y = _read_npz(path, ("y",))["y"]
-    return _npz_numbers(path, y, "y") if y.ndim == 2 and y.shape[1] > 1 else None
+    y = npz.read(path, ("y",))["y"]
+    return npz.numbers(path, y, "y").high if y.ndim == 2 and y.shape[1] > 1 else None
 
 
-def read_inputs(path: Path, features: tuple[str, ...] | None, n_features: int) -> NDArray[Any]:
+def read_inputs(
+    path: Path, features: tuple[str, ...] | None, n_features: int, header: bool | None = None
+) -> Inputs:
     """Read the inputs of a file for a model.
 
     Parameters
@@ -124,52 +170,57 @@ def read_inputs(path: Path, features: tuple[str, ...] | None, n_features: int) -
     path : Path
         As for `read_samples`; of an npz file only ``x`` is read.
     features : tuple of str, or None
-        The columns the model takes, by name; None takes all columns in the file's order.
+        The columns the model takes, by name; None takes all columns in the file's order, as is
+        done of a table without a header.
     n_features : int
         How many the model takes.
+    header : bool, optional
+        As for `read_samples`.
 
     Returns
     -------
-    ndarray of shape (n, n_features), float64
-        Finite.
+    Inputs
 
     Raises
     ------
     CommandError
         As for `read_samples`, or a feature is missing, or their number differs.
     """
-    if _is_npz(path):
-        x = _npz_inputs(path, _read_npz(path, ("x",))["x"])
+    if check_file(path) == ".npz":
+        _refuse_header(path, header)
+        x = npz.inputs(path, npz.read(path, ("x",))["x"])
         if x.shape[1] != n_features:
             raise CommandError(f"{path}: x has {x.shape[1]} features, the model takes {n_features}")
+        inputs = Inputs(features or _numbered(n_features), x)
     else:
-        frame = _read_frame(path)
-        if features is None:
-            features = tuple(frame.columns)
-            if len(features) != n_features:
+        table = _read_table(path, header, features)
+        names = list(table.columns)
+        if features is None or not table.named:
+            if len(names) != n_features:
                 raise CommandError(
-                    f"{path}: {len(features)} columns, the model takes {n_features} (it knows "
+                    f"{path}: {len(names)} columns, the model takes {n_features} (it knows "
                     "its features by position)"
                 )
-        _check_features(path, frame, features)
-        x = _numbers(path, frame, features)
-    if len(x) == 0:
+            features = tuple(names)
+        _check_features(path, names, features)
+        inputs = Inputs(features, of_columns.numbers(table, features))
+    if len(inputs.x) == 0:
         raise CommandError(f"{path}: no rows")
-    return x
+    return inputs
 
 
-def _check_features(path: Path, frame: pl.DataFrame, features: tuple[str, ...]) -> None:
-    missing = [name for name in features if name not in frame.columns]
-    if missing:
-        raise CommandError(
-            f"{path}: no column {missing[0]!r}, a feature of the model ({_listing(frame.columns)})"
-        )
+def check_file(path: Path) -> str:
+    """Return the extension of a file, after the checks that all formats share.
 
-
-def _is_npz(path: Path) -> bool:
-    """Return whether the file is npz rather than a table, after the checks all formats share."""
+    Raises
+    ------
+    CommandError
+        There is no such file, it is empty, or its extension is none of a table.
+    """
+    if path.is_dir():
+        raise CommandError(f"{path}: not a file, but a folder")
     suffix = path.suffix.lower()
-    if suffix not in (*SEPARATORS, ".parquet", ".npz"):
+    if suffix not in (*delimited.SEPARATORS, ".parquet", ".npz"):
         raise CommandError(f"{path}: unknown extension {suffix!r}, {FORMATS}")
     if not path.exists():
         raise CommandError(f"{path}: no such file")
@@ -177,178 +228,92 @@ def _is_npz(path: Path) -> bool:
         raise CommandError(f"{path}: not a file")
     if path.stat().st_size == 0:
         raise CommandError(f"{path}: the file is empty")
-    return suffix == ".npz"
+    return suffix
+
+
+def _read_table(path: Path, header: bool | None, features: tuple[str, ...] | None) -> Table:
+    if path.suffix.lower() == ".parquet":
+        _refuse_header(path, header)
+        frame = _read_parquet(path)
+        columns = dict(zip(frame.columns, frame.get_columns(), strict=True))
+        table = Table(path, columns, text=False, named=True)
+    else:
+        read = delimited.read_cells(path)
+        if header is False:
+            names = list(_numbered(len(read)))
+        else:
+            names = ["" if column[0] is None else column[0] for column in read]
+            read = [column.slice(1) for column in read]
+            if header is None:
+                _check_names(path, names, features)
+            _check_distinct(path, names)
+        columns = dict(zip(names, read, strict=True))
+        table = Table(path, columns, text=True, named=header is not False)
+    if len(table) == 0:
+        raise CommandError(f"{path}: no rows")
+    return table
+
+
+def _read_parquet(path: Path) -> DataFrame:
+    pl = require("polars", f"reading {path}")
+    try:
+        frame: DataFrame = pl.read_parquet(io.BytesIO(path.read_bytes()))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise CommandError(f"{path}: not a readable table: {one_line(first)}") from None
+    return frame
+
+
+def _refuse_header(path: Path, header: bool | None) -> None:
+    if header is not None:
+        word = "--header" if header else "--no-header"
+        raise CommandError(f"{word}: is for CSV and TSV, not for {path}")
+
+
+def _check_names(path: Path, names: list[str], features: tuple[str, ...] | None) -> None:
+    """Refuse a first line that looks like a row, unless it has the names that are wanted."""
+    if features is not None and set(features) <= set(names):
+        return
+    given = [name for name in names if name]
+    if given and all(cells.is_number(name) or cells.has_commas(name) for name in given):
+        shown = ", ".join(map(repr, names[:NAMES_SHOWN]))
+        raise CommandError(
+            f"{path}: the header is all numbers ({shown}{', ...' * (len(names) > NAMES_SHOWN)}): "
+            "--no-header takes it as the first row, --header as names"
+        )
+
+
+def _check_distinct(path: Path, names: list[str]) -> None:
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if "" in repeated:
+        _refuse_unnamed(path, names)
+    if repeated:
+        raise CommandError(f"{path}: the header has {repeated[0]!r} twice")
+
+
+def _refuse_unnamed(path: Path, names: list[str]) -> None:
+    unnamed = [str(at) for at, name in enumerate(names, start=1) if name == ""]
+    if unnamed:
+        raise CommandError(
+            f"{path}: no name in the header for column {', '.join(unnamed[:NAMES_SHOWN])} of "
+            f"{len(names)}: name it or leave it out (pandas writes its index so)"
+        )
+
+
+def _check_features(path: Path, names: list[str], features: tuple[str, ...]) -> None:
+    known = set(names)
+    for name in features:
+        if name not in known:
+            raise CommandError(
+                f"{path}: no column {name!r}, a feature of the model ({_listing(names)})"
+            )
+
+
+def _numbered(n: int) -> tuple[str, ...]:
+    return tuple(map(str, range(1, n + 1)))
 
 
 def _listing(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:NAMES_SHOWN]))
     more = len(names) - NAMES_SHOWN
     return f"its columns: {shown}" + (f" and {more} more" if more > 0 else "")
-
-
-# Tables
-
-
-def _read_frame(path: Path) -> pl.DataFrame:
-    pl = require("polars", f"reading {path}")
-    data = path.read_bytes()
-    try:
-        if path.suffix.lower() == ".parquet":
-            return _checked(path, pl.read_parquet(io.BytesIO(data)))
-        # No inference: every cell is text, so that an error can quote it.
-        cells = pl.read_csv(
-            data, has_header=False, separator=_separator(path, data), infer_schema_length=0
-        )
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise CommandError(f"{path}: not a readable table: {one_line(first)}") from None
-    cells = cells.with_columns(pl.all().str.strip_chars()).with_columns(pl.all().replace("", None))
-    names = ["" if name is None else name for name in cells.row(0)]
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise CommandError(f"{path}: the header has {repeated[0]!r} twice")
-    rows = cells[1:].filter(~pl.all_horizontal(pl.all().is_null()))
-    columns = [_infer(column).rename(name) for column, name in zip(rows, names, strict=True)]
-    return _checked(path, pl.DataFrame(columns))
-
-
-def _separator(path: Path, data: bytes) -> str:
-    """Return the separator by extension; a .csv header with semicolons and no comma says so."""
-    separator = SEPARATORS[path.suffix.lower()]
-    header = data.partition(b"\n")[0]
-    return ";" if separator == "," and b";" in header and b"," not in header else separator
-
-
-def _checked(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
-    if frame.height == 0:
-        raise CommandError(f"{path}: no rows")
-    return frame
-
-
-def _infer(text: pl.Series) -> pl.Series:
-    """Return a column of text as whole numbers or as numbers, where all of it is that."""
-    import polars as pl
-
-    for dtype in (pl.Int64, pl.Float64):
-        numbers = text.cast(dtype, strict=False)
-        if numbers.null_count() == text.null_count() < len(text):
-            return numbers
-    return text
-
-
-def _numbers(path: Path, frame: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Return columns as an array (n, d), or name the first cell that is not a finite number."""
-    x = np.empty((frame.height, len(names)))
-    for j, name in enumerate(names):
-        x[:, j] = _column(path, frame[name])
-    return x
-
-
-def _column(path: Path, column: pl.Series) -> NDArray[np.float64]:
-    import polars as pl
-
-    if column.dtype == pl.String and column.null_count() < len(column):
-        column = _booleans(path, column)
-    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Null)):
-        raise CommandError(
-            f"{path}: column {column.name!r} is not numeric, its type is {column.dtype}"
-        )
-    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    _check_finite(values, lambda at: f"{path}: column {column.name!r}, row {at[0] + 1}")
-    return np.asarray(values, dtype=np.float64)
-
-
-def _booleans(path: Path, column: pl.Series) -> pl.Series:
-    """Return a column of the words true and false as booleans, or name its first other cell."""
-    import polars as pl
-
-    lower = column.str.to_lowercase()
-    if lower.drop_nulls().is_in(["true", "false"]).all():
-        return lower == "true"
-    text = column.is_not_null()
-    other = text & column.cast(pl.Float64, strict=False).is_null()
-    row = _first(other if other.any() else text)
-    raise CommandError(
-        f"{path}: column {column.name!r} is not numeric, row {row + 1} holds {column[row]!r}"
-    )
-
-
-def _targets(path: Path, column: pl.Series) -> Values:
-    import polars as pl
-
-    where = f"{path}: target {column.name!r}"
-    if column.null_count():
-        raise CommandError(f"{where}, row {_first(column.is_null()) + 1}: a missing value")
-    if column.dtype.is_float() or column.dtype.is_decimal():
-        numbers = column.cast(pl.Float64)
-        _check_finite(numbers.to_numpy(), lambda at: f"{where}, row {at[0] + 1}")
-        return numbers.to_list()
-    if column.dtype in (pl.Categorical, pl.Enum):
-        column = column.cast(pl.String)
-    if column.dtype.is_integer() or column.dtype in (pl.Boolean, pl.String):
-        return column.to_list()
-    raise CommandError(f"{where} must hold text, booleans or numbers, its type is {column.dtype}")
-
-
-def _first(mask: pl.Series) -> int:
-    """Return the position of the first True of a mask that has one."""
-    return int(mask.arg_max() or 0)
-
-
-def _check_finite(values: NDArray[Any], where: Callable[[tuple[int, ...]], str]) -> None:
-    """Refuse the first value, in row order, that is missing (not a number) or infinite."""
-    finite = np.isfinite(values)
-    if not finite.all():
-        at = tuple(int(i) for i in np.unravel_index(int(np.argmin(finite)), values.shape))
-        kind = "a missing value" if np.isnan(values[at]) else "an infinite value"
-        raise CommandError(f"{where(at)}: {kind}")
-
-
-# npz
-
-
-def _read_npz(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    if not zipfile.is_zipfile(path):
-        raise CommandError(f"{path}: not an npz file")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            stored = list(archive.files)
-            arrays = {name: archive[name] for name in names if name in stored}
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged bytes fail in zipfile, zlib and NumPy, each its own way
-        raise CommandError(f"{path}: not a readable npz file: {one_line(error)}") from None
-    for name in names:
-        if name not in arrays:
-            raise CommandError(f"{path}: no array {name!r} (its arrays: {', '.join(stored)})")
-        if not isinstance(arrays[name], np.ndarray):  # NumPy gives such a member back as bytes
-            raise CommandError(f"{path}: not a readable npz file: {name} is not an array")
-    return arrays
-
-
-def _npz_inputs(path: Path, x: NDArray[Any]) -> NDArray[np.float64]:
-    if x.ndim != 2 or x.shape[1] == 0:
-        raise CommandError(f"{path}: x must be (samples, features), its shape is {x.shape}")
-    return _npz_numbers(path, x, "x")
-
-
-def _npz_numbers(path: Path, array: NDArray[Any], name: str) -> NDArray[np.float64]:
-    if array.dtype.kind not in "biuf":
-        raise CommandError(f"{path}: {name} must hold numbers, its dtype is {array.dtype}")
-    values = array.astype(np.float64)
-    _check_finite(values, lambda at: f"{path}: {name}, row {at[0] + 1}, column {at[1] + 1}")
-    return values
-
-
-def _npz_targets(path: Path, y: NDArray[Any]) -> Values:
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1:
-        raise CommandError(f"{path}: y must be (samples,), its shape is {y.shape}")
-    if y.dtype.kind == "f":
-        y = y.astype(np.float64)
-        _check_finite(y, lambda at: f"{path}: y, row {at[0] + 1}")
-    elif y.dtype.kind not in "biuU":
-        raise CommandError(f"{path}: y must hold text, booleans or numbers, it is {y.dtype}")
-    values: Values = y.tolist()
-    return values

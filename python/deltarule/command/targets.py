@@ -7,8 +7,10 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.command import cells, columns, double_double
 from deltarule.command.console import CommandError
-from deltarule.command.tables import Label, Values
+from deltarule.command.double_double import DoubleDouble
+from deltarule.command.tables import Label, Samples
 
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
@@ -19,13 +21,17 @@ MOST_WHOLE_CLASSES = 20
 FEWEST_ROWS_A_WHOLE_CLASS = 5
 
 
-def choose_task(y: Values) -> tuple[str, str | None]:
+def choose_task(samples: Samples, where: str) -> tuple[str, str | None]:
     """Return the task that the values of a target suggest, and why where that is a guess.
 
     Parameters
     ----------
-    y : list
-        All str, all bool, all int or all float.
+    samples : Samples
+        Their target's values decide. The cells of a text file are numbers where at least half of
+        them, or of the distinct ones, are; the others are then refused. Words beside whole
+        numbers that would be classes themselves are classes, too.
+    where : str
+        File and target, for the errors.
 
     Returns
     -------
@@ -34,40 +40,96 @@ def choose_task(y: Values) -> tuple[str, str | None]:
         5 rows each on average; else `REGRESSION`.
     reason : str or None
         A few words for the user on whole numbers, which could be either.
+
+    Raises
+    ------
+    CommandError
+        A cell is no number, among those that are.
     """
+    y = samples.y
+    if samples.text:
+        return _choose_of_cells([str(cell) for cell in y], where)
     if isinstance(y[0], str | bool):
         return CLASSIFICATION, None
-    if isinstance(y[0], float):
-        return REGRESSION, None
     distinct = len(set(y))
-    few = distinct <= MOST_WHOLE_CLASSES and distinct * FEWEST_ROWS_A_WHOLE_CLASS <= len(y)
-    return CLASSIFICATION if few else REGRESSION, f"whole numbers, {distinct} distinct"
+    if isinstance(y[0], int):
+        task = CLASSIFICATION if _are_few(distinct, len(y)) else REGRESSION
+        return task, f"whole numbers, {distinct} distinct"
+    whole = all(float(value).is_integer() for value in y)
+    return REGRESSION, f"whole numbers, {distinct} distinct" if whole else None
 
 
-def encode_classes(y: Values, where: str) -> tuple[tuple[Label, ...], NDArray[np.int64]]:
+def _are_few(distinct: int, rows: int) -> bool:
+    return distinct <= MOST_WHOLE_CLASSES and distinct * FEWEST_ROWS_A_WHOLE_CLASS <= rows
+
+
+def _choose_of_cells(y: list[str], where: str) -> tuple[str, str | None]:
+    rows = Counter(y)
+    numbers = {cell for cell in rows if cells.is_number(cell)}
+    commas = {cell for cell in rows if cells.has_commas(cell)}
+    of_rows = sum(rows[cell] for cell in numbers | commas)
+    if 2 * len(numbers | commas) < len(rows) and 2 * of_rows < len(y):
+        return CLASSIFICATION, None
+    whole = not commas and all(map(cells.is_whole, numbers))
+    few = whole and _are_few(len(numbers), sum(rows[cell] for cell in numbers))
+    bad = {cell for cell in rows.keys() - numbers if not (few and _is_class(cell, rows))}
+    if bad:
+        row = next(row for row, cell in enumerate(y, start=1) if cell in bad)
+        raise CommandError(
+            f"{where}, row {row}: {_describe(y[row - 1])}, most values are numbers; --task "
+            f"classification makes a class of each of the {len(rows)} distinct values"
+        )
+    if len(numbers) < len(rows):
+        return CLASSIFICATION, None
+    whole = all(float(cell).is_integer() for cell in numbers)
+    reason = f"whole numbers, {len(numbers)} distinct" if whole else None
+    return CLASSIFICATION if few else REGRESSION, reason
+
+
+def _is_class(cell: str, rows: Counter[str]) -> bool:
+    """Return whether a cell beside whole numbers that are classes is one, no damaged number."""
+    if cells.is_no_value(cell):
+        return False
+    damaged = any(map(str.isdigit, cell)) and rows[cell] < FEWEST_ROWS_A_WHOLE_CLASS
+    return not damaged
+
+
+def _describe(cell: str) -> str:
+    """Return what a cell holds that is no finite number."""
+    try:
+        number = float(cell)
+    except ValueError:
+        number = 0.0
+    if np.isfinite(number):
+        return f"holds text ({cell!r})"
+    return f"{'an infinite' if np.isinf(number) else 'a missing'} value ({cell!r})"
+
+
+def encode_classes(samples: Samples, where: str) -> tuple[tuple[Label, ...], NDArray[np.int64]]:
     """Return the sorted classes and each row's class index.
 
     Parameters
     ----------
-    y : list of length n
-        The targets; floats must be whole numbers.
+    samples : Samples
+        With n targets: a class is the text of its cell where the file is text, else the value
+        that the file has; floats must be whole numbers.
     where : str
         File and target, for the errors.
 
     Returns
     -------
     classes : tuple of str, bool or int
-        Sorted, at least two.
+        Sorted, numbers by value and before words; at least two.
     indices : ndarray of shape (n,), int64
         ``classes[indices[i]]`` is ``y[i]``.
 
     Raises
     ------
     CommandError
-        There is one class only, most classes have a single row, or a float has a fraction.
+        There is one class only, most classes have a single row, or a number has a fraction.
     """
     labels: list[Label] = []
-    for value in y:
+    for value in samples.y:
         if not isinstance(value, float):
             labels.append(value)
         elif value.is_integer():
@@ -75,6 +137,10 @@ def encode_classes(y: Values, where: str) -> tuple[tuple[Label, ...], NDArray[np
         else:
             raise CommandError(f"{where}: {value} cannot be a class, use --task regression")
     counts = Counter(labels)
+    if samples.text and all(cells.is_number(str(label)) for label in counts):
+        for label in counts:
+            if not float(label).is_integer():
+                raise CommandError(f"{where}: {label} cannot be a class, use --task regression")
     if len(counts) < 2:
         raise CommandError(f"{where}: one class only ({labels[0]!r}), at least two are needed")
     if 2 * len(counts) > len(labels):
@@ -82,25 +148,42 @@ def encode_classes(y: Values, where: str) -> tuple[tuple[Label, ...], NDArray[np
             f"{where}: {len(counts)} classes in {len(labels)} rows, at least two rows a class "
             "are needed on average"
         )
-    classes = tuple(sorted(counts))
+    by_value = isinstance(labels[0], str)
+    classes = tuple(
+        sorted(counts, key=lambda label: cells.order(str(label)) if by_value else label)
+    )
     position = {label: index for index, label in enumerate(classes)}
     return classes, np.array([position[label] for label in labels], dtype=np.int64)
 
 
-def numbers(y: Values, where: str) -> NDArray[np.float64]:
-    """Return the targets of a regression as an array.
+def numbers(samples: Samples, where: str, needs: str) -> DoubleDouble:
+    """Return the targets as numbers (n,).
+
+    Parameters
+    ----------
+    samples : Samples
+    where : str
+        File and target, for the errors.
+    needs : str
+        What takes numbers alone, for the errors.
 
     Raises
     ------
     CommandError
-        They are text, or all the same.
+        A target is text; in a text file, one that is no finite number.
     """
+    y = samples.y
     if isinstance(y[0], str):
-        raise CommandError(f"{where}: holds text ({y[0]!r}), --task regression needs numbers")
-    values = np.array(y, dtype=np.float64)
-    if values.min() == values.max():
-        raise CommandError(f"{where}: one value only ({y[0]}), there is nothing to learn")
-    return values
+        text = [str(cell) for cell in y]
+        for row, cell in enumerate(text, start=1):
+            if not samples.text or not cells.is_number(cell):
+                raise CommandError(f"{where}, row {row}: {_describe(cell)}, {needs}")
+        values = columns.of_cells(text)
+        columns.check_finite(values.high, lambda at: f"{where}, row {at[0] + 1}")
+        return values
+    if isinstance(y[0], int):
+        return double_double.of_integers(y, np.array(y, dtype=np.float64))
+    return DoubleDouble(np.array(y, dtype=np.float64))
 
 
 def split(

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_destination(markdown, "--markdown", [arguments.model, *filter(None, [data])])
     model = pipeline.load(arguments.model)
     network = model if isinstance(model, dr.MLP) else model.network
-    rows = read_labelled(model, data, arguments.target, arguments.rows)
+    rows = read_labelled(model, data, arguments.target, arguments.rows, arguments.header)
     try:
         with package_errors():
             trace = network.trace(rows.x, rows.y)

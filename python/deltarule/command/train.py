@@ -18,8 +18,10 @@ import numpy as np
 import deltarule as dr
 from deltarule.command import runs, targets
 from deltarule.command.console import CommandError, EpochLine, package_errors, print_json, warn
+from deltarule.command.double_double import DoubleDouble
 from deltarule.command.plan import Plan, make_plan
 from deltarule.command.problem import Problem, Table, make_problem, read_table
+from deltarule.command.standardization import deviations, unit_of
 from deltarule.command.termination import Terminated
 from deltarule.files import write_atomically
 
@@ -206,14 +208,17 @@ def score_of(problem: Problem) -> dict[str, Any] | None:
         "rows": len(rows),
         "loss": model.network.evaluate(x, problem.y[rows]),
     }
-    if model.classes is not None:
+    if not isinstance(truth, DoubleDouble):
         correct = int((model.predict_classes(x)[0] == truth).sum())
         return score | {"correct": correct, "accuracy": correct / len(rows)}
-    residual = model.predict_numbers(x) - truth
-    spread = float(((truth - truth.mean()) ** 2).sum())
+    # In units of a power of two, which change no bit: no square overflows.
+    unit = unit_of(model.y.scale)
+    residual = model.residuals(x, truth, unit)
+    deviation = deviations(truth[:, None] / unit)
+    error, spread = float((residual**2).sum()), float((deviation**2).sum())
     return score | {
-        "rmse": float(np.sqrt((residual**2).mean())),
-        "r2": 1 - float((residual**2).sum()) / spread if spread > 0 else None,
+        "rmse": float(np.sqrt((residual**2).mean()) * unit[0]),
+        "r2": 1 - error / spread if spread > 0 else None,
     }
 
 

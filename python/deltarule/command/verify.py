@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     data: Path | None = arguments.data
     model = pipeline.load(arguments.model)
     network = model if isinstance(model, dr.MLP) else model.network
-    rows = read_labelled(model, data, arguments.target)
+    rows = read_labelled(model, data, arguments.target, header=arguments.header)
     try:
         with package_errors():
             report = network.verify(

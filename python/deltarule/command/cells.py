@@ -1,0 +1,36 @@
+"""Cells of text: which of them are numbers, which nearly, and which stand for none."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_COMMAS = re.compile(r"[+-]?(\d+,\d+|\d{1,3}([.,'’ \u00a0\u202f]\d{3})+([.,]\d+)?)", re.ASCII)
+_NO_VALUE = frozenset("? - -- . na n/a #n/a nan null none nil missing".split())
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a finite number in decimal notation, as ``-1.5e3``."""
+    return _NUMBER.fullmatch(cell) is not None
+
+
+def is_whole(cell: str) -> bool:
+    """Return whether a cell is digits with at most a sign."""
+    return _WHOLE.fullmatch(cell) is not None
+
+
+def has_commas(cell: str) -> bool:
+    """Return whether a cell is a number with a decimal comma or thousands apart, as ``1,200``."""
+    return not is_number(cell) and _COMMAS.fullmatch(cell) is not None
+
+
+def is_no_value(cell: str) -> bool:
+    """Return whether a cell is a word for a missing or an infinite value, as ``NA`` or ``inf``."""
+    return cell.lower() in _NO_VALUE or _INFINITE.fullmatch(cell) is not None
+
+
+def order(cell: str) -> tuple[bool, float, str]:
+    """Return the key that sorts numbers by value, before words by their text."""
+    return (False, float(cell), cell) if is_number(cell) else (True, 0.0, cell)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import sys
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import deltarule as dr
 from deltarule.command import pipeline
-from deltarule.command.console import CommandError, print_json
+from deltarule.command.console import CommandError, one_line, print_json
 from deltarule.command.destinations import check_destination
+from deltarule.command.streams import write_data
 from deltarule.command.tables import read_inputs
-from deltarule.files import write_atomically
+from deltarule.regular_files import write_atomically
 
 Columns = dict[str, Sequence[Any]]
 
@@ -45,16 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
         x = read_inputs(arguments.data, model.features, model.network.sizes[0])
         columns = _answers(model, model.inputs(x))
     if out is not None:
-        text = io.StringIO()
-        _write_csv(text, columns)
-        write_atomically(out, text.getvalue().encode())
+        write_atomically(out, _csv(columns).encode())
     if arguments.json:
         place = {} if out is None else {"out": str(out)}
         print_json({"model": str(arguments.model), "rows": len(x), **place, **columns})
     elif out is None:
-        _write_csv(sys.stdout, columns)
+        write_data(_csv(columns))
     else:
-        print(f"{len(x)} predictions  {out}")
+        print(f"{len(x)} predictions  {one_line(out)}")
     return 0
 
 
@@ -79,7 +77,9 @@ def _shortest(values: NDArray[Any]) -> list[float]:
     return [float(np.format_float_scientific(value)) for value in values]
 
 
-def _write_csv(stream: TextIO, columns: Columns) -> None:
-    writer = csv.writer(stream, lineterminator="\n")
+def _csv(columns: Columns) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()

@@ -141,6 +141,7 @@ class SparseRows(Rows):
     Parameters
     ----------
     csr : csr_matrix or csr_array of shape (n, columns)
+        As `checked_csr` returns it.
     dtype : dtype
     """
 
@@ -152,11 +153,6 @@ class SparseRows(Rows):
         with np.errstate(over="ignore"):
             rows = self._csr[which].astype(self.dtype)
             return converted(rows.toarray(), self.dtype)
-
-
-def is_sparse(value: Any) -> bool:
-    """Whether it is a sparse matrix or array."""
-    return hasattr(value, "tocsr") and hasattr(value, "nnz")
 
 
 def is_large(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:

@@ -25,8 +25,9 @@ from deltarule import words
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
 from deltarule.custom.functions import CustomLoss, LossWord, custom
-from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
+from deltarule.sklearn._base import BaseMLP, check_some_weight, has_partial_fit, validated
 from deltarule.sklearn._data import Samples
+from deltarule.sklearn._labels import checked_class_weight, checked_labels
 
 Array = NDArray[Any]
 
@@ -277,6 +278,28 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
             logarithms: Array = np.log(self.predict_proba(X))
         return logarithms
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy; of several labels a sample, all must be right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming what does not fit.
+        """
+        check_some_weight(sample_weight)
+        accuracy: float = super().score(X, checked_labels(y), sample_weight)
+        return accuracy
+
     def _scores(self, X: Any) -> Array:
         """Return z of the output layer (n, n_outputs)."""
         network, rows = self._rows_to_predict(X)
@@ -290,6 +313,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         return bool(self._label_binarizer.y_type_ == "multiclass")
 
     def _note_classes(self, y: Any, classes: Any) -> None:
+        y = checked_labels(y)
+        if classes is not None:
+            classes = checked_labels(classes, "classes")
         if _check_partial_fit_first_call(self, classes):
             is_multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
@@ -298,7 +324,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str
     ) -> tuple[Any, Any]:
         X, y = validated(
-            self, X, y, multi_output=True, dtype=dtypes,
+            self, X, checked_labels(y), multi_output=True, dtype=dtypes,
             order="C", reset=reset,
         )  # fmt: skip
         if y.ndim == 2 and y.shape[1] == 1:
@@ -366,12 +392,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
                 "class_weight must not be 'balanced' in partial_fit, which sees a part of the "
                 "samples; give the weights as a dict"
             )
-        by_class: Array = compute_sample_weight(self.class_weight, y)
-        total = by_class if weight is None else by_class * weight
-        if not (total.min() >= 0 and total.any()):
+        given = checked_class_weight(self.class_weight, self.classes_, y)
+        by_class: Array = compute_sample_weight(given, y)
+        with np.errstate(over="ignore", under="ignore"):
+            total = by_class if weight is None else by_class * weight
+        if not total.any():
             raise ValueError(
                 "class_weight must be 0 or more and above zero for some sample, "
                 f"not {self.class_weight!r}"
+            )
+        if not np.isfinite(total).all():
+            raise ValueError(
+                f"class_weight times sample_weight must be finite, not {total.max()}; scale the "
+                "weights down"
             )
         return total
 

@@ -302,3 +302,42 @@ def test_a_refused_fit_leaves_the_model_as_it_was(name: str) -> None:
     with pytest.raises(ValueError):
         bare.fit(X, y, sample_weight=-np.ones(150))
     assert vars(bare) == vars(unfitted(name))
+
+
+# Weights of 0, and parts that are too small
+
+
+@pytest.mark.parametrize("how", [True, "loss"])
+@pytest.mark.parametrize("name", BOTH)
+def test_a_held_out_part_without_weight(name: str, how: Any) -> None:
+    X, y = data(name)
+    weight, of = np.zeros(len(X)), unfitted(name, early_stopping=how, random_state=0)
+    for i in range(len(X)):
+        weight[:] = 0.0
+        weight[i] = 1.0
+        with pytest.raises(ValueError, match=r"above zero for some sample of the \d+ (held|to)"):
+            of.fit(X, y, weight)
+    assert not hasattr(of, "coefs_")
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_weights_of_0(name: str) -> None:
+    X, y = data(name)
+    zero, rule = np.zeros(len(X)), "sample_weight must be above zero for some sample"
+    model = unfitted(name, solver="lbfgs").fit(X, y)
+    for call in (
+        lambda: unfitted(name).fit(X, y, zero),
+        lambda: unfitted(name).fit(X, y, validation_data=(X, y, zero)),
+        lambda: model.score(X, y, zero),
+    ):
+        with pytest.raises(ValueError, match=rule):
+            call()
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize(("fraction", "n"), [(0.0, 30), (0.99, 30), (0.1, 1), (0.01, 30)])
+def test_parts_that_are_too_small(name: str, fraction: float, n: int) -> None:
+    X, y = data(name)
+    of = unfitted(name, early_stopping=True, validation_fraction=fraction)
+    with pytest.raises(ValueError, match=rf"validation_fraction={fraction} of {n} samples"):
+        of.fit(X[:n], y[:n])

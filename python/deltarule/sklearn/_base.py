@@ -288,12 +288,17 @@ class BaseMLP(BaseEstimator, ABC):
         self, samples: Samples, codes: Array, weight: Array | None, architecture: Architecture
     ) -> tuple[Samples, Validation]:
         """Hold a part of the samples out, the one that scikit-learn would."""
-        training, held_out = train_test_split(
-            np.arange(len(samples)),
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            stratify=self._strata(codes),
-        )
+        try:
+            training, held_out = train_test_split(
+                np.arange(len(samples)),
+                random_state=self._random_state,
+                test_size=self.validation_fraction,
+                stratify=self._strata(codes),
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(samples)} samples: {error}"
+            ) from None
         if len(held_out) < 2:
             raise ValueError(
                 "The validation set is too small: validation_fraction="

@@ -114,7 +114,7 @@ def after_fit(
 def of_the_inputs(x: Array) -> Iterator[str]:
     """Yield advice on inputs (n, n_0) that are far from unit scale."""
     x = x.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         mean, deviation = x.mean(axis=0), x.std(axis=0)
         scale = np.hypot(mean, deviation)
     worst = int(scale.argmax())

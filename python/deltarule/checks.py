@@ -258,7 +258,7 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
         raise ValueError(f"{name} must have shape ({rows},), but has shape {given.shape}")
     array = converted(given, np.dtype(np.float64))
     check_within(array, name, 0.0, _LIMITS[array.dtype], "0 or more")
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         total = array.sum()
     if total < np.finfo(np.float64).tiny:
         raise ValueError(f"{name} is 0 for every sample; at least one must be above 0")

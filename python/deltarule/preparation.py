@@ -158,7 +158,7 @@ def _split(
 
 
 def _weighted(samples: Samples, of_class: NDArray[np.float64]) -> Samples:
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(all="ignore"):
         weight = of_class if samples.weight is None else samples.weight * of_class
     name = "class_weight" if samples.weight is None else "sample_weight times class_weight"
     return replace(samples, weight=checks.sample_weights(weight, len(samples), name))

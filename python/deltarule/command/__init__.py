@@ -11,6 +11,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import numpy as np
+
 import deltarule as dr
 from deltarule.command.console import CommandError, package_errors, warn
 from deltarule.command.parser import parse
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         one line on stderr; then no file was written but checkpoints, unless it is stdout that
         could not be written.
     """
-    with standard_streams():
+    with standard_streams(), np.errstate(all="ignore"):  # what is not finite is refused by name
         status = _status(argv)
         drop_unwritten()
     return status

@@ -50,7 +50,7 @@ class Standardization:
         CommandError
             The values are so large that the statistics overflow.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             mean, scale = values.mean(axis=0), values.std(axis=0)
         # The standard deviation of equal values may be rounding instead of 0.
         scale[(values.min(axis=0) == values.max(axis=0)) | (scale == 0.0)] = 1.0
@@ -65,7 +65,7 @@ class Standardization:
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (v - mean) / scale."""
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             return (values - self.mean) / self.scale
 
     def invert(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,7 +135,7 @@ class TableModel:
 
 def cast_finite(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return `values` (n, d) in another float dtype, refusing those beyond its range."""
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         cast = values.astype(dtype)
     if not np.isfinite(cast).all():
         row, column = np.argwhere(~np.isfinite(cast))[0]

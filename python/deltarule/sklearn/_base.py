@@ -56,9 +56,7 @@ def validated(estimator: Any, *data: Any, **options: Any) -> Any:
     """Return X, or X and y, as scikit-learn's `validate_data` checks and converts them."""
     X, *y = data
     data = (checked_csr(X, "X") if is_sparse(X) else X, *y)
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # what overflows is found, and named, as an infinity
+    with np.errstate(all="ignore"):  # what overflows is found, and named, as an infinity
         return validate_data(estimator, *data, accept_sparse=["csr", "csc"], **options)
 
 

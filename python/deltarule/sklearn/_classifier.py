@@ -256,11 +256,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         check_is_fitted(self)
         if self.n_outputs_ == 1:
             z = self._scores(X)
-            probabilities: Array = expit(np.hstack([-z, z]))  # either has all its digits
+            with np.errstate(all="ignore"):
+                probabilities: Array = expit(np.hstack([-z, z]))  # either has all its digits
             return probabilities
         y_hat = self._forward(X)
         if self._is_multiclass and self.out_activation_ == "logistic":
-            y_hat /= np.maximum(y_hat.sum(axis=1, keepdims=True), np.finfo(y_hat.dtype).tiny)
+            with np.errstate(all="ignore"):
+                y_hat /= np.maximum(y_hat.sum(axis=1, keepdims=True), np.finfo(y_hat.dtype).tiny)
         return y_hat
 
     def predict_log_proba(self, X: Any) -> Array:
@@ -274,7 +276,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        with np.errstate(divide="ignore"):
+        with np.errstate(all="ignore"):
             logarithms: Array = np.log(self.predict_proba(X))
         return logarithms
 
@@ -297,7 +299,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
             Naming what does not fit.
         """
         check_some_weight(sample_weight)
-        accuracy: float = super().score(X, checked_labels(y), sample_weight)
+        with np.errstate(all="ignore"):
+            accuracy: float = super().score(X, checked_labels(y), sample_weight)
         return accuracy
 
     def _scores(self, X: Any) -> Array:
@@ -394,7 +397,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
             )
         given = checked_class_weight(self.class_weight, self.classes_, y)
         by_class: Array = compute_sample_weight(given, y)
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             total = by_class if weight is None else by_class * weight
         if not total.any():
             raise ValueError(
@@ -415,7 +418,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         right = y_hat.argmax(axis=1) == codes if codes.ndim == 1 else None
         if right is None:
             right = ((y_hat > 0.5) == codes).all(axis=1)
-        return float(np.average(right, weights=weight))
+        with np.errstate(all="ignore"):
+            return float(np.average(right, weights=weight))
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: sparse X and several labels a sample are taken."""

@@ -178,7 +178,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
             Naming what does not fit.
         """
         check_some_weight(sample_weight)
-        r2: float = super().score(X, checked_numbers(y), sample_weight)
+        with np.errstate(all="ignore"):
+            r2: float = super().score(X, checked_numbers(y), sample_weight)
         return r2
 
     # What y is
@@ -213,4 +214,5 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
     def _score_of(self, y_hat: Array, codes: Array, weight: Array | None) -> float:
         if not np.isfinite(y_hat).all():
             return math.nan
-        return float(r2_score(codes, y_hat, sample_weight=weight))
+        with np.errstate(all="ignore"):
+            return float(r2_score(codes, y_hat, sample_weight=weight))

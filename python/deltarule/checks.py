@@ -42,8 +42,9 @@ def numeric(value: Any, name: str) -> Array:
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
     _check_not_masked(value, name)
-    if array.dtype.kind in "OUS" and isinstance(value, list | tuple):
-        array = np.asarray(value, dtype=object)  # of a number beside text, NumPy makes text
+    if array.dtype.kind in "US" and isinstance(value, list | tuple):
+        objects = np.asarray(value, dtype=object)  # of a number beside text, NumPy makes text
+        array = array if all(isinstance(v, str | bytes) for v in objects.flat) else objects
     _check_real(array.dtype, name, array)
     return array
 
@@ -67,7 +68,7 @@ def _check_real(dtype: np.dtype[Any], name: str, array: Array | None = None) -> 
         return
     kind = "object (ragged or mixed)" if dtype.kind == "O" else dtype.name
     hint = ""
-    found = None if array is None else frames.first_not_real(array)
+    found = frames.first_not_real(array) if dtype.kind == "O" and array is not None else None
     if found is not None and found[0]:
         place, value = found
         what = "missing" if frames.is_missing(value) else "no number"

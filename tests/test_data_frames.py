@@ -292,3 +292,9 @@ def test_what_a_library_cannot_make_an_array_of() -> None:
 def test_arrays_and_lists(x: Any, error: type[Exception], rule: str) -> None:
     net = dr.MLP([2, 1], seed=0)
     refused(net, lambda: net.predict(x), error, rule)
+
+
+def test_objects_without_end_are_refused_at_once() -> None:
+    net, x = dr.MLP([2, 1], seed=0), np.broadcast_to(np.array([1.0, 2.0], object), (2**40, 2))
+    rule = r"x must hold real numbers, not object \(ragged or mixed\)"
+    refused(net, lambda: net.predict(x), TypeError, rule)

@@ -55,7 +55,8 @@ def _check_not_masked(value: object, name: str) -> None:
             if isinstance(row, np.ma.MaskedArray):
                 _check_not_masked(row, f"{name}[{i}]")
     elif isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        first = _place(np.argwhere(np.ma.getmaskarray(value))[0])
+        mask = np.ma.getmaskarray(value)
+        first = _place(map(int, np.unravel_index(int(mask.argmax()), mask.shape)))
         raise ValueError(f"{name} has masked values, first {name}{first}; fill or drop them first")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -9,6 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+# Objects of a broadcast array, which may have more than memory, among which an example is sought.
+_MOST_SOUGHT = 2**16
+
+# Scalars of NumPy that are shown as Python's.
+_PLAIN = np.str_ | np.bytes_ | np.complexfloating
 
 
 def is_frame(value: Any) -> bool:
@@ -92,13 +99,12 @@ def first_not_real(values: Array) -> tuple[tuple[int, ...], Any] | None:
     Where there is none, those of the first missing value; None where there is none of either.
     """
     missing = None
-    if values.dtype.kind in "USc":
-        values = values.astype(object)
-    for place, value in np.ndenumerate(values):
+    most = _MOST_SOUGHT if 0 in values.strides else values.size
+    for place, value in islice(np.ndenumerate(values), most):
         if is_missing(value):
             missing = missing or (place, value)
         elif not isinstance(value, Real | np.bool_) or isinstance(value, np.timedelta64):
-            return place, value
+            return place, value.item() if isinstance(value, _PLAIN) else value
     return missing
 
 

@@ -20,7 +20,7 @@ MOMENTUM = dr.SGD(lr=0.02, momentum=0.9)
 # Rules in error messages, as regular expressions.
 FINITE = r"every value must be finite \(in float32\)"
 RAGGED = r"must be a rectangular array of numbers: .*inhomogeneous.*"
-MIXED = r"must hold real numbers, not object \(ragged or mixed\)"
+MIXED = r"must hold real numbers, not object \(ragged or mixed\)(; .*)?"
 # what an error about y adds for labels that are names
 HINT = r"; numpy\.unique\(labels, return_inverse=True\) makes class indices of names"
 

@@ -178,7 +178,7 @@ def test_damaged_npz() -> None:
         ("predict m.safetensors", "required"),
         ("predict d.csv d.csv", "d.csv"),
         ("predict none.safetensors d.csv", "none.safetensors"),
-        ("predict . d.csv", "directory"),
+        ("predict . d.csv", ".: is a folder, a regular file is needed"),
         ("predict d.csv d.csv --out p.txt", "unknown extension '.txt', use .csv"),
         ("predict d.csv e.csv --out e.csv", "would replace another file"),
         ("info d.csv", "d.csv"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def bad_x(library: str) -> dict[str, tuple[Callable[[], Any], type[Exception], s
         "names": (
             lambda: table(library, {**columns, "height": names}),
             TypeError,
-            "x must hold real numbers, but its column 'height' holds .*([sS]tr|object).*, as 'a'",
+            r"x must hold real numbers, but its column 'height' holds .*: x\[0, 1\] is 'a'",
         ),
         "dates": (
             lambda: table(library, {**columns, "depth": dates}),
@@ -189,3 +190,111 @@ def test_a_table_of_arrow() -> None:
     frame = pa.table({name: x[:, j] for j, name in enumerate(NAMES)})
     net = dr.MLP([3, 2], seed=0)
     assert_same_bits(net.predict(frame), net.predict(x))
+
+
+# Missing values, and values that are no numbers, are named by column and row
+
+
+def frame(library: str, column: Any, **words: Any) -> Any:
+    module = pytest.importorskip(library, reason=f"needs {library}")
+    values = module.Series(column, **words) if words else column
+    return module.DataFrame({"a": [1.0, 2.0], "b": values})
+
+
+MISSING: dict[str, tuple[Callable[[], Any], str]] = {
+    "objects, None": (lambda: frame("pandas", np.array([1.0, None], object)), "None"),
+    "objects, NaN": (lambda: frame("pandas", np.array([True, np.nan], object)), "nan"),
+    "objects, NA": (
+        lambda: frame("pandas", np.array([1, pytest.importorskip("pandas").NA], object)),
+        "<NA>",
+    ),
+    "polars Boolean": (lambda: frame("polars", [True, None]), "None"),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_missing_value_is_named(name: str) -> None:
+    make, value = MISSING[name]
+    net, table, y = dr.MLP([2, 1], seed=0), make(), np.ones(2)
+    rule = rf"x\[1, 1\] \(column 'b'\) is missing \({value}\)"
+    refused(net, lambda: net.predict(table), ValueError, rule)
+    refused(net, lambda: net.fit(table, y), ValueError, rule)
+    wide = dr.MLP([1, 2], seed=0)
+    refused(wide, lambda: wide.fit([[1.0], [2.0]], table), ValueError, rule.replace("x", "y", 1))
+
+
+STRANGE: dict[str, tuple[Callable[[], Any], str]] = {
+    "text": (lambda: frame("pandas", np.array([1, "x"], object)), r"x\[1, 1\] is 'x'"),
+    "text and None": (lambda: frame("pandas", np.array([None, "x"], object)), r"x\[1, 1\] is 'x'"),
+    "categories": (lambda: frame("pandas", ["u", None], dtype="category"), r"x\[0, 1\] is 'u'"),
+    "durations": (
+        lambda: frame("pandas", np.array([1, "NaT"], "m8[s]")),
+        r"x\[0, 1\] is np\.timedelta64\(1,'s'\)",
+    ),
+    "complex": (lambda: frame("pandas", [1, 1j]), r"x\[0, 1\] is \(1\+0j\)"),
+    "lists": (lambda: frame("pandas", [[1], [2]]), r"x\[0, 1\] is \[1\]"),
+    "polars text": (lambda: frame("polars", [None, "x"]), r"x\[1, 1\] is 'x'"),
+    "polars structs": (lambda: frame("polars", [{"q": 1}, None]), r"\(x\[:, 1\]\)"),
+    "polars decimals": (
+        lambda: frame("polars", [Decimal(1), None]),
+        r"x\[0, 1\] is Decimal\('1'\)",
+    ),
+    "numbers as objects": (lambda: frame("pandas", np.array([1, 2], object)), r"\(x\[:, 1\]\)"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_value_that_is_no_number_is_named(name: str) -> None:
+    make, where = STRANGE[name]
+    net, table = dr.MLP([2, 1], seed=0), make()
+    rule = rf"x must hold real numbers, but its column 'b' holds [^:]*(: [^:]*)*:? ?{where}"
+    refused(net, lambda: net.predict(table), TypeError, rule)
+
+
+def test_columns_of_the_same_name_are_told_apart() -> None:
+    pd = pytest.importorskip("pandas", reason="needs pandas")
+    table = pd.DataFrame([[1, 2], [3, "x"]], columns=["a", "b"]).astype({"b": object})
+    table.columns = ["same", "same"]
+    net = dr.MLP([2, 1], seed=0)
+    rule = r"x must hold real numbers, but its column 'same' holds object: x\[1, 1\] is 'x'"
+    refused(net, lambda: net.predict(table), TypeError, rule)
+
+
+def test_what_a_library_cannot_make_an_array_of() -> None:
+    pl = pytest.importorskip("polars", reason="needs polars")
+    if not hasattr(pl, "Int128"):
+        pytest.skip("needs a polars with 128 bits")
+    net, column = dr.MLP([2, 1], seed=0), pl.Series([1, None], dtype=pl.Int128)
+    rule = "x, column 'b': .*128.*"
+    refused(
+        net, lambda: net.predict(pl.DataFrame({"a": [1.0, 2.0], "b": column})), ValueError, rule
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "rule"),
+    [
+        ([[1, 2], [3, None]], TypeError, r".*; x\[1, 1\] is missing: None"),
+        ([[1, 2], [3, "x"]], TypeError, r".*; x\[1, 1\] is no number: 'x'"),
+        (np.array([[1, "x"]]), TypeError, r"x must hold real numbers, not str\d+"),
+        (
+            np.ma.masked_array([[1.0, 2.0]], mask=[[False, True]]),
+            ValueError,
+            r"x has masked values, first x\[0, 1\]; fill or drop them first",
+        ),
+        (
+            [np.ma.masked_array([1.0, 2.0], mask=[False, True])],
+            ValueError,
+            r"x\[0\] has masked values, first x\[0\]\[1\]; fill or drop them first",
+        ),
+    ],
+)
+def test_arrays_and_lists(x: Any, error: type[Exception], rule: str) -> None:
+    net = dr.MLP([2, 1], seed=0)
+    refused(net, lambda: net.predict(x), error, rule)
+
+
+def test_objects_without_end_are_refused_at_once() -> None:
+    net, x = dr.MLP([2, 1], seed=0), np.broadcast_to(np.array([1.0, 2.0], object), (2**40, 2))
+    rule = r"x must hold real numbers, not object \(ragged or mixed\)"
+    refused(net, lambda: net.predict(x), TypeError, rule)

@@ -261,7 +261,7 @@ FIT_ROWS: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"validation_split": 0.5, "sample_weight": [0, 0, 0, 0, 1]},
         ValueError,
-        "sample_weight is 0 for every sample; .*",
+        "sample_weight of the 3 to train on is 0 for every sample; .*",
     ),
     ({"verbose": 2}, ValueError, r"verbose must be 0 \(silent\) or 1 .*, not 2"),
     ({"verbose": -1}, ValueError, "verbose must be 0 or more, not -1"),
@@ -274,3 +274,18 @@ FIT_ROWS: list[tuple[dict[str, Any], type[Exception], str]] = [
 def test_bad_arguments_of_fit(options: dict[str, Any], error: type[Exception], rule: str) -> None:
     net = network()
     refused(net, lambda: net.fit(X, Y, **options), error, rule)
+
+
+@pytest.mark.parametrize("early_stopping", [None, dr.EarlyStopping()])
+def test_a_part_without_weight_is_named(early_stopping: Any) -> None:
+    x, y = np.ones((4, 1)), np.arange(4.0)
+    parts = set()
+    for i in range(4):
+        net, weight = dr.MLP([1, 1], seed=0), np.zeros(4)
+        weight[i] = 1.0
+        rule = r"sample_weight of the 2 (to train on|held out) is 0 for every sample"
+        with pytest.raises(ValueError, match=rule) as caught:
+            net.fit(x, y, sample_weight=weight, validation_split=0.5, early_stopping=early_stopping)
+        parts.add(str(caught.value))
+        assert net.history is None
+    assert len(parts) == 2

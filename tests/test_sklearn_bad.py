@@ -121,7 +121,7 @@ def test_outputs_and_losses_that_do_not_go_together() -> None:
             unfitted(CLASSIFIER, out_activation=output).fit(X, y)
     with pytest.raises(ValueError, match=r"loss 'poisson' needs an output .* not 'identity'"):
         unfitted(REGRESSOR, loss="poisson", out_activation="identity").fit(X, np.abs(X[:, 0]))
-    with pytest.raises(ValueError, match=r"y\[\d+, 0\] is -.*; every value must be 0 or more"):
+    with pytest.raises(ValueError, match=r"y\[\d+\] is -.*; every value must be 0 or more"):
         unfitted(REGRESSOR, loss="poisson").fit(X, X[:, 0])
 
 
@@ -198,6 +198,7 @@ def test_class_weights() -> None:
     refuses(CLASSIFIER, "The 'class_weight' parameter .* Got 'even' instead", class_weight="even")
     rule = "class_weight must be 0 or more and above zero for some sample"
     refuses(CLASSIFIER, rule, class_weight={10: 0.0, 11: 0.0, 12: 0.0})
+    rule = r"class_weight\[10\] must be 0 or more and finite, not -1.0"
     refuses(CLASSIFIER, rule, class_weight={10: -1.0, 11: 1.0, 12: 1.0})
     refuses(CLASSIFIER, "'label_smoothing' parameter .* Got 1.0", label_smoothing=1.0)
     X, y = data(CLASSIFIER)
@@ -301,3 +302,42 @@ def test_a_refused_fit_leaves_the_model_as_it_was(name: str) -> None:
     with pytest.raises(ValueError):
         bare.fit(X, y, sample_weight=-np.ones(150))
     assert vars(bare) == vars(unfitted(name))
+
+
+# Weights of 0, and parts that are too small
+
+
+@pytest.mark.parametrize("how", [True, "loss"])
+@pytest.mark.parametrize("name", BOTH)
+def test_a_held_out_part_without_weight(name: str, how: Any) -> None:
+    X, y = data(name)
+    weight, of = np.zeros(len(X)), unfitted(name, early_stopping=how, random_state=0)
+    for i in range(len(X)):
+        weight[:] = 0.0
+        weight[i] = 1.0
+        with pytest.raises(ValueError, match=r"above zero for some sample of the \d+ (held|to)"):
+            of.fit(X, y, weight)
+    assert not hasattr(of, "coefs_")
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_weights_of_0(name: str) -> None:
+    X, y = data(name)
+    zero, rule = np.zeros(len(X)), "sample_weight must be above zero for some sample"
+    model = unfitted(name, solver="lbfgs").fit(X, y)
+    for call in (
+        lambda: unfitted(name).fit(X, y, zero),
+        lambda: unfitted(name).fit(X, y, validation_data=(X, y, zero)),
+        lambda: model.score(X, y, zero),
+    ):
+        with pytest.raises(ValueError, match=rule):
+            call()
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize(("fraction", "n"), [(0.0, 30), (0.99, 30), (0.1, 1), (0.01, 30)])
+def test_parts_that_are_too_small(name: str, fraction: float, n: int) -> None:
+    X, y = data(name)
+    of = unfitted(name, early_stopping=True, validation_fraction=fraction)
+    with pytest.raises(ValueError, match=rf"validation_fraction={fraction} of {n} samples"):
+        of.fit(X[:n], y[:n])

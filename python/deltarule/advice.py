@@ -118,7 +118,7 @@ def after_fit(
 def of_the_inputs(x: Array) -> Iterator[str]:
     """Yield advice on inputs (n, n_0) that are far from unit scale."""
     x = x.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         constant = x.min(axis=0) == x.max(axis=0)
         mean = np.where(constant, x[0], x.mean(axis=0))
         deviation = np.where(constant, 0.0, x.std(axis=0))  # of equal values, it may be rounding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.data import frames
-from deltarule.data.rows import MappedRows, Rows, SparseRows, converted, is_large, is_sparse
+from deltarule.data.rows import MappedRows, Rows, SparseRows, converted, is_large
 from deltarule.data.samples import Batch, Samples
+from deltarule.data.sparse import checked_csr, is_sparse
 
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture
@@ -28,33 +30,53 @@ def _is_ready(x: object, dtype: np.dtype[Any]) -> bool:
     return type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
 
 
-def numeric(value: object, name: str) -> Array:
+def numeric(value: Any, name: str) -> Array:
     """Return `value` as an array of real numbers of whatever dtype it has."""
     if frames.is_frame(value):
         return frames.frame_values(value, name)
+    if is_sparse(value):
+        _check_real(value.dtype, name)
+        return np.asarray(checked_csr(value, name).toarray())
     try:
-        array = _asarray(value)
+        array = frames.series_values(value) if frames.is_series(value) else np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(f"{name} has masked values; fill or drop them first")
-    _check_real(array.dtype, name)
+    _check_not_masked(value, name)
+    if array.dtype.kind in "US" and isinstance(value, list | tuple):
+        objects = np.asarray(value, dtype=object)  # of a number beside text, NumPy makes text
+        array = array if all(isinstance(v, str | bytes) for v in objects.flat) else objects
+    _check_real(array.dtype, name, array)
     return array
 
 
-def _asarray(value: Any) -> Array:
-    if is_sparse(value):
-        return np.asarray(value.toarray())
-    return frames.series_values(value) if frames.is_series(value) else np.asarray(value)
+def _check_not_masked(value: object, name: str) -> None:
+    if isinstance(value, list | tuple):
+        for i, row in enumerate(value):
+            if isinstance(row, np.ma.MaskedArray):
+                _check_not_masked(row, f"{name}[{i}]")
+    elif isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        mask = np.ma.getmaskarray(value)
+        first = _place(map(int, np.unravel_index(int(mask.argmax()), mask.shape)))
+        raise ValueError(f"{name} has masked values, first {name}{first}; fill or drop them first")
 
 
-def _check_real(dtype: np.dtype[Any], name: str) -> None:
-    if dtype.kind not in "biuf":
-        kind = "object (ragged or mixed)" if dtype.kind == "O" else dtype.name
-        hint = ""
-        if name == "y" and dtype.kind in "OUS":
-            hint = "; numpy.unique(labels, return_inverse=True) makes class indices of names"
-        raise TypeError(f"{name} must hold real numbers, not {kind}{hint}")
+def _place(position: Iterable[int]) -> str:
+    return f"[{', '.join(map(str, position))}]"
+
+
+def _check_real(dtype: np.dtype[Any], name: str, array: Array | None = None) -> None:
+    if dtype.kind in "biuf":
+        return
+    kind = "object (ragged or mixed)" if dtype.kind == "O" else dtype.name
+    hint = ""
+    found = frames.first_not_real(array) if dtype.kind == "O" and array is not None else None
+    if found is not None and found[0]:
+        place, value = found
+        what = "missing" if frames.is_missing(value) else "no number"
+        hint = f"; {name}{_place(place)} is {what}: {value!r}"
+    if name == "y" and dtype.kind in "OUS":
+        hint += "; numpy.unique(labels, return_inverse=True) makes class indices of names"
+    raise TypeError(f"{name} must hold real numbers, not {kind}{hint}")
 
 
 def one_row(x: Any) -> Array | None:
@@ -174,7 +196,7 @@ def sample_rows(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x
 def _sparse_rows(x: Any, n_features: int, dtype: np.dtype[Any], name: str) -> Array | Rows:
     _check_real(x.dtype, name)
     _check_samples(x.shape, n_features, name)
-    rows = SparseRows(x.tocsr(), dtype)
+    rows = SparseRows(checked_csr(x, name), dtype)
     if is_large(x.shape, dtype):
         return _finite_rows(rows, name)
     array = rows.take(slice(0, len(rows)))
@@ -231,7 +253,7 @@ def target_rows(
             _check_targets(block, loss, y, part.start)
         return mapped
     ready = array if _is_ready(array, dtype) else converted(array, dtype)
-    _check_targets(ready, loss, y)
+    _check_targets(ready.reshape(-1) if len(given) == 1 else ready, loss, y)
     return ready
 
 
@@ -288,7 +310,7 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
         raise ValueError(f"{name} must have shape ({rows},), but has shape {given.shape}")
     array = converted(given, np.dtype(np.float64))
     check_within(array, name, 0.0, _LIMITS[array.dtype], "0 or more")
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         total = array.sum()
     if total < np.finfo(np.float64).tiny:
         raise ValueError(f"{name} is 0 for every sample; at least one must be above 0")

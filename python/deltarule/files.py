@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 from deltarule import checks
 from deltarule.architecture import Architecture
 from deltarule.errors import ModelFileError
+from deltarule.regular_files import check_regular, text_of, write_atomically
 
 if TYPE_CHECKING:
     from deltarule.custom.again import Given
@@ -46,10 +45,6 @@ _LONGEST = 400
 _UNREADABLE = (
     safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError
 )  # fmt: skip
-
-
-# The temporary files that this process is writing.
-_in_work: set[str] = set()
 
 
 def _names(n_layers: int) -> list[str]:
@@ -80,7 +75,8 @@ def write_model(
     Parameters
     ----------
     path : str or path
-        Replaced as a whole, by renaming a finished file from the same folder.
+        Replaced as a whole, by renaming a finished file from the same folder; see
+        `regular_files.write_atomically`.
     network : MLP
         Its parameters and architecture are kept; velocity and random state are not.
     tensors, metadata : mapping, optional
@@ -95,7 +91,7 @@ def write_model(
     ModelFileError
         If the network has functions of the user's own, or more words than a file may hold.
     OSError
-        If the file cannot be written.
+        If the file cannot be written, or what is there is no regular file.
     """
     architecture = network._architecture
     words = architecture.to_dict()
@@ -123,77 +119,6 @@ def write_model(
     write_atomically(path, data)
 
 
-def _text(path: str | os.PathLike[str]) -> str:
-    """Return a path as it was given: of a Path, the parts would be interned every time."""
-    text = os.fspath(path)
-    if not isinstance(text, str):
-        raise TypeError(f"path must be text, not {path!r}")
-    return text
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that, after a crash at any moment, the old one or the new one is there."""
-    final = _text(path)
-    folder, base = os.path.split(final)
-    folder = folder or os.curdir
-    _remove_stale(folder, base)
-    name = f".{base}.{os.getpid()}-{os.urandom(8).hex()}.tmp"
-    temporary = os.path.join(folder, name)
-    _in_work.add(name)
-    file: BinaryIO | None = None
-    try:
-        file = open(temporary, "xb")  # no with: Ctrl-C may come at its very end
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        file.close()
-        os.replace(temporary, final)
-    except BaseException:
-        if file is not None:
-            with suppress(OSError):  # what could not be written before cannot be now
-                file.close()
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    finally:
-        _in_work.discard(name)
-    _sync_folder(folder)
-
-
-def _remove_stale(folder: str, base: str) -> None:
-    """Remove what was left behind while saving this file, by those who do so no more."""
-    pattern = re.compile(rf"\.{re.escape(base)}\.(\d+)-\w+\.tmp")
-    for name in os.listdir(folder):
-        match = pattern.fullmatch(name)
-        if match is not None and name not in _in_work and not _is_anothers(int(match[1])):
-            with suppress(FileNotFoundError):
-                os.unlink(os.path.join(folder, name))
-
-
-def _is_anothers(process: int) -> bool:
-    """Whether a process is alive, and not this one: in a container each may have its number."""
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # another user's, or no number of a process
-        return True
-    return True
-
-
-def _sync_folder(folder: str) -> None:
-    """Make the renaming itself durable, where folders can be synced."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def read_words(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the caller's own part alone, from the header.
 
@@ -203,7 +128,8 @@ def read_words(path: str | os.PathLike[str]) -> dict[str, Any]:
         As `read_file`.
     """
     try:
-        with open(path, "rb") as file:
+        check_regular(path)
+        with open(text_of(path), "rb") as file:
             size = int.from_bytes(file.read(8), "little")
             header = file.read(min(size, _HEADER_BYTES))
         return _description(_check_header(size.to_bytes(8, "little") + header))[1]
@@ -224,7 +150,8 @@ def read_file(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
         If it cannot be read.
     """
     try:
-        with open(_text(path), "rb") as file:
+        check_regular(path)  # to open a FIFO would wait for its writer
+        with open(text_of(path), "rb") as file:
             tensors, architecture, extra = _parse(file.read())
         return _model(tensors, architecture), extra
     except ModelFileError as error:
@@ -290,7 +217,7 @@ def load(path: str | os.PathLike[str]) -> MLP:
     ModelFileError
         If the file is damaged, of another kind, or makes no sense. Nothing in it is executed.
     OSError
-        If it cannot be read.
+        If it cannot be read, or is no regular file.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -192,6 +193,8 @@ class History:
         ------
         ImportError
             If matplotlib is missing, naming the extra.
+        OSError
+            If the file cannot be written, or is no regular one.
 
         Examples
         --------
@@ -217,7 +220,7 @@ class History:
             ax.set_yscale("log")
         ax.legend()
         if path is not None:
-            _whole_figure(ax).savefig(path, dpi=150)
+            _save(_whole_figure(ax), path)
         return ax
 
     def _plots_below(self) -> list[tuple[str, list[float]]]:
@@ -244,6 +247,20 @@ def _new_axes(count: int) -> list[Axes]:
     heights = [2.0] + [1.0] * (count - 1)
     grid = figure.subplots(count, sharex=True, squeeze=False, height_ratios=heights)
     return list(grid[:, 0])
+
+
+def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure in the format of the path's ending, or else in matplotlib's own."""
+    from deltarule.regular_files import text_of, write_atomically
+
+    path = text_of(path)
+    ending = os.path.splitext(path)[1][1:]
+    if not ending:
+        ending = figure.canvas.get_default_filetype()
+        path = f"{path.rstrip('.')}.{ending}"
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=ending, dpi=150)
+    write_atomically(path, buffer.getvalue())
 
 
 def _whole_figure(axes: Axes) -> Any:

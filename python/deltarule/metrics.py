@@ -162,7 +162,7 @@ class Measure:
     def _value(self, name: str, y: Array, y_hat: Array) -> float:
         metric = self._functions[name]
         if isinstance(metric, str):
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 return _NAMED[metric](y, y_hat, self._kind)
         value: Any = metric(y, y_hat)
         if isinstance(value, np.ndarray) and value.ndim == 0:

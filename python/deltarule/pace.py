@@ -153,7 +153,7 @@ def rates(schedule: Schedule, first: int, epochs: int, steps: int) -> Array:
     numbers = np.arange(first, first + epochs)
     if is_vector(schedule):
         at = numbers[:, np.newaxis] + np.arange(steps) / steps
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             table = np.asarray(schedule(at), dtype=np.float64)
     else:
         table = np.array([[_asked(schedule, int(epoch))] for epoch in numbers], dtype=np.float64)

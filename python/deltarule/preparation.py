@@ -78,8 +78,9 @@ class Given:
             kept, held = _split(len(samples), fraction, split_seed)
             samples, validation = samples.subset(kept), samples.subset(held)
             classes = None if classes is None else classes[kept]
-            for part in (samples, validation):
-                checks.sample_weights(part.weight, len(part))
+            for part, what in ((samples, "to train on"), (validation, "held out")):
+                name = f"sample_weight of the {len(part)} {what}"
+                checks.sample_weights(part.weight, len(part), name)
         if weights is not None and classes is not None:
             samples = _weighted(samples, weights.of(classes))
         return replace(samples, y_to_learn=smooth) if smooth else samples, validation
@@ -157,7 +158,7 @@ def _split(
 
 
 def _weighted(samples: Samples, of_class: NDArray[np.float64]) -> Samples:
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(all="ignore"):
         weight = of_class if samples.weight is None else samples.weight * of_class
     name = "class_weight" if samples.weight is None else "sample_weight times class_weight"
     return replace(samples, weight=checks.sample_weights(weight, len(samples), name))

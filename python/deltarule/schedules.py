@@ -94,7 +94,8 @@ class Step:
             _above_zero(name, getattr(self, name))
 
     def __call__(self, epoch: Any) -> Any:
-        return _number(self.lr * self.factor ** np.floor(epoch / self.every))
+        with np.errstate(all="ignore"):
+            return _number(self.lr * self.factor ** np.floor(epoch / self.every))
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ class Exponential:
             _above_zero(name, getattr(self, name))
 
     def __call__(self, epoch: Any) -> Any:
-        return _number(self.lr * self.factor**epoch)
+        with np.errstate(all="ignore"):
+            return _number(self.lr * self.factor**epoch)
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,9 @@ class Cosine:
         check_number("final", self.final, 0.0, math.inf, "0 or more and finite")
 
     def __call__(self, epoch: Any) -> Any:
-        part = np.cos(math.pi * np.minimum(epoch / self.epochs, 1.0))
-        return _number(self.final + (self.lr - self.final) * (1.0 + part) / 2.0)
+        with np.errstate(all="ignore"):
+            part = np.cos(math.pi * np.minimum(epoch / self.epochs, 1.0))
+            return _number(self.final + (self.lr - self.final) * (1.0 + part) / 2.0)
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,8 @@ class InverseScaling:
             _above_zero(name, getattr(self, name))
 
     def __call__(self, epoch: Any) -> Any:
-        return _number(self.lr / (1.0 + epoch) ** self.power)
+        with np.errstate(all="ignore"):
+            return _number(self.lr / (1.0 + epoch) ** self.power)
 
 
 @dataclass(frozen=True)
@@ -224,8 +228,9 @@ class WarmUp:
             object.__setattr__(self, "then", Constant(float(self.then)))
 
     def __call__(self, epoch: Any) -> Any:
-        risen = np.minimum(epoch / self.epochs, 1.0)
-        return _number((self.start + (1.0 - self.start) * risen) * self.then(epoch))
+        with np.errstate(all="ignore"):
+            risen = np.minimum(epoch / self.epochs, 1.0)
+            return _number((self.start + (1.0 - self.start) * risen) * self.then(epoch))
 
 
 @dataclass(frozen=True)

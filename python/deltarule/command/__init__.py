@@ -8,13 +8,15 @@ trained and asked through the package's public interface.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
+import numpy as np
+
 import deltarule as dr
-from deltarule.command.console import CommandError, one_line, package_errors
+from deltarule.command.console import CommandError, package_errors, warn
 from deltarule.command.parser import parse
+from deltarule.command.streams import FULL, check_output, drop_unwritten, standard_streams
 from deltarule.command.termination import Terminated, terminable
 
 INTERRUPTED = 130
@@ -36,10 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0: done. 1: a check failed or the training diverged. 2: bad usage or input. 130:
         interrupted. 141: the reader of the output went away. 143: terminated. What went wrong is
-        one line on stderr; then no file was written but checkpoints.
+        one line on stderr; then no file was written but checkpoints, unless it is stdout that
+        could not be written.
     """
+    with standard_streams(), np.errstate(all="ignore"):  # what is not finite is refused by name
+        status = _status(argv)
+        drop_unwritten()
+    return status
+
+
+def _status(argv: Sequence[str] | None) -> int:
     try:
         with terminable():
+            check_output()
             status = _run(argv)
             sys.stdout.flush()
     except CommandError as error:
@@ -47,12 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except dr.ModelFileError as error:
         return _fail(str(error), BAD_INPUT)
     except BrokenPipeError:
-        # The interpreter flushes stdout once more at exit: give it somewhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except OSError as error:
-        where = f"{error.filename}: " if error.filename is not None else ""
-        return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
+        where = error.filename
+        if where is None and error.errno in FULL:
+            where = "standard output"
+        message = error.strerror or str(error)
+        return _fail(message if where is None else f"{where}: {message}", BAD_INPUT)
     except MemoryError:
         return _fail("not enough memory", BAD_INPUT)
     except KeyboardInterrupt as error:
@@ -76,5 +88,5 @@ def _with_notes(message: str, error: BaseException) -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"deltarule: {one_line(message)}", file=sys.stderr)
+    warn(message)
     return status

@@ -10,10 +10,10 @@ from deltarule.benchmark import peers, plot
 from deltarule.benchmark.cases import SHORT, select, small
 from deltarule.benchmark.race import PeerError
 from deltarule.benchmark.report import as_json, conduct, where
-from deltarule.command.console import CommandError, package_errors, print_json
+from deltarule.command.console import CommandError, one_line, package_errors, print_json
 from deltarule.command.destinations import check_plot
 from deltarule.config import get_num_threads
-from deltarule.files import write_atomically
+from deltarule.regular_files import write_atomically
 
 PEERS = peers.USUAL
 PLOT = Path("deltarule-bench.png")
@@ -54,5 +54,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(as_json(report) | {"plot": None if drawing is None else str(drawing)})
     elif drawing is not None:
-        print(f"drawing  {drawing}")
+        print(f"drawing  {one_line(drawing)}")
     return 0 if report.agrees else 1

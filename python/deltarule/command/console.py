@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -47,13 +47,20 @@ def package_errors() -> Iterator[None]:
 
 
 def one_line(text: object) -> str:
-    """Return ``str(text)`` on one line, each run of white space a single blank."""
-    return " ".join(str(text).split())
+    """Return ``str(text)`` on one line, each run of white space a single blank.
+
+    Characters that would steer a terminal (escapes, changes of direction) are written as escapes.
+    """
+    line = " ".join(str(text).split())
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def warn(message: object) -> None:
-    """Write one line on stderr."""
-    print(f"deltarule: {one_line(message)}", file=sys.stderr, flush=True)
+    """Write one line on stderr, where that can be written."""
+    with suppress(OSError):
+        print(f"deltarule: {one_line(message)}", file=sys.stderr, flush=True)
 
 
 def require(module: str, purpose: str) -> Any:

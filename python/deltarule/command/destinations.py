@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deltarule.command.console import CommandError, require
+from deltarule.regular_files import destination
 
 
 def check_destination(path: Path, option: str, others: Iterable[Path]) -> None:
@@ -24,17 +25,20 @@ def check_destination(path: Path, option: str, others: Iterable[Path]) -> None:
     Raises
     ------
     CommandError
-        The folder is missing or closed, the path is a folder, or the file is one of `others`.
+        The folder is missing or closed, the path is a folder, a device or another thing that is no
+        regular file, or the file is one of `others`.
     """
-    folder = path.parent
+    try:
+        final = Path(destination(path)[0])
+    except OSError as error:
+        raise CommandError(f"{option} {path}: {error.strerror}") from None
+    folder = final.parent
     if not folder.is_dir():
         raise CommandError(f"{option} {path}: there is no folder {folder}")
-    if path.is_dir():
-        raise CommandError(f"{option} {path}: is a folder, a file name is needed")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise CommandError(f"{option} {path}: the folder {folder} is not writable")
     for other in others:
-        if path.resolve() == other.resolve():
+        if os.path.realpath(final) == os.path.realpath(other):
             raise CommandError(f"{option} {path}: would replace another file of this command")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import deltarule as dr
 from deltarule.command import pipeline
-from deltarule.command.console import print_json
+from deltarule.command.console import one_line, print_json
 from deltarule.config import config
 
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     print(network.summary())
     for name, value in (table or {}).items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+        text = ", ".join(map(one_line, value)) if isinstance(value, list) else one_line(value)
         print(f"{name:<10s} {text}")
     return 0
 

@@ -158,7 +158,7 @@ def cast_finite(
     where, what : str, optional
         In the error, the file and what comes before the value.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         cast = values.astype(dtype)
     if not np.isfinite(cast).all():
         row, column = np.argwhere(~np.isfinite(cast))[0]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import sys
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import deltarule as dr
 from deltarule.command import pipeline
-from deltarule.command.console import CommandError, print_json
+from deltarule.command.console import CommandError, one_line, print_json
 from deltarule.command.destinations import check_destination
+from deltarule.command.streams import write_data
 from deltarule.command.tables import read_inputs
-from deltarule.files import write_atomically
+from deltarule.regular_files import write_atomically
 
 Columns = dict[str, Sequence[Any]]
 
@@ -48,16 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
         x = model.inputs(inputs.x, inputs.names, str(arguments.data))
         columns = _answers(model, x)
     if out is not None:
-        text = io.StringIO()
-        _write_csv(text, columns)
-        write_atomically(out, text.getvalue().encode())
+        write_atomically(out, _csv(columns).encode())
     if arguments.json:
         place = {} if out is None else {"out": str(out)}
         print_json({"model": str(arguments.model), "rows": len(x), **place, **columns})
     elif out is None:
-        _write_csv(sys.stdout, columns)
+        write_data(_csv(columns))
     else:
-        print(f"{len(x)} predictions  {out}")
+        print(f"{len(x)} predictions  {one_line(out)}")
     return 0
 
 
@@ -82,13 +80,13 @@ def _shortest(values: NDArray[Any]) -> list[float]:
     return [float(np.format_float_scientific(value)) for value in values]
 
 
-def _write_csv(stream: TextIO, columns: Columns) -> None:
+def _csv(columns: Columns) -> str:
     # Where lines end with LF, csv does not quote a CR, which readers take for a line end.
     returns = any("\r" in str(cell) for cell in set(columns.get("prediction", ())))
+    text = io.StringIO()
     writer = csv.writer(
-        stream,
-        lineterminator="\n",
-        quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
+        text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
     )
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()

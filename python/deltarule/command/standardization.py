@@ -58,7 +58,7 @@ class Standardization:
         # A low part of the mean counts where its loss would be seen.
         low = np.zeros_like(scale) if mean.low is None else mean.low
         low = np.where(np.abs(low) > NEGLIGIBLE * scale, low, 0.0)
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             scale = np.maximum(scale * units, np.finfo(np.float64).smallest_subnormal)
             high, low = mean.high * units, low * units
         same = _is_constant(values, scaled)
@@ -84,13 +84,13 @@ class Standardization:
         # The difference of large numbers may overflow where the quotient does not.
         units = np.where(np.maximum(np.abs(self.mean), _finite(self.scale)) > LARGE, 4.0, 1.0)
         difference = (_pair(values) / units).minus(self.center / units)
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             return difference / (self.scale / units)
 
     def invert(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return v * scale + mean, the nearest finite float64."""
         largest = np.finfo(np.float64).max
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             number = values * self.scale + self.mean
             if self.mean_low is not None:
                 number = number + self.mean_low

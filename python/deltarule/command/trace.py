@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from numpy.typing import NDArray
 
 import deltarule as dr
 from deltarule.command import pipeline
-from deltarule.command.console import CommandError, package_errors, print_json
+from deltarule.command.console import CommandError, one_line, package_errors, print_json
 from deltarule.command.destinations import check_destination
 from deltarule.command.labelled import read_labelled
-from deltarule.files import write_atomically
+from deltarule.command.streams import write_data
+from deltarule.regular_files import write_atomically
 
 ROWS = 2
 STDOUT = Path("-")
@@ -55,10 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     elif markdown is None:
         print(trace)
     elif markdown == STDOUT:
-        sys.stdout.write(trace.to_markdown())
+        write_data(trace.to_markdown())
     else:
         write_atomically(markdown, trace.to_markdown().encode())
-        print(f"trace  {markdown}")
+        print(f"trace  {one_line(markdown)}")
     return 0
 
 

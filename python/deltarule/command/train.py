@@ -17,13 +17,20 @@ import numpy as np
 
 import deltarule as dr
 from deltarule.command import runs, targets
-from deltarule.command.console import CommandError, EpochLine, package_errors, print_json, warn
+from deltarule.command.console import (
+    CommandError,
+    EpochLine,
+    one_line,
+    package_errors,
+    print_json,
+    warn,
+)
 from deltarule.command.double_double import DoubleDouble
 from deltarule.command.plan import Plan, make_plan
 from deltarule.command.problem import Problem, Table, make_problem, read_table
 from deltarule.command.standardization import deviations, unit_of
 from deltarule.command.termination import Terminated
-from deltarule.files import write_atomically
+from deltarule.regular_files import write_atomically
 
 # Of the training rows of a fold, for early stopping: the fold itself is for the report.
 INNER_PART = 0.2
@@ -237,7 +244,7 @@ def _print_problem(plan: Plan, problem: Problem) -> None:
     if problem.reason is not None and plan.data is not None:
         other = targets.REGRESSION if model.classes is not None else targets.CLASSIFICATION
         what += f" ({problem.reason}; --task {other} overrides)"
-    print(f"{plan.source}: {n} rows, {d} features, target {model.target}: {what}")
+    print(one_line(f"{plan.source}: {n} rows, {d} features, target {model.target}: {what}"))
     print(f"{len(problem.training)} rows to train on, {len(problem.held_out)} held out")
     sizes = "-".join(map(str, network.sizes))
     words = ", ".join(dict.fromkeys(map(str, (*network.hidden, network.output, network.loss))))
@@ -252,9 +259,9 @@ def _print_result(plan: Plan, score: dict[str, Any] | None) -> None:
     else:
         r2 = "undefined" if score["r2"] is None else f"{score['r2']:.4f}"
         print(f"held-out RMSE {score['rmse']:.4g} (in the target's units), R2 {r2}")
-    print(f"model   {plan.save}")
+    print(f"model   {one_line(plan.save)}")
     if plan.plot is not None:
-        print(f"curves  {plan.plot}")
+        print(f"curves  {one_line(plan.plot)}")
 
 
 def _report(

@@ -26,7 +26,7 @@ _AROUND_BYTES = 2**19
 
 def converted(array: Array, dtype: np.dtype[Any]) -> Array:
     """Return a C-ordered, aligned array of that dtype, copied only if needed."""
-    with np.errstate(over="ignore"):  # what overflows is found, and named, as an infinity
+    with np.errstate(all="ignore"):  # what overflows is found, and named, as an infinity
         return np.require(array, dtype, ["C", "A"])
 
 
@@ -120,7 +120,7 @@ class MappedRows(Rows):
         if isinstance(which, slice):
             return converted(self._array[which], self.dtype)
         block = np.empty((len(which), self._columns), self.dtype)
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             for rows in self._in_files_order(which):
                 block[rows] = self._array[which[rows]]
                 self.done()
@@ -141,6 +141,7 @@ class SparseRows(Rows):
     Parameters
     ----------
     csr : csr_matrix or csr_array of shape (n, columns)
+        As `checked_csr` returns it.
     dtype : dtype
     """
 
@@ -149,14 +150,9 @@ class SparseRows(Rows):
         self._csr = csr
 
     def _ready(self, which: slice | NDArray[np.int64]) -> Array:
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             rows = self._csr[which].astype(self.dtype)
             return converted(rows.toarray(), self.dtype)
-
-
-def is_sparse(value: Any) -> bool:
-    """Whether it is a sparse matrix or array."""
-    return hasattr(value, "tocsr") and hasattr(value, "nnz")
 
 
 def is_large(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from deltarule.data.frames import is_frame, is_series
-from deltarule.data.rows import is_sparse
 from deltarule.data.samples import Batch
+from deltarule.data.sparse import is_sparse
 
 
 def is_stream(x: Any) -> bool:

@@ -135,6 +135,6 @@ def _is_small(value: Array) -> bool:
 
 
 def _extremes(value: Array) -> tuple[float, float, float]:
-    with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs have no mean
+    with np.errstate(all="ignore"):  # infinities of both signs have no mean
         mean = value.mean(dtype=np.float64)
     return float(value.min()), float(mean), float(value.max())

@@ -56,7 +56,7 @@ class Problem:
             return self._core.value_and_gradient(*self._whole, self._threads)
         is_mean = self._architecture.reduction == "mean"
         value, gradient = 0.0, np.zeros_like(theta)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             for part, batch in self._data.blocks():
                 of_part = self._core.value_and_gradient(*batch, self._threads)
                 share = float(self.shares[part].sum()) if is_mean else 1.0
@@ -75,7 +75,7 @@ class Problem:
         core.set_theta(theta)
         matrix, gradient = np.zeros((D, D), order="F"), np.zeros(D)
         roots = np.sqrt(2 * SQUARES[str(self._architecture.loss)](K) * self.shares)[:, np.newaxis]
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             for part in parts(len(self._data), max(1, _BLOCK // (K * D))):
                 x, y, _ = self._data.take(part)
                 y_hat = predict_into(core, x, np.empty_like(y), self._threads)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
 from deltarule.custom import ActivationWord, LossWord
+from deltarule.data.sparse import checked_csr, is_sparse
 from deltarule.sklearn._core_training import Network
 from deltarule.sklearn._data import Samples, as_rows
 from deltarule.sklearn._initial import draw_parameters
@@ -32,13 +33,18 @@ from deltarule.sklearn._stochastic import StochasticFit, Validation
 Array = NDArray[Any]
 
 
+def check_some_weight(sample_weight: Any, of: str = "") -> None:
+    """Raise ValueError where all of some weights are 0: their mean is not defined."""
+    given = np.asarray(sample_weight)
+    if given.ndim == 1 and given.size and given.dtype.kind in "biuf" and not given.any():
+        raise ValueError(f"sample_weight must be above zero for some sample{of}, but all are zero")
+
+
 def checked_weight(sample_weight: Any, X: Any) -> Array | None:
     """Return weights as float64 (n,), 0 or more and not all 0; None stays None."""
     if sample_weight is None:
         return None
-    given = np.asarray(sample_weight)
-    if given.ndim == 1 and given.size and given.dtype.kind in "biuf" and not given.any():
-        raise ValueError("sample_weight must be above zero for some sample, but all are zero")
+    check_some_weight(sample_weight)
     weight: Array = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weight < 0).any():
         at = int(np.argmax(weight < 0))
@@ -48,9 +54,9 @@ def checked_weight(sample_weight: Any, X: Any) -> Array | None:
 
 def validated(estimator: Any, *data: Any, **options: Any) -> Any:
     """Return X, or X and y, as scikit-learn's `validate_data` checks and converts them."""
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # what overflows is found, and named, as an infinity
+    X, *y = data
+    data = (checked_csr(X, "X") if is_sparse(X) else X, *y)
+    with np.errstate(all="ignore"):  # what overflows is found, and named, as an infinity
         return validate_data(estimator, *data, accept_sparse=["csr", "csc"], **options)
 
 
@@ -280,18 +286,29 @@ class BaseMLP(BaseEstimator, ABC):
         self, samples: Samples, codes: Array, weight: Array | None, architecture: Architecture
     ) -> tuple[Samples, Validation]:
         """Hold a part of the samples out, the one that scikit-learn would."""
-        training, held_out = train_test_split(
-            np.arange(len(samples)),
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            stratify=self._strata(codes),
-        )
+        try:
+            training, held_out = train_test_split(
+                np.arange(len(samples)),
+                random_state=self._random_state,
+                test_size=self.validation_fraction,
+                stratify=self._strata(codes),
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(samples)} samples: {error}"
+            ) from None
         if len(held_out) < 2:
             raise ValueError(
                 "The validation set is too small: validation_fraction="
                 f"{self.validation_fraction} of {len(samples)} samples are {len(held_out)}, 2 "
                 "are needed"
             )
+        for weights, rows, part in (
+            (samples.weight, training, "to train on"),
+            (weight, held_out, "held out"),
+        ):
+            if weights is not None:
+                check_some_weight(weights[rows], f" of the {len(rows)} {part}")
         validation = self._validation(
             samples.x[held_out],
             codes[held_out],

@@ -25,8 +25,9 @@ from deltarule import words
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
 from deltarule.custom.functions import ActivationWord, CustomLoss, LossWord, custom
-from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
+from deltarule.sklearn._base import BaseMLP, check_some_weight, has_partial_fit, validated
 from deltarule.sklearn._data import Samples
+from deltarule.sklearn._labels import checked_class_weight, checked_labels
 
 Array = NDArray[Any]
 
@@ -255,11 +256,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         check_is_fitted(self)
         if self.n_outputs_ == 1:
             z = self._scores(X)
-            probabilities: Array = expit(np.hstack([-z, z]))  # either has all its digits
+            with np.errstate(all="ignore"):
+                probabilities: Array = expit(np.hstack([-z, z]))  # either has all its digits
             return probabilities
         y_hat = self._forward(X)
         if self._is_multiclass and self.out_activation_ == "logistic":
-            y_hat /= np.maximum(y_hat.sum(axis=1, keepdims=True), np.finfo(y_hat.dtype).tiny)
+            with np.errstate(all="ignore"):
+                y_hat /= np.maximum(y_hat.sum(axis=1, keepdims=True), np.finfo(y_hat.dtype).tiny)
         return y_hat
 
     def predict_log_proba(self, X: Any) -> Array:
@@ -273,9 +276,32 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         -------
         ndarray of shape (n_samples, n_classes)
         """
-        with np.errstate(divide="ignore"):
+        with np.errstate(all="ignore"):
             logarithms: Array = np.log(self.predict_proba(X))
         return logarithms
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy; of several labels a sample, all must be right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming what does not fit.
+        """
+        check_some_weight(sample_weight)
+        with np.errstate(all="ignore"):
+            accuracy: float = super().score(X, checked_labels(y), sample_weight)
+        return accuracy
 
     def _scores(self, X: Any) -> Array:
         """Return z of the output layer (n, n_outputs)."""
@@ -290,6 +316,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         return bool(self._label_binarizer.y_type_ == "multiclass")
 
     def _note_classes(self, y: Any, classes: Any) -> None:
+        y = checked_labels(y)
+        if classes is not None:
+            classes = checked_labels(classes, "classes")
         if _check_partial_fit_first_call(self, classes):
             is_multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
@@ -298,7 +327,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str
     ) -> tuple[Any, Any]:
         X, y = validated(
-            self, X, y, multi_output=True, dtype=dtypes,
+            self, X, checked_labels(y), multi_output=True, dtype=dtypes,
             order="C", reset=reset,
         )  # fmt: skip
         if y.ndim == 2 and y.shape[1] == 1:
@@ -366,12 +395,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
                 "class_weight must not be 'balanced' in partial_fit, which sees a part of the "
                 "samples; give the weights as a dict"
             )
-        by_class: Array = compute_sample_weight(self.class_weight, y)
-        total = by_class if weight is None else by_class * weight
-        if not (total.min() >= 0 and total.any()):
+        given = checked_class_weight(self.class_weight, self.classes_, y)
+        by_class: Array = compute_sample_weight(given, y)
+        with np.errstate(all="ignore"):
+            total = by_class if weight is None else by_class * weight
+        if not total.any():
             raise ValueError(
                 "class_weight must be 0 or more and above zero for some sample, "
                 f"not {self.class_weight!r}"
+            )
+        if not np.isfinite(total).all():
+            raise ValueError(
+                f"class_weight times sample_weight must be finite, not {total.max()}; scale the "
+                "weights down"
             )
         return total
 
@@ -382,7 +418,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         right = y_hat.argmax(axis=1) == codes if codes.ndim == 1 else None
         if right is None:
             right = ((y_hat > 0.5) == codes).all(axis=1)
-        return float(np.average(right, weights=weight))
+        with np.errstate(all="ignore"):
+            return float(np.average(right, weights=weight))
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: sparse X and several labels a sample are taken."""

@@ -98,7 +98,8 @@ class Samples:
         """Return the weighted mean of `constant`, 0 without one."""
         if self.constant is None or self.total_weight == 0.0:
             return 0.0
-        return float(np.average(self.constant, weights=self.weight))
+        with np.errstate(all="ignore"):
+            return float(np.average(self.constant, weights=self.weight))
 
 
 def poisson_constant(y: Array) -> Array:
@@ -109,5 +110,6 @@ def poisson_constant(y: Array) -> Array:
     y : ndarray of shape (n, n_outputs)
     """
     y = y.astype(np.float64)
-    constant: Array = (xlogy(y, y) - y).sum(axis=1)
+    with np.errstate(all="ignore"):
+        constant: Array = (xlogy(y, y) - y).sum(axis=1)
     return constant

@@ -64,18 +64,20 @@ class LbfgsFit:
     def run(self) -> None:
         """Minimize; raise FitDivergedError where that leads to parameters that are not finite."""
         of = self.of
-        result = minimize(
-            self._objective,
-            self.network.theta.astype(np.float64),
-            method="L-BFGS-B",
-            jac=True,
-            callback=self._iteration,
-            options={"maxfun": of.max_fun, "maxiter": of.max_iter, "gtol": of.tol},
-        )
+        with np.errstate(all="ignore"):  # what is not finite is found at the end
+            result = minimize(
+                self._objective,
+                self.network.theta.astype(np.float64),
+                method="L-BFGS-B",
+                jac=True,
+                callback=self._iteration,
+                options={"maxfun": of.max_fun, "maxiter": of.max_iter, "gtol": of.tol},
+            )
         of.n_iter_ = min(int(result.nit), of.max_iter)
-        of.loss_ = self._reported(result.x)
+        with np.errstate(all="ignore"):
+            of.loss_ = self._reported(result.x)
+            theta = result.x.astype(self.network.architecture.dtype)
         of.best_loss_ = min([*of.loss_curve_, of.loss_])
-        theta = result.x.astype(self.network.architecture.dtype)
         if not np.isfinite(theta).all():
             raise FitDivergedError(
                 "the solver lbfgs led to parameters that are not finite; scale X, or raise alpha",

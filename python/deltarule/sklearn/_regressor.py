@@ -16,8 +16,9 @@ from sklearn.utils.metaestimators import available_if
 from deltarule import checks, words
 from deltarule.architecture import Architecture
 from deltarule.custom import ActivationWord, CustomLoss, LossWord
-from deltarule.sklearn._base import BaseMLP, has_partial_fit, validated
+from deltarule.sklearn._base import BaseMLP, check_some_weight, has_partial_fit, validated
 from deltarule.sklearn._data import Samples, poisson_constant
+from deltarule.sklearn._labels import checked_numbers
 
 Array = NDArray[Any]
 
@@ -159,13 +160,36 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
         y_hat = self._forward(X)
         return y_hat.ravel() if self.n_outputs_ == 1 else y_hat
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R2, the mean over the outputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming what does not fit.
+        """
+        check_some_weight(sample_weight)
+        with np.errstate(all="ignore"):
+            r2: float = super().score(X, checked_numbers(y), sample_weight)
+        return r2
+
     # What y is
 
     def _validate(
         self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str
     ) -> tuple[Any, Any]:
         X, y = validated(
-            self, X, y, multi_output=True, y_numeric=True,
+            self, X, checked_numbers(y), multi_output=True, y_numeric=True,
             dtype=dtypes, order="C", reset=reset,
         )  # fmt: skip
         if y.ndim == 2 and y.shape[1] == 1:
@@ -174,7 +198,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
 
     def _codes(self, y: Any, dtype: np.dtype[Any]) -> Array:
         y = np.asarray(y)
-        return checks.targets(y.reshape(len(y), -1), len(y), y.size // len(y), dtype, self.loss)
+        return checks.targets(y, len(y), y.size // len(y), dtype, self.loss)
 
     def _n_outputs(self, codes: Array) -> int:
         return int(codes.shape[1])
@@ -191,4 +215,5 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
     def _score_of(self, y_hat: Array, codes: Array, weight: Array | None) -> float:
         if not np.isfinite(y_hat).all():
             return math.nan
-        return float(r2_score(codes, y_hat, sample_weight=weight))
+        with np.errstate(all="ignore"):
+            return float(r2_score(codes, y_hat, sample_weight=weight))

@@ -90,7 +90,8 @@ net, before = network(), tasks()
 {calls}
 print(tasks() - before)
 """
-    assert run_python(script, **variables) == f"{more}\n"
+    cpus = len(os.sched_getaffinity(0))  # which no team exceeds
+    assert run_python(script, **variables) == f"{min(more, cpus - 1)}\n"
 
 
 def test_the_same_bits_in_every_process_on_any_number_of_threads() -> None:

@@ -65,7 +65,7 @@ def refuses(name: str, rule: str, **parameters: Any) -> None:
         ("max_fun", 0),
         ("dropout", 1.0),
         ("dropout", -0.1),
-        ("out_activation", "relu"),
+        ("out_activation", "rleu"),
         ("init", "zeros"),
         ("dtype", "float16"),
         ("n_threads", 0),

@@ -27,7 +27,7 @@ OPTIMIZERS = [
     dr.SGD(lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01, l1=0.001),
     dr.SGD(momentum=0.5, max_norm=0.01),
     dr.Adam(lr=0.01),
-    dr.Adam(weight_decay=0.1, l1=0.01, epsilon=1e-20, epsilon_hat=True),
+    dr.Adam(weight_decay=0.1, l1=0.01, epsilon=1e-17, epsilon_hat=True),
     dr.AdamW(lr=0.003, max_norm=0.5),
 ]
 

@@ -71,13 +71,19 @@ static inline void map_row(int64_t n, const T* z, T* y_hat, F f) {
   each_pack<T>(n, [&](int64_t j, int64_t) { store(f(load_pack(z + j)), y_hat + j); });
 }
 
+// y_hat = O(z) of an elementwise output. Compiled once, as is `slopes`: with every function in it, it is long.
+template <class T>
+[[gnu::noinline]] static void values(const OutputLayer<T>& layer, int64_t n, const T* z, T* y_hat) {
+  with_elementwise(layer.output, [=, slope = layer.slope](auto function) {
+    map_row(n, z, y_hat, [=](pack<T> v) { return function.value(v, slope); });
+  });
+}
+
 // y_hat is padded as z is.
 template <class T>
 static inline SoftmaxRow<T> output_row(const OutputLayer<T>& layer, int64_t n, const T* z, T* y_hat) {
   if (layer.output == Output::softmax) return softmax_row(n, z, y_hat);
-  with_elementwise(layer.output, [=, slope = layer.slope](auto function) {
-    map_row(n, z, y_hat, [=](pack<T> v) { return function.value(v, slope); });
-  });
+  values(layer, n, z, y_hat);
   return {};
 }
 
@@ -221,7 +227,7 @@ static inline void softmax_binary_cross_entropy_delta(int64_t n, Y y, T* z, T* p
 
 // O'(z) of an elementwise output, from z and y_hat; it may take the place of either.
 template <class T>
-static inline void slopes(const OutputLayer<T>& layer, int64_t n, const T* z, const T* y_hat, T* to) {
+[[gnu::noinline]] static void slopes(const OutputLayer<T>& layer, int64_t n, const T* z, const T* y_hat, T* to) {
   with_elementwise(layer.output, [=, slope = layer.slope](auto function) {
     each_pack<T>(n, [=](int64_t j, int64_t) {
       store(function.derivative(load_pack(z + j), load_pack(y_hat + j), slope), to + j);

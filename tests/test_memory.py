@@ -134,6 +134,8 @@ CALLS = {
     "net.gauss_newton_vp(x, y, theta)": False,
     "net.trace(x, y)": True,
     "copy.deepcopy(net)": True,
+    "net.save(place)": True,
+    "dr.load(place)": True,
     "dr.MLP([2000, 900, 10])": True,
     "dr.MLP([30_000, 30_000])": True,
 }
@@ -144,14 +146,16 @@ CALLS = {
 def test_too_little_memory_changes_nothing(threads: int) -> None:
     """Every call under less and less of an address space: it works or MemoryError is raised."""
     script = f"""{WORKLOAD}
-import contextlib, resource
+import contextlib, resource, tempfile
 
+place = os.path.join(tempfile.mkdtemp(), "net.safetensors")
 dr.set_num_threads({threads})
 dr.set_advice(False)
 net = dr.MLP([300, 300, 900], hidden="tanh", seed=0)
 x, y = rng.normal(size=(2500, 300)).astype("f4"), rng.normal(size=(2500, 900)).astype("f4")
 net.train_step(x[:500], y[:500])  # both threads are there
 net.fit(x[:9], y[:9], epochs=1), net.trace(x[:9], y[:9])  # what they import is there
+net.save(place), dr.load(place)
 theta, momentum = net.theta, dr.SGD(lr=1e-9, momentum=0.9)
 before = theta.tobytes()
 

@@ -114,7 +114,9 @@ def write_model(
         "architecture": words,
         "extra": dict(metadata or {}),
     }
-    data = safetensors.numpy.save(named, metadata={_KEY: json.dumps(description)})
+    text = json.dumps(description)
+    _require_memory(3 * sum(t.nbytes for t in named.values()) + 6 * len(text))
+    data = safetensors.numpy.save(named, metadata={_KEY: text})
     _check_header(data)
     write_atomically(path, data)
 
@@ -243,6 +245,17 @@ class Model:
     tensors: dict[str, Array]  # the others
 
 
+def _require_memory(size: int) -> None:
+    """Raise MemoryError where so many bytes are not to be had: safetensors ends the process then.
+
+    They are reserved and given back; a mebibyte more is for what it takes besides.
+    """
+    try:
+        bytearray(size + 2**20)
+    except MemoryError:
+        raise MemoryError(f"a model file takes {size / 2**20:.1f} MiB of memory here") from None
+
+
 def _check_header(data: bytes) -> bytes:
     """Return the header of a file; raise where it would take more memory than it should."""
     size = int.from_bytes(data[:8], "little")
@@ -262,6 +275,7 @@ def _check_header(data: bytes) -> bytes:
 def _parse(data: bytes) -> tuple[dict[str, Array], Any, dict[str, Any]]:
     """Return tensors, architecture and the caller's own part of a file whose layout is sound."""
     architecture, extra = _description(_check_header(data))
+    _require_memory(2 * len(data))
     try:
         return safetensors.numpy.load(data), architecture, extra
     except _UNREADABLE as error:

@@ -29,9 +29,16 @@ py::array_t<T> theta_array(const Network<T>& network) {
   return py::array_t<T>(network.parameters().count());
 }
 
+// A view is handed out where the parameters may be read; it stays live.
+template <class T>
+void check_readable(const Network<T>& network) {
+  run(0.0, [&] { const Reading use(network.lock()); });
+}
+
 template <class T>
 py::object weight_view(py::object self, int64_t l) {
   const auto& network = self.cast<const Network<T>&>();
+  check_readable(network);
   require(l >= 1 && l <= network.architecture().layers(), "layer", "out of range");
   const LayerLayout& layer = network.parameters().layer(l);
   const auto size = static_cast<py::ssize_t>(sizeof(T));
@@ -45,6 +52,7 @@ py::object weight_view(py::object self, int64_t l) {
 template <class T>
 py::object bias_view(py::object self, int64_t l) {
   const auto& network = self.cast<const Network<T>&>();
+  check_readable(network);
   require(l >= 1 && l <= network.architecture().layers(), "layer", "out of range");
   py::array_t<T> view({network.parameters().layer(l).n_out}, {static_cast<py::ssize_t>(sizeof(T))},
                       network.parameters().b(l), self);
@@ -72,7 +80,8 @@ void bind_network(py::module_& module, const char* name) {
       .def("get_theta",
            [](const N& network) {
              py::array_t<T> theta = theta_array(network);
-             network.get_theta(theta.mutable_data());
+             T* to = theta.mutable_data();
+             run(0.0, [&] { network.get_theta(to); });
              return theta;
            })
       .def("set_theta",
@@ -84,7 +93,8 @@ void bind_network(py::module_& module, const char* name) {
       .def("get_memory",
            [](const N& network) {
              std::optional<py::array_t<T>> m = theta_array(network), v = theta_array(network);
-             const auto remembered = network.get_memory(m->mutable_data(), v->mutable_data());
+             T *to_m = m->mutable_data(), *to_v = v->mutable_data();
+             const auto remembered = run(0.0, [&] { return network.get_memory(to_m, to_v); });
              if (!remembered.m) m.reset();
              if (!remembered.v) v.reset();
              return py::make_tuple(remembered.kind, m, v, remembered.steps);

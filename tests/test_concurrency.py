@@ -228,6 +228,33 @@ def test_nobody_is_refused_for_a_call_that_is_over_soon(beside: str, threads: An
     assert min(turns) >= 3
 
 
+PARAMETERS: dict[str, Callable[[dr.MLP], Any]] = {
+    "theta": lambda net: net.theta,
+    "weights": lambda net: net.weights,
+    "biases": lambda net: net.biases,
+    "pickle": lambda net: net.__getstate__(),
+}
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_parameters_are_refused_beside_a_fit(parameters: str, threads: Any) -> None:
+    """Views of them stay live: those that were taken before are what the fit makes of them."""
+    net, seen, over = network(), threading.Event(), threading.Event()
+
+    def waits(record: dr.EpochRecord) -> None:
+        PARAMETERS[parameters](net)  # the thread that fits reads them
+        seen.set()
+        assert over.wait(60)
+
+    threads(lambda: net.fit(X, Y, epochs=1, callbacks=waits))
+    try:
+        assert seen.wait(60)
+        with pytest.raises(RuntimeError, match=BUSY):
+            PARAMETERS[parameters](net)
+    finally:
+        over.set()
+
+
 def test_blocks_of_a_file_are_of_one_state(tmp_path: Path, threads: Any) -> None:
     """A prediction of rows that are ready a block at a time: no step falls between them."""
     path = tmp_path / "x.npy"

@@ -308,3 +308,18 @@ def test_more_names_than_a_model_file_holds_are_refused_before_the_training(
     monkeypatch.setattr(pipeline, "MOST_NAMES", 6)
     write_csv("d.csv", *blobs())
     refused(*words, fragment="d.csv: 7 names of columns and classes")
+
+
+def test_an_error_line_is_bounded_whatever_it_quotes() -> None:
+    cell = "x" * 10**6
+    Path("d.csv").write_text("a,y\n" + "1,2\n" * 12 + f"{cell},2\n")
+    result = command("train", "d.csv", "--target", "y")
+    assert (result.status, result.out) == (2, "")
+    assert len(result.err) < 1200 and "characters)" in result.err
+    assert result.err.startswith("deltarule: d.csv: column 'a' is not numeric, row 13 holds 'xxx")
+
+
+def test_more_columns_than_are_read() -> None:
+    names = ",".join(f"c{i}" for i in range(100_001))
+    Path("d.csv").write_text(names + "\n" + ",".join("1" * 100_001) + "\n")
+    refused("train", "d.csv", "--target", "c0", fragment="d.csv: 100001 columns, a table of text")

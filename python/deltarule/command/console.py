@@ -19,6 +19,7 @@ from deltarule.history import EpochRecord
 BAR_WIDTH = 20
 REWRITES_A_SECOND = 20
 PLAIN_LINES = 10
+LONGEST_LINE = 1000  # characters of an error or a warning
 
 
 class CommandError(Exception):
@@ -58,9 +59,14 @@ def one_line(text: object) -> str:
 
 
 def warn(message: object) -> None:
-    """Write one line on stderr, where that can be written."""
+    """Write one line on stderr, where that can be written; the middle of a long one is left out."""
+    line = one_line(message)
+    if len(line) > LONGEST_LINE:
+        half = LONGEST_LINE // 2
+        left_out = len(line) - 2 * half
+        line = f"{line[:half]} ... ({left_out} characters) ... {line[-half:]}"
     with suppress(OSError):
-        print(f"deltarule: {one_line(message)}", file=sys.stderr, flush=True)
+        print(f"deltarule: {line}", file=sys.stderr, flush=True)
 
 
 def require(module: str, purpose: str) -> Any:

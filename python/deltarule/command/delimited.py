@@ -38,6 +38,7 @@ _TAB, _LF, _CR, _QUOTE = b'\t\n\r"'
 _BLOCK = 2**24  # bytes that are looked at together
 _TOGETHER = 200  # columns in one expression, whose time is quadratic in them
 _SHOWN = 40  # characters of a line that is quoted
+MOST_COLUMNS = 100_000  # each takes some 6 KB to be read
 
 
 def read_cells(path: Path) -> list[Series]:
@@ -63,6 +64,10 @@ def read_cells(path: Path) -> list[Series]:
         data = data.rstrip(b"\r\n")
         ends, fields = ends[ends < len(data)], fields[: int((ends < len(data)).sum()) + 1]
     _check_fields(path, data, ends, fields)
+    if fields[0] > MOST_COLUMNS:
+        raise CommandError(
+            f"{path}: {fields[0]} columns, a table of text may have {MOST_COLUMNS}; npz takes more"
+        )
     try:
         cells = pl.read_csv(data, has_header=False, separator=separator, infer_schema_length=0)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

@@ -19,7 +19,16 @@ void Network<T>::reserve(int64_t rows, int threads, bool drops) {
   else
     reserve_state(std::min(rows, plan_.chunk_rows), drops);
   reserve_scratch(rows, threads);
-  if (rows > kSuperBlock && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
+  if ((rows > kSuperBlock || updates_apart(rows, 1)) && !gradient_) gradient_ = make_buffer<T>(theta_.storage());
+}
+
+// Whether the gradient comes first and the update along it after: where the two in one would take so long that nobody
+// should wait for its end, as it cannot be broken off.
+template <class T>
+bool Network<T>::updates_apart(int64_t rows, int team) const {
+  constexpr double kLong = 1e10;  // floating-point operations of a member
+  const auto last_rows = static_cast<double>(std::min(rows, kSuperBlock));
+  return 2.0 * last_rows * static_cast<double>(theta_.count()) > kLong * team;
 }
 
 template <class T>
@@ -96,9 +105,10 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
     return row_phase_by_columns(team, chunk, scale, shared, row_loss);
   double largest = 0.0;
   const int64_t tiles = row_tiles(plan_, chunk.rows, team.size());
-  for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles;) {
+  for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles && !shared.rows_broken_off.load();) {
     const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
     if (r == end) continue;
+    if (team.rank() == 0) shared.poll(shared.rows_broken_off);
     if (shared.looks && !is_finite(chunk, r, end)) return INFINITY;
     forward(architecture_, theta_, chunk, r, end, *state_);
     largest = std::max(largest,
@@ -146,9 +156,10 @@ void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool
                                  Shared& shared) {
   T* scratch = tile_scratch_.get() + plan_.tile_elements * team.rank();
   const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
-  for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles;) {
+  for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles && !shared.gradient_broken_off.load();) {
     const ParameterTile& tile = plan_.tiles[t];
     if (update) note_penalty(t, shared);
+    else if (team.rank() == 0) shared.poll(shared.gradient_broken_off);
     for (int64_t s = 0; s < chunk.rows; s += kSuperBlock) {
       const int64_t end = std::min(s + kSuperBlock, chunk.rows);
       T* so_far = is_first && s == 0 ? nullptr : gradient_.get();
@@ -169,11 +180,9 @@ void Network<T>::note_penalty(int64_t t, const Shared& shared) {
     tile_sums_[plan_.tiles.size() + t] = tile.is_bias ? 0.0 : tile_square(theta_, tile, theta_.values());
 }
 
-// The update along the gradient of the batch, scaled down to the largest norm that it may have. Returns whether the
-// norm is finite: the same for every member.
+// What the gradient of the batch, whole, is multiplied by, so that its norm is at most max_norm; NaN where it has none.
 template <class T>
-bool Network<T>::clipped_descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared) {
-  team.wait();  // the gradient is whole
+double Network<T>::clipping_factor(double max_norm) const {
   const auto tiles = static_cast<int64_t>(plan_.tiles.size());
   double scale = 1.0, squares = std::accumulate(tile_sums_.begin(), tile_sums_.begin() + tiles, 0.0);
   if (!std::isfinite(squares)) {  // scaled, those of every finite gradient are
@@ -181,11 +190,21 @@ bool Network<T>::clipped_descent(const Member& team, double max_norm, const Upda
     for (int64_t t = 0; t < tiles; ++t) squares += tile_square(theta_, plan_.tiles[t], gradient_.get(), scale);
   }
   const double norm = std::sqrt(squares);
-  if (!std::isfinite(norm)) return shared.overflow.store(true), false;
-  for (int64_t t; (t = team.take(shared.next_clipped_tile)) < tiles;) {
+  if (!std::isfinite(norm)) return NAN;
+  return norm > max_norm * scale ? max_norm * scale / norm : 1.0;
+}
+
+// The update along the gradient of the batch, whole, clipped where the optimizer does. Returns whether the gradient has
+// a norm: the same for every member.
+template <class T>
+bool Network<T>::descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared) {
+  const double factor = shared.clips ? clipping_factor(max_norm) : 1.0;
+  if (std::isnan(factor)) return shared.overflow.store(true), false;
+  const auto tiles = static_cast<int64_t>(plan_.tiles.size());
+  for (int64_t t; (t = team.take(shared.next_descent_tile)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
     note_penalty(t, shared);
-    if (norm > max_norm * scale) scale_tile(theta_, tile, static_cast<T>(max_norm * scale / norm), gradient_.get());
+    if (factor != 1.0) scale_tile(theta_, tile, static_cast<T>(factor), gradient_.get());
     if (!tile_descent(theta_, tile, update, gradient_.get())) shared.overflow.store(true);
   }
   return true;
@@ -205,8 +224,13 @@ auto Network<T>::finish_chunk(const Member& team, const Batch<T>& batch, bool is
   }
   if (optimizer && is_last) {
     const Update<T> update(*optimizer, total_weight(batch), memory_);
-    add_gradient(shared.clips ? nullptr : &update);
-    if (shared.clips) finite = clipped_descent(team, optimizer->max_norm, update, shared);
+    const bool is_apart = shared.clips || updates_apart(batch.rows, team.size());
+    add_gradient(is_apart ? nullptr : &update);
+    if (is_apart) {
+      team.wait();  // the gradient is whole
+      if (shared.gradient_broken_off.load()) return StepEnd::interrupted;
+      finite = descent(team, optimizer->max_norm, update, shared);
+    }
   } else {
     add_gradient(nullptr);
   }
@@ -223,6 +247,7 @@ auto Network<T>::finish_chunk(const Member& team, const Batch<T>& batch, bool is
                          std::accumulate(tile_sums_.begin() + plan_.tiles.size(), tile_sums_.end(), 0.0);
   }
   if (!finite) return StepEnd::diverged;
+  if (shared.gradient_broken_off.load()) return StepEnd::interrupted;
   return is_last || !shared.stop.load() ? StepEnd::complete : StepEnd::interrupted;
 }
 
@@ -240,6 +265,7 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     shared.see(row_phase(team, chunk, scale, shared, row_loss_.get() + first));
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
+    if (shared.rows_broken_off.load()) return StepEnd::interrupted;
     if (shared.may_overflow()) return StepEnd::wary;
     const auto add_gradient = [&](const Update<T>* update) {
       parameter_phase(team, chunk, first == 0, update, shared);

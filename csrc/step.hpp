@@ -19,6 +19,9 @@ struct Network<T>::Shared {
   bool pauses = false;  // after the first whole step from that time on
   Clock::time_point pause{};
   std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
+  // Long phases that change nothing that stays are broken off within. Each flag is set by rank 0 in its own phase and
+  // read after the barrier that ends it, so that all members read the same.
+  std::atomic<bool> rows_broken_off{false}, gradient_broken_off{false};
   std::atomic<bool> diverged{false};  // set by any member in a row phase
   std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
   // Of a step that is to be foreseen: the update, the bound of what it writes, and the sum of the rows so far.
@@ -33,7 +36,7 @@ struct Network<T>::Shared {
   std::atomic<bool> regroup{false};
   Clock::time_point timed{};  // since when the next step counts
   // The next tile of each phase to be taken. Each is reset by rank 0 during the other phase.
-  std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0}, next_clipped_tile{0};
+  std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0}, next_descent_tile{0};
   double loss_sum = 0.0;  // of the last complete step: weight times loss; rank 0
 
   void serve(const Optimizer& optimizer) {
@@ -55,11 +58,12 @@ struct Network<T>::Shared {
 
   void reset_parameter_tiles() {
     next_parameter_tile.store(0);
-    next_clipped_tile.store(0);
+    next_descent_tile.store(0);
   }
 
-  void poll() {
-    if (caller && caller->wants_to_stop()) stop.store(true);
+  void poll() { poll(stop); }
+  void poll(std::atomic<bool>& flag) {
+    if (caller && caller->wants_to_stop()) flag.store(true);
   }
 
   void end_step() {

@@ -137,7 +137,7 @@ void Network<T>::descend(const T* gradient, const Optimizer& optimizer, double t
         tile_sums_[t] = tile_square(theta_, plan_.tiles[t], gradient_.get());
       else if (!tile_descent(theta_, plan_.tiles[t], update, gradient_.get()))
         shared.overflow.store(true);
-    if (shared.clips) clipped_descent(team, optimizer.max_norm, update, shared);
+    if (shared.clips) descent(team, optimizer.max_norm, update, shared);
     if (optimizer.kind == Optimizer::Kind::adam) ++memory_.steps;
   });
   if (!shared.overflow.load()) return;

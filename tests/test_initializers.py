@@ -147,3 +147,16 @@ def test_another_networks_parameters_are_copied() -> None:
     second.train_step(np.ones((2, 3)), np.ones((2, 2)))
     assert second.theta.tobytes() != before.tobytes()
     assert_same_bits(first.theta, before)
+
+
+@pytest.mark.parametrize("init", ["he_normal", "glorot_uniform"])
+def test_large_matrices_are_drawn_in_parts_as_at_once(init: str) -> None:
+    sizes = (1100, 1000)  # more than one part
+    net = dr.MLP(sizes, init=init, dtype="float64", seed=3)
+    rng = np.random.default_rng(3)
+    if init == "he_normal":
+        wanted = rng.normal(0.0, np.sqrt(2 / sizes[0]), (sizes[1], sizes[0]))
+    else:
+        limit = np.sqrt(6 / sum(sizes))
+        wanted = rng.uniform(-limit, limit, (sizes[1], sizes[0]))
+    assert net.weights[0].tobytes() == wanted.tobytes()

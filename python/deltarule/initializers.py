@@ -23,6 +23,8 @@ _SCALES: dict[str, Callable[[int, int], float]] = {
     "lecun": lambda fan_in, fan_out: fan_in,
 }
 
+_TOGETHER = 2**20  # numbers, some 10 ms
+
 NAMES = (
     "auto",
     "glorot_uniform",
@@ -82,8 +84,21 @@ def _weights(scheme: str, fan_in: int, fan_out: int, rng: np.random.Generator) -
     scale = _SCALES[family](fan_in, fan_out)
     if distribution == "uniform":
         return _uniform(math.sqrt(3 / scale), shape, rng)
-    return rng.normal(0.0, math.sqrt(1 / scale), shape)
+    deviation = math.sqrt(1 / scale)
+    return _drawn(lambda count: rng.normal(0.0, deviation, count), shape)
 
 
 def _uniform(limit: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    return rng.uniform(-limit, limit, shape)
+    return _drawn(lambda count: rng.uniform(-limit, limit, count), shape)
+
+
+def _drawn(draw: Callable[[int], Array], shape: tuple[int, ...]) -> Array:
+    """Return so many numbers, drawn a part at a time: Ctrl-C comes between two calls of NumPy."""
+    count = math.prod(shape)
+    if count <= _TOGETHER:
+        return draw(count).reshape(shape)
+    numbers = np.empty(count)
+    for start in range(0, count, _TOGETHER):
+        part = numbers[start : start + _TOGETHER]
+        part[:] = draw(len(part))
+    return numbers.reshape(shape)

@@ -14,6 +14,9 @@ from typing import BinaryIO
 # names above 143 bytes, and 33 are added.
 _LONGEST_REPEATED = 100
 
+# Bytes that are written at a time.
+_TOGETHER = 2**24
+
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFCHR: "a character device",
@@ -120,7 +123,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         file = open(temporary, "xb", opener=opener)  # no with: Ctrl-C may come at its very end
         if old is not None and os.name == "posix":
             _give(file.fileno(), old)
-        file.write(data)
+        for start in range(0, len(data), _TOGETHER):  # Ctrl-C comes between two
+            file.write(memoryview(data)[start : start + _TOGETHER])
         file.flush()
         os.fsync(file.fileno())
         file.close()

@@ -192,3 +192,19 @@ def test_the_least_epsilon_gives_adams_steps(gradient: float, hat: bool) -> None
         move = 0.1 * m / (1 - 0.9**step) / root * (np.sqrt(1 - 0.999**step) if hat else 1.0)
         assert 0.0 <= b - float(net.biases[0][0]) <= 2.1 * move + 1e-6, step
         b = float(net.biases[0][0])
+
+
+@pytest.mark.parametrize(
+    "optimizer", [dr.SGD(lr=1e-3, momentum=0.9), dr.AdamW()], ids=["sgd", "adamw"]
+)
+def test_a_long_step_in_two_stages_has_the_bits_of_one(optimizer: Any) -> None:
+    """On one thread the gradient of so many parameters comes first; on three it is one stage."""
+    rng = np.random.default_rng(5)
+    x, y = (rng.normal(size=(1024, n)).astype(np.float32) for n in (2100, 5))
+    states = set()
+    for threads in (1, 3):
+        net = dr.MLP([2100, 2400, 5], seed=0)
+        for _ in range(2):
+            net.train_step(x, y, optimizer=optimizer, threads=threads)
+        states.add(state_of(net))
+    assert len(states) == 1

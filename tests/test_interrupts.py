@@ -179,3 +179,43 @@ for _ in range({stops}):
 print(stopped)
 """
     assert run_python(script, timeout=120, PYTHONWARNINGS="ignore") == f"{stops}\n"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_long_step_is_whole_or_none(threads: int) -> None:
+    """Broken off in its rows or its gradient, it changes nothing, and the next one is as ever."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2048, 1500)).astype(np.float32)
+    y = rng.normal(size=(2048, 1500)).astype(np.float32)
+    optimizer = dr.SGD(lr=1e-3, momentum=0.9, max_norm=1.0)
+    net, twin = (dr.MLP([1500, 1500, 1500], seed=0) for _ in range(2))
+    started = time.perf_counter()
+    twin.train_step(x, y, optimizer=optimizer, threads=threads)
+    seconds, before, after = (
+        time.perf_counter() - started,
+        net.theta.tobytes(),
+        twin.theta.tobytes(),
+    )
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    handler, broken_off = signal.signal(signal.SIGALRM, interrupt), 0
+    try:
+        for part in (0.1, 0.3, 0.5, 0.7, 0.9):
+            signal.setitimer(signal.ITIMER_REAL, part * seconds)
+            try:
+                net.train_step(x, y, optimizer=optimizer, threads=threads)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
+            assert net.theta.tobytes() in (before, after)
+            if net.theta.tobytes() == after:
+                break
+            broken_off += 1
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+    if broken_off == 5:
+        net.train_step(x, y, optimizer=optimizer, threads=threads)
+    assert broken_off > 0 and net.theta.tobytes() == after

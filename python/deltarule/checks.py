@@ -301,6 +301,10 @@ def _check_distributions(y: Array, first_row: int) -> None:
         )
 
 
+# Its reciprocal, of a mean, is the smallest number that the core does not take as 0.
+LARGEST_WEIGHT = 1.0 / float(np.finfo(np.float64).tiny)
+
+
 def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Array | None:
     """Return weights as float64 (rows,), 0 or more and not all 0; None stays None."""
     if weight is None:
@@ -316,6 +320,11 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
         raise ValueError(f"{name} is 0 for every sample; at least one must be above 0")
     if not np.isfinite(total):
         raise ValueError(f"{name} sums to infinity; scale the weights down")
+    if total > LARGEST_WEIGHT:
+        raise ValueError(
+            f"{name} sums to {total:.3g}; the sum must be at most {LARGEST_WEIGHT:.3g}, "
+            "scale the weights down"
+        )
     return array
 
 

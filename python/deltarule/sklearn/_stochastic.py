@@ -174,7 +174,9 @@ class StochasticFit:
             what = "Training loss"
             self._count_by_loss()
         if of.solver == "sgd" and of.learning_rate == "invscaling":
-            of._rate = float(of.learning_rate_init) / (of.t_ + 1) ** of.power_t
+            with np.errstate(over="ignore"):
+                falling = np.float64(of.t_ + 1) ** float(of.power_t)
+            of._rate = float(of.learning_rate_init / falling)
         if of._no_improvement_count <= of.n_iter_no_change:
             return False
         message = (

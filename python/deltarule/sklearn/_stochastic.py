@@ -69,6 +69,19 @@ class StochasticFit:
         self.validation = validation
         self.incremental = incremental
         self.threads = threads
+        limits = np.finfo(network.architecture.dtype)
+        rate = float(estimator.learning_rate_init)
+        if not float(limits.tiny) <= rate <= float(limits.max):
+            raise ValueError(
+                f"learning_rate_init must be in [{limits.tiny}, {limits.max}] in "
+                f"{limits.dtype.name}, not {rate!r}"
+            )
+        for name in ("alpha", "epsilon"):
+            if float(getattr(estimator, name)) > float(limits.max):
+                raise ValueError(
+                    f"{name} must be finite in {limits.dtype.name}, "
+                    f"not {getattr(estimator, name)!r}"
+                )
         self.update = Update(
             solver=estimator.solver,
             alpha=float(estimator.alpha),

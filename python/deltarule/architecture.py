@@ -64,7 +64,16 @@ class Architecture:
             dtype=_dtype(dtype),
             leaky_slope=_number(leaky_slope, "leaky_slope", "in [0, 1]", lambda v: 0 <= v <= 1),
             huber_delta=_number(huber_delta, "huber_delta", "above 0 and finite", lambda v: v > 0),
-        )
+        )._in_range()
+
+    def _in_range(self) -> Architecture:
+        """Return it, or raise naming what is 0 in its dtype, as numbers below the normal are."""
+        tiny = float(np.finfo(self.dtype).tiny)
+        if self.huber_delta < tiny:
+            raise ValueError(
+                f"huber_delta must be at least {tiny} in {self.dtype.name}, not {self.huber_delta}"
+            )
+        return self
 
     @property
     def n_layers(self) -> int:

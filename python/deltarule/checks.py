@@ -301,6 +301,10 @@ def _check_distributions(y: Array, first_row: int) -> None:
         )
 
 
+# Its reciprocal, of a mean, is the smallest number that the core does not take as 0.
+LARGEST_WEIGHT = 1.0 / float(np.finfo(np.float64).tiny)
+
+
 def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Array | None:
     """Return weights as float64 (rows,), 0 or more and not all 0; None stays None."""
     if weight is None:
@@ -310,13 +314,23 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
         raise ValueError(f"{name} must have shape ({rows},), but has shape {given.shape}")
     array = converted(given, np.dtype(np.float64))
     check_within(array, name, 0.0, _LIMITS[array.dtype], "0 or more")
+    check_total_weight(array, name)
+    return array
+
+
+def check_total_weight(weight: Array, name: str) -> None:
+    """Raise ValueError naming weights, 0 or more, over whose sum the core could not divide."""
     with np.errstate(all="ignore"):
-        total = array.sum()
+        total = weight.sum()
     if total < np.finfo(np.float64).tiny:
         raise ValueError(f"{name} is 0 for every sample; at least one must be above 0")
     if not np.isfinite(total):
         raise ValueError(f"{name} sums to infinity; scale the weights down")
-    return array
+    if total > LARGEST_WEIGHT:
+        raise ValueError(
+            f"{name} sums to {total:.3g}; the sum must be at most {LARGEST_WEIGHT:.3g}, "
+            "scale the weights down"
+        )
 
 
 def check_size(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:

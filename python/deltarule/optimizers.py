@@ -37,13 +37,26 @@ class Optimizer:
         limits = np.finfo(dtype)
         for name in ("lr", "weight_decay", "l1"):
             value = float(getattr(self, name))
-            if value > float(limits.max):
-                raise ValueError(f"{name} must be finite in {dtype.name}, not {value!r}")
+            _check_finite_in(limits, name, value)
+            if 0.0 < value < float(limits.tiny):  # which is 0 in the core
+                raise ValueError(
+                    f"{name} must be at least {limits.tiny} in {dtype.name}, not {value!r}"
+                )
         self._check_in(limits)
         return self._settings
 
     def _check_in(self, limits: np.finfo[Any]) -> None:
         """Refuse settings of the rule itself that are out of a dtype's range."""
+
+
+def _check_finite_in(limits: np.finfo[Any], name: str, value: float) -> None:
+    if value > float(limits.max):
+        raise ValueError(f"{name} must be finite in {limits.dtype.name}, not {value!r}")
+
+
+def least_epsilon(limits: np.finfo[Any], beta2: float) -> float:
+    """Return Adam's least epsilon: the root of v where its mean over the steps is `tiny`."""
+    return math.sqrt(float(limits.tiny) / (1.0 - beta2))
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,9 @@ class SGD(Optimizer):
     Parameters
     ----------
     lr : float, default 0.01
-        Learning rate, above 0. A schedule in `MLP.fit` stands in for it.
+        Learning rate, above 0. A schedule in `MLP.fit` stands in for it. In a network's dtype, lr,
+        and weight_decay and l1 where they are not 0, must be finite, and no less than its smallest
+        normal number (1.2e-38 in float32), below which numbers are 0 there.
     momentum : float, default 0.0
         In [0, 1).
     nesterov : bool, default False
@@ -140,6 +155,7 @@ class Adam(Optimizer):
     epsilon : float, default 1e-8
         Above 0, and at least sqrt(tiny / (1 - beta2)) in a network's dtype, tiny being its smallest
         normal number (3.4e-18 in float32): the square of a smaller gradient would be 0 in v.
+        Finite in that dtype.
     weight_decay, l1, max_norm
         As for `SGD`.
     epsilon_hat : bool, default False
@@ -195,8 +211,10 @@ class Adam(Optimizer):
         )
 
     def _check_in(self, limits: np.finfo[Any]) -> None:
-        least = math.sqrt(float(limits.tiny) / (1.0 - self.beta2))
-        if self.epsilon < least:
+        epsilon = float(self.epsilon)
+        _check_finite_in(limits, "epsilon", epsilon)
+        least = least_epsilon(limits, float(self.beta2))
+        if epsilon < least:
             raise ValueError(
                 f"epsilon must be at least sqrt({limits.tiny} / (1 - beta2)) = {least:.3g} in "
                 f"{limits.dtype.name}, not {self.epsilon!r}"

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.arguments import number
 from deltarule.schedules import (
     Constant,
     Cosine,
@@ -109,7 +110,7 @@ class Pace:
         if schedule is None:
             return None
         if isinstance(schedule, Plateau):
-            return np.full((epochs, 1), (self._watch or Watch(schedule)).rate)
+            return np.full((epochs, 1), float((self._watch or Watch(schedule)).rate))
         first = self._network._epochs
         if is_vector(schedule):
             return rates(schedule, first, epochs, steps)
@@ -177,4 +178,4 @@ def _asked(schedule: Schedule, epoch: int) -> float:
     rate = schedule(epoch)
     if not is_number(rate):
         raise TypeError(f"schedule({epoch}) must be a number, not {rate!r}")
-    return float(rate)
+    return number(rate)

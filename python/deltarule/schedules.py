@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.arguments import check_number
+from deltarule.arguments import check_number, number
 
 __all__ = [
     "Constant",
@@ -62,7 +62,8 @@ class Constant:
         _above_zero("lr", self.lr)
 
     def __call__(self, epoch: Any) -> Any:
-        return _number(self.lr + 0.0 * epoch)
+        (lr,) = _settings(self)
+        return _number(lr + 0.0 * epoch)
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ class Step:
             _above_zero(name, getattr(self, name))
 
     def __call__(self, epoch: Any) -> Any:
+        lr, every, factor = _settings(self)
         with np.errstate(all="ignore"):
-            return _number(self.lr * self.factor ** np.floor(epoch / self.every))
+            return _number(lr * factor ** np.floor(epoch / every))
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,9 @@ class Exponential:
             _above_zero(name, getattr(self, name))
 
     def __call__(self, epoch: Any) -> Any:
+        lr, factor = _settings(self)
         with np.errstate(all="ignore"):
-            return _number(self.lr * self.factor**epoch)
+            return _number(lr * np.float64(factor) ** epoch)
 
 
 @dataclass(frozen=True)
@@ -158,9 +161,10 @@ class Cosine:
         check_number("final", self.final, 0.0, math.inf, "0 or more and finite")
 
     def __call__(self, epoch: Any) -> Any:
+        lr, epochs, final = _settings(self)
         with np.errstate(all="ignore"):
-            part = np.cos(math.pi * np.minimum(epoch / self.epochs, 1.0))
-            return _number(self.final + (self.lr - self.final) * (1.0 + part) / 2.0)
+            part = np.cos(math.pi * np.minimum(epoch / epochs, 1.0))
+            return _number(final + (lr - final) * ((1.0 + part) / 2.0))
 
 
 @dataclass(frozen=True)
@@ -188,8 +192,9 @@ class InverseScaling:
             _above_zero(name, getattr(self, name))
 
     def __call__(self, epoch: Any) -> Any:
+        lr, power = _settings(self)
         with np.errstate(all="ignore"):
-            return _number(self.lr / (1.0 + epoch) ** self.power)
+            return _number(lr / np.float64(1.0 + epoch) ** power)
 
 
 @dataclass(frozen=True)
@@ -225,12 +230,19 @@ class WarmUp:
         if isinstance(self.then, Plateau) or not (callable(self.then) or is_number(self.then)):
             raise TypeError(f"then must be a schedule of the epoch, or a number, not {self.then!r}")
         if is_number(self.then):
+            _above_zero("then", self.then)
             object.__setattr__(self, "then", Constant(float(self.then)))
 
     def __call__(self, epoch: Any) -> Any:
+        rate = self.then(epoch)
+        if np.ndim(epoch) == 0:
+            if not is_number(rate):
+                raise TypeError(f"then({epoch}) must be a number, not {rate!r}")
+            rate = number(rate)
+        epochs, start = float(self.epochs), float(self.start)
         with np.errstate(all="ignore"):
-            risen = np.minimum(epoch / self.epochs, 1.0)
-            return _number((self.start + (1.0 - self.start) * risen) * self.then(epoch))
+            risen = np.minimum(epoch / epochs, 1.0)
+            return _number((start + (1.0 - start) * risen) * rate)
 
 
 @dataclass(frozen=True)
@@ -282,6 +294,11 @@ class Plateau:
 def is_number(value: object) -> bool:
     """Return whether a value is a real number, which a bool is not."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _settings(schedule: Any) -> list[float]:
+    """Return the fields of a schedule, all of which are numbers, in float64."""
+    return [float(getattr(schedule, field.name)) for field in fields(schedule)]
 
 
 def _number(value: Any) -> Any:

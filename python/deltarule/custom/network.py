@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deltarule import reference
 from deltarule._load import core
 from deltarule.architecture import Architecture
-from deltarule.custom.passes import Array, CustomPasses, Rows
+from deltarule.custom.passes import Array, CustomPasses, Rows, quiet
 from deltarule.data.samples import Batch
 from deltarule.errors import UPDATE_OVERFLOWS
 from deltarule.training import State
@@ -41,7 +41,7 @@ class CustomNetwork(CustomPasses):
         optimizer: core.Optimizer,
         threads: int,
     ) -> float:
-        """Return L before the step; NaN where an L_i is not finite.
+        """Return L before the step; NaN, and no step, where it is not finite.
 
         Raises
         ------
@@ -56,18 +56,21 @@ class CustomNetwork(CustomPasses):
             self.end_training()
 
     def _step(self, rows: Rows, optimizer: core.Optimizer) -> float:
-        """Return sum_i w_i L_i before the step, and its penalty; NaN where an L_i is not finite."""
+        """Return sum_i w_i L_i and its penalty; NaN, and no step, where that is not finite."""
         loss_sum, gradient = self._loss_and_gradient(rows)
         if gradient is None:
             return math.nan
         if optimizer.penalizes_sum:
             loss_sum += optimizer.weight_decay / 2 * self._squared_weights()
+        if not math.isfinite(loss_sum):
+            return math.nan
         self._core.descend(gradient, optimizer, rows.total_weight)
         return loss_sum
 
+    @quiet
     def _squared_weights(self) -> float:
         weights = map(self.weight_view, range(1, len(self._sizes)))
-        return math.fsum(float((W.astype(np.float64) ** 2).sum()) for W in weights)
+        return sum(float((W.astype(np.float64) ** 2).sum()) for W in weights)
 
     def train(
         self,
@@ -137,6 +140,9 @@ class CustomNetwork(CustomPasses):
                 return False
             result.step += 1
             result.partial_loss += loss_sum
+            if not math.isfinite(result.partial_loss):
+                result.step, result.diverged = result.step - 1, True
+                return False
             result.partial_weight += rows.total_weight
         return True
 

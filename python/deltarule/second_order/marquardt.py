@@ -69,19 +69,30 @@ def _better(
     problem: Problem, damping: Damping, theta: Array, loss: float, matrix: Array, gradient: Array
 ) -> tuple[Array, float] | None:
     """Return the first theta of a lower loss; None where the steps have become too short."""
-    shortest = _EPS * (float(np.linalg.norm(theta)) + _EPS)
-    while True:
+    shortest = _EPS * (_norm(theta) + _EPS)
+    while np.isfinite(damping.mu):
         step = _solved(matrix, damping.mu, gradient)
         if step is not None:
-            if np.linalg.norm(step) <= shortest:
+            if _norm(step) <= shortest:
                 return None
-            trial = theta + step
-            value = problem.loss(trial)
+            with np.errstate(all="ignore"):
+                trial = theta + step
+            value = problem.loss(trial) if np.isfinite(trial).all() else np.inf
             if value < loss:
-                foreseen = float(step @ (damping.mu * step - gradient)) / 2
+                with np.errstate(all="ignore"):
+                    foreseen = float(step @ (damping.mu * step - gradient)) / 2
                 damping.keep(min(1.0, (loss - value) / max(foreseen, _TINY)))
                 return trial, value
         damping.reject()
+    return None
+
+
+def _norm(v: Array) -> float:
+    """Return the Euclidean norm, also where its square is out of range."""
+    with np.errstate(all="ignore"):
+        norm = float(np.linalg.norm(v))
+        largest = float(np.abs(v).max())
+        return norm if np.isfinite(norm) else largest * float(np.linalg.norm(v / largest))
 
 
 def _solved(matrix: Array, mu: float, gradient: Array) -> Array | None:

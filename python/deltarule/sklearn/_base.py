@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from deltarule.architecture import Architecture
+from deltarule.checks import check_total_weight
 from deltarule.config import resolve_threads
 from deltarule.custom import ActivationWord, LossWord
 from deltarule.data.sparse import checked_csr, is_sparse
@@ -49,6 +50,7 @@ def checked_weight(sample_weight: Any, X: Any) -> Array | None:
     if (weight < 0).any():
         at = int(np.argmax(weight < 0))
         raise ValueError(f"sample_weight must be 0 or more, but [{at}] is {weight[at]}")
+    check_total_weight(weight, "sample_weight")
     return weight
 
 

@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from deltarule import words
 from deltarule.architecture import Architecture
+from deltarule.checks import check_total_weight
 from deltarule.config import resolve_threads
 from deltarule.custom.functions import ActivationWord, CustomLoss, LossWord, custom
 from deltarule.sklearn._base import BaseMLP, check_some_weight, has_partial_fit, validated
@@ -81,7 +82,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
     beta_1, beta_2 : float, default 0.9, 0.999
         For adam.
     epsilon : float, default 1e-8
-        For adam.
+        For adam; taken as sqrt(tiny / (1 - beta_2)) where it is less, tiny being the smallest
+        normal number of X's dtype (3.4e-18 in float32).
     n_iter_no_change : int or inf, default 10
         Epochs without improvement by `tol` that are let pass.
     max_fun : int, default 15000
@@ -409,6 +411,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
                 f"class_weight times sample_weight must be finite, not {total.max()}; scale the "
                 "weights down"
             )
+        check_total_weight(total, "class_weight times sample_weight")
         return total
 
     def _strata(self, codes: Array) -> Array | None:

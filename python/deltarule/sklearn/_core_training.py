@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.errors import DivergenceError, at_layer
+from deltarule.optimizers import least_epsilon
 from deltarule.sklearn._data import Samples, blocks
 
 Array = NDArray[Any]
@@ -47,7 +48,7 @@ class Update:
             nesterov=self.nesterov,
             beta1=self.beta_1,
             beta2=self.beta_2,
-            epsilon=max(self.epsilon, float(np.finfo(dtype).tiny)),
+            epsilon=max(self.epsilon, least_epsilon(np.finfo(dtype), self.beta_2)),
             epsilon_hat=True,
             weight_decay=self.alpha,
             penalizes_sum=True,
@@ -264,9 +265,13 @@ class Network:
         is_sum_of_rows = samples.weight is None and (self.loss_scale == 1.0 or not update.alpha)
         if samples.is_sparse or not is_sum_of_rows:
             return self._train_by_batches(samples, order, batch_size, update.alpha, train)
+        before, remembered = self.theta, self.memory
         result = train(samples, order, batch_size)
         if result.diverged:
             raise _diverged(result.step + 1, result.layer)
+        if not math.isfinite(result.loss[0]):
+            self.theta, self.memory = before, remembered
+            raise _diverged(-(-len(samples) // batch_size), 0)
         return self.loss_scale * result.loss[0] + samples.mean_constant()
 
     def _train_by_batches(
@@ -290,7 +295,7 @@ class Network:
             n = batch.total_weight
             penalty = self._penalty(alpha, n) if self.loss_scale != 1.0 else 0.0
             result = train(batch, None, len(batch))
-            if result.diverged:
+            if result.diverged or not math.isfinite(result.loss[0]):
                 self.theta, self.memory = before, remembered
                 raise _diverged(step + 1, result.layer)
             loss = self.loss_scale * (result.loss[0] - penalty) + penalty

@@ -78,9 +78,10 @@ class LbfgsFit:
             of.loss_ = self._reported(result.x)
             theta = result.x.astype(self.network.architecture.dtype)
         of.best_loss_ = min([*of.loss_curve_, of.loss_])
-        if not np.isfinite(theta).all():
+        if not (np.isfinite(theta).all() and np.isfinite(of.loss_)):
             raise FitDivergedError(
-                "the solver lbfgs led to parameters that are not finite; scale X, or raise alpha",
+                "the solver lbfgs led to a loss or parameters that are not finite; scale X and y, "
+                "or change alpha",
                 of.n_iter_,
                 1,
             )

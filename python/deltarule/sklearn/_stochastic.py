@@ -69,6 +69,19 @@ class StochasticFit:
         self.validation = validation
         self.incremental = incremental
         self.threads = threads
+        limits = np.finfo(network.architecture.dtype)
+        rate = float(estimator.learning_rate_init)
+        if not float(limits.tiny) <= rate <= float(limits.max):
+            raise ValueError(
+                f"learning_rate_init must be in [{limits.tiny}, {limits.max}] in "
+                f"{limits.dtype.name}, not {rate!r}"
+            )
+        for name in ("alpha", "epsilon"):
+            if float(getattr(estimator, name)) > float(limits.max):
+                raise ValueError(
+                    f"{name} must be finite in {limits.dtype.name}, "
+                    f"not {getattr(estimator, name)!r}"
+                )
         self.update = Update(
             solver=estimator.solver,
             alpha=float(estimator.alpha),
@@ -174,7 +187,9 @@ class StochasticFit:
             what = "Training loss"
             self._count_by_loss()
         if of.solver == "sgd" and of.learning_rate == "invscaling":
-            of._rate = float(of.learning_rate_init) / (of.t_ + 1) ** of.power_t
+            with np.errstate(over="ignore"):
+                falling = np.float64(of.t_ + 1) ** float(of.power_t)
+            of._rate = float(of.learning_rate_init / falling)
         if of._no_improvement_count <= of.n_iter_no_change:
             return False
         message = (

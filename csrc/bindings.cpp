@@ -102,7 +102,7 @@ void bind_network(py::module_& module, const char* name) {
       .def("set_memory",
            [](N& network, Optimizer::Kind kind, const std::optional<py::array>& m, const std::optional<py::array>& v,
               int64_t steps) {
-             require(steps >= 0, "steps", "below 0");
+             require(steps >= 0 && steps <= (int64_t{1} << 62), "steps", "out of range");
              if (m) require_shape<T>(*m, "m", {network.parameters().count()});
              if (v) require_shape<T>(*v, "v", {network.parameters().count()});
              const T *first = m ? readable<T>(*m) : nullptr, *second = v ? readable<T>(*v) : nullptr;

@@ -131,9 +131,10 @@ class Network {
   void sum_super_blocks(const Member& team, int64_t blocks, bool is_first, const Update<T>* update, Shared& shared);
   void parameter_phase(const Member& team, const Batch<T>& chunk, bool is_first, const Update<T>* update,
                        Shared& shared);
+  bool has_sum(const Batch<T>& batch, const Shared& shared) const;
   void note_penalty(int64_t t, const Shared& shared);
   bool updates_apart(int64_t rows, int team) const;
-  double clipping_factor(double max_norm) const;
+  Clipping clipping(double max_norm) const;
   bool descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared);
   template <class Gradient>
   StepEnd finish_chunk(const Member& team, const Batch<T>& batch, bool is_last, Shared& shared,

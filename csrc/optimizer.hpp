@@ -32,8 +32,9 @@ struct Optimizer {
   bool fits() const {
     constexpr double limit = std::numeric_limits<T>::max(), least = std::numeric_limits<T>::min();
     const double beside_0 = std::sqrt(least / (1.0 - beta2));  // of a gradient that large, v is 0
-    return lr <= limit && weight_decay <= limit && l1 <= limit &&
-           (kind == Kind::sgd || epsilon >= beside_0);
+    const auto is_there = [=](double setting) { return setting >= least && setting <= limit; };  // in T, and not 0
+    return is_there(lr) && (weight_decay == 0.0 || is_there(weight_decay)) && (l1 == 0.0 || is_there(l1)) &&
+           (kind == Kind::sgd || (epsilon >= beside_0 && epsilon <= limit));
   }
 };
 

@@ -172,6 +172,14 @@ void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool
   }
 }
 
+// Whether the losses of the rows, all of them finite, have a finite sum: the same for every member.
+template <class T>
+bool Network<T>::has_sum(const Batch<T>& batch, const Shared& shared) const {
+  const double weight = std::max(total_weight(batch), 1.0);
+  if (shared.largest_loss.load() * weight < 0x1p1000) return true;
+  return std::isfinite(weighted_sum(batch, row_loss_.get()));
+}
+
 // |W|^2 of a tile before it is updated, where that is part of the loss.
 template <class T>
 void Network<T>::note_penalty(int64_t t, const Shared& shared) {
@@ -182,7 +190,7 @@ void Network<T>::note_penalty(int64_t t, const Shared& shared) {
 
 // What the gradient of the batch, whole, is multiplied by, so that its norm is at most max_norm; NaN where it has none.
 template <class T>
-double Network<T>::clipping_factor(double max_norm) const {
+Clipping Network<T>::clipping(double max_norm) const {
   const auto tiles = static_cast<int64_t>(plan_.tiles.size());
   double scale = 1.0, squares = std::accumulate(tile_sums_.begin(), tile_sums_.begin() + tiles, 0.0);
   if (!std::isfinite(squares)) {  // scaled, those of every finite gradient are
@@ -190,21 +198,22 @@ double Network<T>::clipping_factor(double max_norm) const {
     for (int64_t t = 0; t < tiles; ++t) squares += tile_square(theta_, plan_.tiles[t], gradient_.get(), scale);
   }
   const double norm = std::sqrt(squares);
-  if (!std::isfinite(norm)) return NAN;
-  return norm > max_norm * scale ? max_norm * scale / norm : 1.0;
+  if (!std::isfinite(norm)) return {NAN, NAN};
+  if (!(norm > max_norm * scale)) return {};
+  return {max_norm * scale / norm, std::sqrt(max_norm * scale) / std::sqrt(norm)};
 }
 
 // The update along the gradient of the batch, whole, clipped where the optimizer does. Returns whether the gradient has
 // a norm: the same for every member.
 template <class T>
 bool Network<T>::descent(const Member& team, double max_norm, const Update<T>& update, Shared& shared) {
-  const double factor = shared.clips ? clipping_factor(max_norm) : 1.0;
-  if (std::isnan(factor)) return shared.overflow.store(true), false;
+  const Clipping clip = shared.clips ? clipping(max_norm) : Clipping{};
+  if (std::isnan(clip.factor)) return shared.overflow.store(true), false;
   const auto tiles = static_cast<int64_t>(plan_.tiles.size());
   for (int64_t t; (t = team.take(shared.next_descent_tile)) < tiles;) {
     const ParameterTile& tile = plan_.tiles[t];
     note_penalty(t, shared);
-    if (factor != 1.0) scale_tile(theta_, tile, static_cast<T>(factor), gradient_.get());
+    if (clip.factor != 1.0) scale_tile(theta_, tile, clip, gradient_.get());
     if (!tile_descent(theta_, tile, update, gradient_.get())) shared.overflow.store(true);
   }
   return true;
@@ -266,6 +275,7 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
     if (shared.rows_broken_off.load()) return StepEnd::interrupted;
+    if (last == batch.rows && !has_sum(batch, shared)) return StepEnd::diverged;
     if (shared.may_overflow()) return StepEnd::wary;
     const auto add_gradient = [&](const Update<T>* update) {
       parameter_phase(team, chunk, first == 0, update, shared);
@@ -338,6 +348,7 @@ auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch,
     }
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
+    if (first + count == blocks && !has_sum(batch, shared)) return StepEnd::diverged;
     if (shared.may_overflow()) return StepEnd::wary;
     const auto add_gradient = [&](const Update<T>* update) {
       sum_super_blocks(team, count, first == 0, update, shared);

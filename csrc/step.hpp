@@ -44,9 +44,13 @@ struct Network<T>::Shared {
     penalizes = optimizer.penalizes_sum && optimizer.weight_decay > 0.0;
   }
 
+  std::atomic<double> largest_loss{0.0};  // of a row so far
+
   // Takes the largest loss of some rows.
   void see(double largest) {
     if (largest == INFINITY) diverged.store(true);
+    for (double before = largest_loss.load(); before < largest && !largest_loss.compare_exchange_weak(before, largest);) {
+    }
   }
 
   // A bound of what the step writes; the same for every member once all rows are done.

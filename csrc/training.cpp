@@ -229,6 +229,11 @@ template <class T>
 void Network<T>::finish_epoch(Run& run) {
   const Batch<T>* validation = run.settings.validation;
   TrainingResult& result = run.result;
+  if (!std::isfinite(run.epoch.loss)) {  // of its steps it is, but not their sum
+    run.late = true;
+    run.end(Member(0, 1, nullptr), TrainingResult::Status::diverged);
+    return;
+  }
   run.last_finite.take();
   result.loss.push_back(run.epoch.loss * reduction_scale(architecture_, run.epoch.weight));
   if (validation)

@@ -1,5 +1,7 @@
 #include "update.hpp"
 
+#include <limits>
+
 namespace deltarule {
 
 // The gradient of a tile is P^T Q, row by row of it as stored.
@@ -78,10 +80,16 @@ double tile_square(const Parameters<T>& theta, const ParameterTile& tile, const 
 }
 
 template <class T>
-void scale_tile(const Parameters<T>& theta, const ParameterTile& tile, T factor, T* values) {
+void scale_tile(const Parameters<T>& theta, const ParameterTile& tile, const Clipping& clip, T* values) {
+  // By a factor that is 0 in T the values, large then, are multiplied in two steps.
+  const bool in_one = clip.factor >= static_cast<double>(std::numeric_limits<T>::min());
+  const T once = static_cast<T>(in_one ? clip.factor : clip.root);
   for (int64_t i = tile.first; i < tile.last; ++i) {
     T* row = values + theta.row_offset(tile, i);
-    for (int64_t j = 0; j < tile.columns(); ++j) row[j] *= factor;
+    for (int64_t j = 0; j < tile.columns(); ++j) {
+      row[j] *= once;
+      if (!in_one) row[j] *= once;
+    }
   }
 }
 
@@ -92,7 +100,7 @@ void scale_tile(const Parameters<T>& theta, const ParameterTile& tile, T factor,
                              Activations<T>&, const Update<T>&, T*, const T*);                                \
   template bool tile_descent(Parameters<T>&, const ParameterTile&, const Update<T>&, const T*);               \
   template double tile_square(const Parameters<T>&, const ParameterTile&, const T*, double);                       \
-  template void scale_tile(const Parameters<T>&, const ParameterTile&, T, T*);
+  template void scale_tile(const Parameters<T>&, const ParameterTile&, const Clipping&, T*);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

@@ -29,8 +29,13 @@ bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Update<
 template <class T>
 double tile_square(const Parameters<T>& theta, const ParameterTile& tile, const T* values, double scale = 1.0);
 
+// What a gradient is clipped by, and its root, which is in the range of T where the factor may not be.
+struct Clipping {
+  double factor = 1.0, root = 1.0;
+};
+
 // values <- factor values on the tile.
 template <class T>
-void scale_tile(const Parameters<T>& theta, const ParameterTile& tile, T factor, T* values);
+void scale_tile(const Parameters<T>& theta, const ParameterTile& tile, const Clipping& clip, T* values);
 
 }  // namespace deltarule

@@ -160,8 +160,9 @@ def refused(net: dr.MLP, call: Callable[..., Any], error: type[Exception], words
     ],
 )
 def test_a_setting_that_a_dtype_cannot_hold(dtype: str, optimizer: Any, words: str) -> None:
-    net = unit(dtype)
+    net, one = unit(dtype), np.ones((1, 1), dtype)
     refused(net, lambda: net.fit([[1.0]], [[1.0]], optimizer=optimizer), ValueError, words)
+    refused(net, lambda: net.train_step(one, one, optimizer=optimizer), ValueError, words)
     own = unit(dtype, loss=own_loss("absolute_error"))
     refused(own, lambda: own.train_step([1.0], 1.0, optimizer=optimizer), ValueError, words)
     with pytest.raises(ValueError, match=rf"configs\[0\]: {words}"):
@@ -460,3 +461,32 @@ def test_a_custom_activation_that_overflows(dtype: str) -> None:
     x = np.full((1, 1), np.finfo(dtype).max, dtype)
     refused(net, lambda: net.train_step(x, x), dr.DivergenceError, "nothing was updated")
     refused(net, lambda: net.fit(x, x), dr.DivergenceError, "those after epoch 0")
+
+
+@pytest.mark.parametrize("rows", [2, 2100], ids=["a few", "super-blocks"])
+@pytest.mark.parametrize("way", ["array", "list"])
+def test_losses_whose_sum_is_infinite_are_divergence(way: str, rows: int) -> None:
+    """Each of them is finite: nothing is updated, by a step or by a fit."""
+    net = unit("float64")
+    x, y = np.ones((rows, 1)), np.full((rows, 1), 1e308)
+    given = (x, y) if way == "array" else (x.tolist(), y.tolist())
+    before = net.theta.tobytes()
+    with pytest.raises(dr.DivergenceError, match="nothing was updated"):
+        net.train_step(*given, optimizer=dr.SGD(lr=1e-3))
+    assert net.theta.tobytes() == before
+    for batch_size in (None, 1):  # of a step, and of the steps of an epoch
+        with pytest.raises(dr.DivergenceError):
+            net.fit(*given, epochs=2, batch_size=batch_size, optimizer=dr.SGD(lr=1e-3))
+        assert net.theta.tobytes() == before
+
+
+@pytest.mark.parametrize(
+    ("dtype", "large", "norm"), [("float32", 1e38, 0.1), ("float64", 1e307, 1e-3)]
+)
+def test_a_gradient_is_clipped_by_a_factor_that_is_0_in_its_dtype(
+    dtype: str, large: float, norm: float
+) -> None:
+    net = unit(dtype)
+    x, y = np.full((1, 1), large, dtype), -np.ones((1, 1), dtype)
+    net.train_step(x, y, optimizer=dr.SGD(lr=1.0, max_norm=norm))
+    np.testing.assert_allclose(net.theta, [-norm, -norm / large], rtol=1e-6, atol=TINY[dtype])

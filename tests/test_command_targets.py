@@ -52,10 +52,11 @@ def test_a_bad_cell_among_numbers_is_named(name: str, cell: str) -> None:
     write(cells)
     words = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 1)
     many = len(set(cells))
+    form = " (decimals have a point, thousands no separator)" if cell == "1,200" else ""
     refused(
         *words,
-        fragment=f"d.csv: target 'y', row 13: holds text ({cell!r}), most values are numbers; "
-        f"--task classification makes a class of each of the {many} distinct values",
+        fragment=f"d.csv: target 'y', row 13: holds text ({cell!r}), most values are numbers{form}"
+        f"; --task classification makes a class of each of the {many} distinct values",
     )
     refused(*words, "--task", "regression", fragment=f"row 13: holds text ({cell!r}), --task regr")
     if 2 * many <= len(cells):

@@ -274,7 +274,7 @@ def _check_names(path: Path, names: list[str], features: tuple[str, ...] | None)
     """Refuse a first line that looks like a row, unless it has the names that are wanted."""
     if features is not None and set(features) <= set(names):
         return
-    given = [name for name in names if name]
+    given = [name for name in names if name and not cells.is_no_value(name)]
     if given and all(cells.is_number(name) or cells.has_commas(name) for name in given):
         shown = ", ".join(map(repr, names[:NAMES_SHOWN]))
         raise CommandError(
@@ -294,9 +294,12 @@ def _check_distinct(path: Path, names: list[str]) -> None:
 def _refuse_unnamed(path: Path, names: list[str]) -> None:
     unnamed = [str(at) for at, name in enumerate(names, start=1) if name == ""]
     if unnamed:
+        several = len(unnamed) > 1
+        them = "them" if several else "it"
         raise CommandError(
-            f"{path}: no name in the header for column {', '.join(unnamed[:NAMES_SHOWN])} of "
-            f"{len(names)}: name it or leave it out (pandas writes its index so)"
+            f"{path}: no name in the header for column{'s' * several} "
+            f"{', '.join(unnamed[:NAMES_SHOWN])}{', ...' * (len(unnamed) > NAMES_SHOWN)} "
+            f"of {len(names)}: name {them} or leave {them} out (pandas writes its index so)"
         )
 
 

@@ -75,8 +75,9 @@ def _choose_of_cells(y: list[str], where: str) -> tuple[str, str | None]:
     bad = {cell for cell in rows.keys() - numbers if not (few and _is_class(cell, rows))}
     if bad:
         row = next(row for row, cell in enumerate(y, start=1) if cell in bad)
+        form = " (decimals have a point, thousands no separator)" * cells.has_commas(y[row - 1])
         raise CommandError(
-            f"{where}, row {row}: {_describe(y[row - 1])}, most values are numbers; --task "
+            f"{where}, row {row}: {_describe(y[row - 1])}, most values are numbers{form}; --task "
             f"classification makes a class of each of the {len(rows)} distinct values"
         )
     if len(numbers) < len(rows):

@@ -78,6 +78,11 @@ ROWS = {
         "column 'b', row 2: 1e+300 is too large for the network's float32",
     ),
     "infinite": (b"a,b\n1,2\n1,1e400\n", "column 'b', row 2: an infinite value"),
+    "a long cell": (b"a,b\n1,%s\n" % (b"x" * 10**5), f"row 1 holds '{'x' * 40}'...\n"),
+    "a long name": (
+        b"%s,b,%s\n1,2,3\n" % (b"x" * 10**5, b"x" * 10**5),
+        f"the header has '{'x' * 40}'... twice\n",
+    ),
 }
 
 

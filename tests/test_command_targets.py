@@ -44,6 +44,12 @@ NO_NUMBERS = (
 )  # fmt: skip
 
 
+def test_of_a_long_cell_the_beginning_is_named() -> None:
+    write([*NUMBERS["16 whole"], "x" * 10**5])
+    fragment = f"target 'y', row 61: holds text ('{'x' * 40}'...), most values are numbers; --task"
+    refused("train", "d.csv", "--target", "y", "--no-plot", fragment=fragment)
+
+
 @pytest.mark.parametrize("cell", NO_NUMBERS)
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_bad_cell_among_numbers_is_named(name: str, cell: str) -> None:

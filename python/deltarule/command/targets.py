@@ -102,7 +102,7 @@ def _describe(cell: str) -> str:
     except ValueError:
         number = 0.0
     if np.isfinite(number):
-        return f"holds text ({cell!r})"
+        return f"holds text ({cells.shown(cell)})"
     return f"{'an infinite' if np.isinf(number) else 'a missing'} value ({cell!r})"
 
 
@@ -143,7 +143,9 @@ def encode_classes(samples: Samples, where: str) -> tuple[tuple[Label, ...], NDA
             if not float(label).is_integer():
                 raise CommandError(f"{where}: {label} cannot be a class, use --task regression")
     if len(counts) < 2:
-        raise CommandError(f"{where}: one class only ({labels[0]!r}), at least two are needed")
+        raise CommandError(
+            f"{where}: one class only ({cells.shown(labels[0])}), at least two are needed"
+        )
     if 2 * len(counts) > len(labels):
         raise CommandError(
             f"{where}: {len(counts)} classes in {len(labels)} rows, at least two rows a class "

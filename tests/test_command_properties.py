@@ -125,7 +125,8 @@ def tables_written(draw: st.DrawFn) -> Written:
     stripped = [name.strip() for name in names]
     if max(Counter(stripped).values()) > 1 or "" in stripped:
         faults += ["no name in the header for column", "twice"]
-    if all(cells.is_number(name) or cells.has_commas(name) or not name for name in stripped):
+    given = [name for name in stripped if name and not cells.is_no_value(name)]
+    if given and all(cells.is_number(name) or cells.has_commas(name) for name in given):
         faults.append("the header is all numbers")
     return Written(stripped, rows, data, suffix, tuple(faults))
 

@@ -67,13 +67,22 @@ ROWS = {
     "numbers as names": (b"1,2\n3,4\n", "the header is all numbers ('1', '2'): --no-header"),
     "and a gap": (b"1,\n3,4\n", "the header is all numbers ('1', ''): --no-header"),
     "decimal commas": (b"a;b\n1,5;2\n", "column 'a' is not numeric, row 1 holds '1,5'"),
-    "two unnamed": (b",\n1,2\n", "no name in the header for column 1, 2 of 2"),
+    "and a missing value": (b"1,nan\n3,4\n", "the header is all numbers ('1', 'nan')"),
+    "two unnamed": (
+        b",\n1,2\n",
+        "no name in the header for columns 1, 2 of 2: name them or leave them out",
+    ),
     "thousands": (b'a,b\n1,"1,200"\n', "column 'b' is not numeric, row 1 holds '1,200'"),
     "large": (
         b"a,b\n1,2\n1,1e300\n",
         "column 'b', row 2: 1e+300 is too large for the network's float32",
     ),
     "infinite": (b"a,b\n1,2\n1,1e400\n", "column 'b', row 2: an infinite value"),
+    "a long cell": (b"a,b\n1,%s\n" % (b"x" * 10**5), f"row 1 holds '{'x' * 40}'...\n"),
+    "a long name": (
+        b"%s,b,%s\n1,2,3\n" % (b"x" * 10**5, b"x" * 10**5),
+        f"the header has '{'x' * 40}'... twice\n",
+    ),
 }
 
 

@@ -44,6 +44,12 @@ NO_NUMBERS = (
 )  # fmt: skip
 
 
+def test_of_a_long_cell_the_beginning_is_named() -> None:
+    write([*NUMBERS["16 whole"], "x" * 10**5])
+    fragment = f"target 'y', row 61: holds text ('{'x' * 40}'...), most values are numbers; --task"
+    refused("train", "d.csv", "--target", "y", "--no-plot", fragment=fragment)
+
+
 @pytest.mark.parametrize("cell", NO_NUMBERS)
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_bad_cell_among_numbers_is_named(name: str, cell: str) -> None:
@@ -52,10 +58,11 @@ def test_a_bad_cell_among_numbers_is_named(name: str, cell: str) -> None:
     write(cells)
     words = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 1)
     many = len(set(cells))
+    form = " (decimals have a point, thousands no separator)" if cell == "1,200" else ""
     refused(
         *words,
-        fragment=f"d.csv: target 'y', row 13: holds text ({cell!r}), most values are numbers; "
-        f"--task classification makes a class of each of the {many} distinct values",
+        fragment=f"d.csv: target 'y', row 13: holds text ({cell!r}), most values are numbers{form}"
+        f"; --task classification makes a class of each of the {many} distinct values",
     )
     refused(*words, "--task", "regression", fragment=f"row 13: holds text ({cell!r}), --task regr")
     if 2 * many <= len(cells):

@@ -12,6 +12,7 @@ import pytest
 
 import deltarule as dr
 from command_support import command, write_csv
+from deltarule import reference as ref
 from network_support import Array
 
 rng = np.random.default_rng(0)
@@ -166,6 +167,13 @@ def test_settings(name: str) -> None:
         return net.fit(BASE, Y["usual"], epochs=5, optimizer=OPTIMIZERS[name]())
 
     same_with_every_flag(call)
+
+
+def test_the_reference_takes_a_value_below_its_dtype() -> None:
+    net = dr.MLP([3, 2], seed=0)
+    same_with_every_flag(
+        lambda: ref.forward_propagation(net.W, net.b, X["below float32"], ref.Network()).y_hat
+    )
 
 
 def test_sparse_rows() -> None:

@@ -224,9 +224,28 @@ NO_SAMPLE: dict[str, tuple[str, int, int, Any, Any, str]] = {
     ),
     "three class indices": (
         "softmax", 3, 3, ROW, [0, 2, 1],
-        "y[0, 1] is 2.0; every value must be in [0, 1] for cross_entropy",
+        "y[1] is 2.0; every value must be in [0, 1] for cross_entropy",
     ),
-    "no class": ("softmax", 3, 3, ROW, 3, "y[0] is 3; class indices must be in 0..2"),
+    "no class": ("softmax", 3, 3, ROW, 3, "y is 3; class indices must be in 0..2"),
+    "below the classes": ("softmax", 3, 3, ROW, -1, "y is -1; class indices must be in 0..2"),
+    "no distribution": (
+        "softmax", 3, 3, ROW, [0.5, 0.5, 0.5],
+        "y sums to 1.5; each row of targets for cross_entropy must sum to 1",
+    ),
+    "a missing feature": (
+        "identity", 3, 2, [1.0, np.nan, 2.0], [1.0, 2.0],
+        "x[1] is nan; every value must be finite (in float64)",
+    ),
+    "a missing target": (
+        "identity", 3, 2, ROW, [1.0, np.nan],
+        "y[1] is nan; every value must be finite (in float64)",
+    ),
+    "a number that is none": (
+        "identity", 3, 1, ROW, np.inf, "y is inf; it must be finite (in float64)",
+    ),
+    "no probability": (
+        "sigmoid", 3, 1, ROW, 2, "y is 2.0; it must be in [0, 1] for binary_cross_entropy",
+    ),
     "a number": (
         "identity", 3, 1, 1.0, 1.0,
         "x must be 2-D, (n_samples, 3), or one sample, (3,), but has shape ()",
@@ -241,6 +260,21 @@ def test_what_is_no_sample(name: str) -> None:
     for call in (net.evaluate, net.value_and_grad, net.train_step, net.fit, net.trace, net.verify):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             call(x, y)
+
+
+def test_a_class_index_of_one_sample_is_whole() -> None:
+    net = network("softmax", None, 3)
+    message = r"y must be a whole number as class index, or have shape \(3,\), not 0\.5"
+    with pytest.raises(TypeError, match=message):
+        net.evaluate(ROW, 0.5)
+
+
+def test_a_missing_feature_is_named_as_x_has_it() -> None:
+    net = network("identity", None, 2)
+    x = np.array([0.0, 1.0, np.inf])
+    for call in (net.predict, net.jacobian, net.activations, net.forward_propagation):
+        with pytest.raises(ValueError, match=r"x\[2\] is inf; every value must be finite"):
+            call(x)
 
 
 def test_a_batch_of_one_takes_no_target_without_its_axis() -> None:

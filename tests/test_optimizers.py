@@ -205,4 +205,7 @@ def test_a_gradient_without_a_norm_is_no_step() -> None:
     before = net.theta.tobytes()
     with pytest.raises(dr.DivergenceError, match=r"the update overflows on this mini-batch"):
         net.train_step([[1e16]], [[0.0]], optimizer=dr.SGD(max_norm=1.0))
+    rule = r"the loss or the update is not finite any more in epoch 1, step 1; z and a of every"
+    with pytest.raises(dr.DivergenceError, match=rule):
+        net.fit([[1e16]], [[0.0]], optimizer=dr.SGD(max_norm=1.0))
     assert net.theta.tobytes() == before

@@ -289,7 +289,7 @@ def test_bad_input_is_refused_as_evaluate_refuses_it(name: str) -> None:
     ("x", "y", "message"),
     [
         ([1.0, 2.0], [1.0, 2.0], "x has 2 features, the network takes 3 (x is 1-D: one sample)"),
-        ([1.0, np.nan, 2.0], [1.0, 2.0], "x[0, 1] is nan; every value must be finite (in float32)"),
+        ([1.0, np.nan, 2.0], [1.0, 2.0], "x[1] is nan; every value must be finite (in float32)"),
         (ROW, [1.0], "y must have shape (2,) where x is 1-D, one sample, but has shape (1,)"),
         (ROW, 1.0, "y must have shape (2,) where x is 1-D, one sample, but has shape ()"),
         (

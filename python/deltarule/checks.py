@@ -101,21 +101,26 @@ def _as_batch(network: Architecture, x: Any, y: Any, sample_weight: Any) -> tupl
     row = one_row(x)
     if row is None:
         return x, y, sample_weight
-    check_one_row(row, network.sizes[0])
+    check_one_row(row, network.sizes[0], network.dtype)
     weight = sample_weight
     if weight is not None:
         weight = numeric(weight, "sample_weight")
         weight = weight.reshape(1) if weight.ndim == 0 else weight
-    return row.reshape(1, -1), _one_target(y, network.sizes[-1], network.loss), weight
+    return row.reshape(1, -1), _one_target(y, network), weight
 
 
-def _one_target(y: object, n_outputs: int, loss: LossWord) -> Array:
-    """Return y of one sample as that of a batch of one: (K,) is its row, never class indices."""
+def _one_target(y: object, network: Architecture) -> Array:
+    """Return y of one sample as that of a batch of one: (K,) is its row, never class indices.
+
+    Values are checked here, to be named as y has them: y[1], not y[0, 1]; y, not y[0].
+    """
+    n_outputs, loss = network.sizes[-1], network.loss
     target, is_class_index = numeric(y, "y"), loss == "cross_entropy"
-    if target.shape == (n_outputs,):
+    if target.ndim == 0 and is_class_index:
+        return _class_index(target, n_outputs)
+    if target.shape == (n_outputs,) or (target.ndim == 0 and n_outputs == 1):
+        _check_targets(converted(target, network.dtype), loss, y)
         return target.reshape(1, -1)
-    if target.ndim == 0 and (n_outputs == 1 or is_class_index):
-        return target.reshape(1)
     if target.shape == (1, n_outputs) or (target.shape == (1,) and is_class_index):
         return target
     rule = f"must have shape ({n_outputs},)"
@@ -123,9 +128,10 @@ def _one_target(y: object, n_outputs: int, loss: LossWord) -> Array:
     raise ValueError(f"y {rule} where x is 1-D, one sample, but has shape {target.shape}")
 
 
-def check_one_row(row: Array, n_features: int) -> None:
-    """Raise ValueError unless one sample, 1-D, has as many features as the network."""
+def check_one_row(row: Array, n_features: int, dtype: np.dtype[Any]) -> None:
+    """Raise ValueError unless one sample, 1-D, is finite and has the network's features."""
     if len(row) == n_features:
+        check_finite(converted(row, dtype), "x")
         return
     hint = "; n samples of one feature are x of shape (n, 1)" if n_features == 1 else ""
     raise ValueError(
@@ -150,12 +156,15 @@ def check_within(
     at = core.first_outside(array, low, high)
     if at < 0:
         return
-    row, *columns = (int(i) for i in np.unravel_index(at, array.shape))
-    where, value = (row + first_row, *columns), array[(row, *columns)].item()
+    where = tuple(int(i) for i in np.unravel_index(at, array.shape))
+    value = array[where].item()
     if not np.isfinite(value):
         rule = f"finite (in {array.dtype.name})"
-    position = ", ".join(map(str, where)) + "]" + frames.column_note(given, where)
-    raise ValueError(f"{name}[{position} is {value}; every value must be {rule}")
+    if not where:
+        raise ValueError(f"{name} is {value}; it must be {rule}")
+    where = (where[0] + first_row, *where[1:])
+    position = _place(where) + frames.column_note(given, where)
+    raise ValueError(f"{name}{position} is {value}; every value must be {rule}")
 
 
 def check_finite(array: Array, name: str, *, given: object = None, first_row: int = 0) -> None:
@@ -290,14 +299,26 @@ def _class_indices(y: Array, rows: int, n_classes: int) -> Array:
     return classes
 
 
+def _class_index(y: Array, n_classes: int) -> Array:
+    """Return the class index of one sample as those of a batch of one."""
+    index = y.item()
+    if y.dtype.kind == "f":
+        raise TypeError(
+            f"y must be a whole number as class index, or have shape ({n_classes},), not {index!r}"
+        )
+    if not 0 <= index < n_classes:
+        raise ValueError(f"y is {index}; class indices must be in 0..{n_classes - 1}")
+    return np.array([index], dtype=np.int64)
+
+
 def _check_distributions(y: Array, first_row: int) -> None:
-    sums = y.sum(axis=1, dtype=np.float64)
+    sums = np.atleast_1d(y.sum(axis=-1, dtype=np.float64))
     bad = np.flatnonzero(np.abs(sums - 1.0) > _SUM_TOLERANCE)
     if len(bad):
         row = int(bad[0])
+        place = f"[{row + first_row}]" if y.ndim == 2 else ""
         raise ValueError(
-            f"y[{row + first_row}] sums to {sums[row]:.6g}; "
-            "each row of targets for cross_entropy must sum to 1"
+            f"y{place} sums to {sums[row]:.6g}; each row of targets for cross_entropy must sum to 1"
         )
 
 

@@ -393,7 +393,7 @@ class Differentiable:
         row = checks.one_row(x)
         n_in, dtype = self._architecture.sizes[0], self._architecture.dtype
         if row is not None:
-            checks.check_one_row(row, n_in)
+            checks.check_one_row(row, n_in, dtype)
         rows = x if row is None else row.reshape(1, -1)
         return checks.samples(rows, n_in, dtype), row is not None
 

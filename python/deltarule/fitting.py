@@ -204,8 +204,9 @@ class Fit:
         where = f"after epoch {epoch - 1}"
         if call.start.is_begun and not call.entries():
             where = "that the checkpoint holds"
+        what = "the loss" if call.layer else "the loss or the update"
         raise DivergenceError(
-            f"the loss is not finite any more in epoch {epoch}, step {step}; "
+            f"{what} is not finite any more in epoch {epoch}, step {step}; "
             f"{at_layer(call.layer)}; the parameters are those {where}. Try a lower learning rate "
             f"than {call.learning_rate[len(call.entries())]}, or scale the inputs",
             epoch,

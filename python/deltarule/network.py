@@ -121,7 +121,7 @@ class MLP(Trainable, Differentiable, Provable):
     W, b : Layers
         The same by the number of the layer: ``net.W[1]`` is ``net.weights[0]``.
     theta : ndarray
-        All parameters in one vector; can be set.
+        A copy of all parameters in one vector; set as a whole: ``net.theta = theta``.
     n_parameters : int
 
     Raises
@@ -229,7 +229,7 @@ class MLP(Trainable, Differentiable, Provable):
         """
         one_row = checks.one_row(x)
         if one_row is not None:
-            checks.check_one_row(one_row, self.sizes[0])
+            checks.check_one_row(one_row, self.sizes[0], self.dtype)
             row = self.predict(
                 one_row.reshape(1, -1),
                 out=None if out is None else checks.output_row(out, self.sizes[-1], self.dtype),

@@ -11,6 +11,16 @@ _NO_VALUE = frozenset("? - -- . na n/a #n/a nan null none nil missing".split())
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 
+_SHOWN = 40  # characters of a cell that is quoted
+
+
+def shown(cell: object) -> str:
+    """Return a cell, name or label as messages quote it: of long text the beginning."""
+    if isinstance(cell, str) and len(cell) > _SHOWN:
+        return f"{cell[:_SHOWN]!r}..."
+    return repr(cell)
+
+
 def is_number(cell: str) -> bool:
     """Return whether a cell is a finite number in decimal notation, as ``-1.5e3``."""
     return _NUMBER.fullmatch(cell) is not None

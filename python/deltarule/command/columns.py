@@ -73,7 +73,7 @@ def numbers(table: Table, names: tuple[str, ...]) -> DoubleDouble:
 def _floats(table: Table, column: Series, name: str) -> NDArray[np.float64]:
     import polars as pl
 
-    where = f"{table.path}: column {name!r}"
+    where = f"{table.path}: column {cells.shown(name)}"
     if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Null)):
         raise CommandError(f"{where} is not numeric, its type is {column.dtype}")
     floats = column.cast(pl.Float64, strict=False)
@@ -98,7 +98,7 @@ def _booleans(words: list[str | None], where: str) -> NDArray[np.float64]:
         else:
             others = [row for row, word in text.items() if not cells.is_number(word)]
         row = [*others, *text][0]
-        raise CommandError(f"{where} is not numeric, row {row + 1} holds {words[row]!r}")
+        raise CommandError(f"{where} is not numeric, row {row + 1} holds {cells.shown(words[row])}")
     values = np.full(len(words), np.nan)
     values[list(found)] = list(found.values())
     return values
@@ -134,7 +134,7 @@ def targets(table: Table, name: str) -> Values:
     import polars as pl
 
     column = table.columns[name]
-    where = f"{table.path}: target {name!r}"
+    where = f"{table.path}: target {cells.shown(name)}"
     if column.null_count():
         raise CommandError(f"{where}, row {_first(column.is_null()) + 1}: a missing value")
     if column.dtype.is_float() or column.dtype.is_decimal():

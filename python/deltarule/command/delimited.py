@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.command.cells import shown
 from deltarule.command.console import CommandError, one_line, require
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ _FOR_EXCEL = re.compile(rb'"?sep=.?"?\r?(\n|$)', re.IGNORECASE)
 _TAB, _LF, _CR, _QUOTE = b'\t\n\r"'
 _BLOCK = 2**24  # bytes that are looked at together
 _TOGETHER = 200  # columns in one expression, whose time is quadratic in them
-_SHOWN = 40  # characters of a line that is quoted
 MOST_COLUMNS = 100_000  # each takes some 6 KB to be read
 
 
@@ -259,8 +259,7 @@ def _count(record: bytes, fields: int) -> str:
     """Return the number of fields of a record, and the text of a lone one."""
     if fields > 1:
         return f"{fields} fields"
-    text = one_line(record.decode(errors="replace"))
-    return f"1 field ({text[:_SHOWN]!r}{'...' * (len(text) > _SHOWN)})"
+    return f"1 field ({shown(one_line(record.decode(errors='replace')))})"
 
 
 def _line(data: bytes, position: int) -> int:

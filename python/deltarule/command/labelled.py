@@ -69,7 +69,7 @@ def read_labelled(
             f"{where}: {samples.x.shape[1]} features, the model takes {model.network.sizes[0]}"
         )
     samples = replace(samples, x=samples.x[:rows], y=samples.y[:rows])
-    of_target = f"{where}: target {samples.target!r}"
+    of_target = f"{where}: target {cells.shown(samples.target)}"
     truth = _truth(model, samples, of_target)
     x = model.inputs(samples.x, samples.names, where)
     return Labelled(x, encode(model, truth, of_target))
@@ -113,10 +113,10 @@ def _truth(
     for row, label in enumerate(samples.y, start=1):
         index = position.get(label, position.get(_respelled(label, type(model.classes[0]))))
         if index is None:
-            known = ", ".join(map(repr, model.classes[:CLASSES_SHOWN]))
+            known = ", ".join(map(cells.shown, model.classes[:CLASSES_SHOWN]))
             more = len(model.classes) - CLASSES_SHOWN
             raise CommandError(
-                f"{where}, row {row}: {label!r} is none of the model's classes ({known}"
+                f"{where}, row {row}: {cells.shown(label)} is none of the model's classes ({known}"
                 + (f" and {more} more)" if more > 0 else ")")
             )
         indices.append(index)

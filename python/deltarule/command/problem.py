@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import deltarule as dr
-from deltarule.command import tables, targets
+from deltarule.command import cells, tables, targets
 from deltarule.command.console import CommandError, package_errors
 from deltarule.command.double_double import DoubleDouble
 from deltarule.command.pipeline import TableModel, cast_finite
@@ -89,7 +89,7 @@ def read_table(arguments: argparse.Namespace, plan: Plan) -> Table:
     n = len(samples.x)
     if n < FEWEST_ROWS:
         raise CommandError(f"{plan.source}: {n} rows, at least {FEWEST_ROWS} are needed")
-    where = f"{plan.source}: target {samples.target!r}"
+    where = f"{plan.source}: target {cells.shown(samples.target)}"
     task, reason = arguments.task, None
     if task is None:
         task, reason = targets.choose_task(samples, where)

@@ -135,7 +135,7 @@ def read_samples(
         features = tuple(name for name in names if name != target)
         _refuse_unnamed(path, names)
     if not features:
-        raise CommandError(f"{path}: no column beside the target {target!r}")
+        raise CommandError(f"{path}: no column beside the target {cells.shown(target)}")
     _check_features(path, names, features)
     x, y = of_columns.numbers(table, features), of_columns.targets(table, target)
     return Samples(features if table.named else None, x, target, y, table.text)
@@ -274,9 +274,9 @@ def _check_names(path: Path, names: list[str], features: tuple[str, ...] | None)
     """Refuse a first line that looks like a row, unless it has the names that are wanted."""
     if features is not None and set(features) <= set(names):
         return
-    given = [name for name in names if name]
+    given = [name for name in names if name and not cells.is_no_value(name)]
     if given and all(cells.is_number(name) or cells.has_commas(name) for name in given):
-        shown = ", ".join(map(repr, names[:NAMES_SHOWN]))
+        shown = ", ".join(map(cells.shown, names[:NAMES_SHOWN]))
         raise CommandError(
             f"{path}: the header is all numbers ({shown}{', ...' * (len(names) > NAMES_SHOWN)}): "
             "--no-header takes it as the first row, --header as names"
@@ -288,15 +288,18 @@ def _check_distinct(path: Path, names: list[str]) -> None:
     if "" in repeated:
         _refuse_unnamed(path, names)
     if repeated:
-        raise CommandError(f"{path}: the header has {repeated[0]!r} twice")
+        raise CommandError(f"{path}: the header has {cells.shown(repeated[0])} twice")
 
 
 def _refuse_unnamed(path: Path, names: list[str]) -> None:
     unnamed = [str(at) for at, name in enumerate(names, start=1) if name == ""]
     if unnamed:
+        several = len(unnamed) > 1
+        them = "them" if several else "it"
         raise CommandError(
-            f"{path}: no name in the header for column {', '.join(unnamed[:NAMES_SHOWN])} of "
-            f"{len(names)}: name it or leave it out (pandas writes its index so)"
+            f"{path}: no name in the header for column{'s' * several} "
+            f"{', '.join(unnamed[:NAMES_SHOWN])}{', ...' * (len(unnamed) > NAMES_SHOWN)} "
+            f"of {len(names)}: name {them} or leave {them} out (pandas writes its index so)"
         )
 
 
@@ -305,7 +308,7 @@ def _check_features(path: Path, names: list[str], features: tuple[str, ...]) -> 
     for name in features:
         if name not in known:
             raise CommandError(
-                f"{path}: no column {name!r}, a feature of the model ({_listing(names)})"
+                f"{path}: no column {cells.shown(name)}, a feature of the model ({_listing(names)})"
             )
 
 
@@ -314,6 +317,6 @@ def _numbered(n: int) -> tuple[str, ...]:
 
 
 def _listing(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:NAMES_SHOWN]))
+    shown = ", ".join(map(cells.shown, names[:NAMES_SHOWN]))
     more = len(names) - NAMES_SHOWN
     return f"its columns: {shown}" + (f" and {more} more" if more > 0 else "")

@@ -75,8 +75,9 @@ def _choose_of_cells(y: list[str], where: str) -> tuple[str, str | None]:
     bad = {cell for cell in rows.keys() - numbers if not (few and _is_class(cell, rows))}
     if bad:
         row = next(row for row, cell in enumerate(y, start=1) if cell in bad)
+        form = " (decimals have a point, thousands no separator)" * cells.has_commas(y[row - 1])
         raise CommandError(
-            f"{where}, row {row}: {_describe(y[row - 1])}, most values are numbers; --task "
+            f"{where}, row {row}: {_describe(y[row - 1])}, most values are numbers{form}; --task "
             f"classification makes a class of each of the {len(rows)} distinct values"
         )
     if len(numbers) < len(rows):
@@ -101,7 +102,7 @@ def _describe(cell: str) -> str:
     except ValueError:
         number = 0.0
     if np.isfinite(number):
-        return f"holds text ({cell!r})"
+        return f"holds text ({cells.shown(cell)})"
     return f"{'an infinite' if np.isinf(number) else 'a missing'} value ({cell!r})"
 
 
@@ -142,7 +143,9 @@ def encode_classes(samples: Samples, where: str) -> tuple[tuple[Label, ...], NDA
             if not float(label).is_integer():
                 raise CommandError(f"{where}: {label} cannot be a class, use --task regression")
     if len(counts) < 2:
-        raise CommandError(f"{where}: one class only ({labels[0]!r}), at least two are needed")
+        raise CommandError(
+            f"{where}: one class only ({cells.shown(labels[0])}), at least two are needed"
+        )
     if 2 * len(counts) > len(labels):
         raise CommandError(
             f"{where}: {len(counts)} classes in {len(labels)} rows, at least two rows a class "

@@ -46,8 +46,8 @@ def checked_csr(x: Any, name: str) -> Any:
             _check_lists(x, name)
         csr = x.tocsr()
         _check_compressed(csr, csr.indices, csr.indptr, "csr", name)
-    except _Malformed:
-        raise
+    except _Malformed as error:
+        raise ValueError(*error.args) from None
     except _MALFORMED as error:
         raise ValueError(f"{name} is no sound {kind} matrix: {error}") from None
     if csr.shape != x.shape:

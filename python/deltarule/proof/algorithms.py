@@ -22,7 +22,7 @@ def forward_propagation(network: MLP, x: ArrayLike, threads: int | None) -> Forw
     """Return what `MLP.forward_propagation` promises."""
     row = checks.one_row(x)
     if row is not None:
-        checks.check_one_row(row, network.sizes[0])
+        checks.check_one_row(row, network.sizes[0], network.dtype)
         x = row.reshape(1, -1)
     rows = checks.samples(x, network.sizes[0], network.dtype).copy()
     core = network._core

@@ -37,7 +37,10 @@ def numbers(name: str, given: ArrayLike, dtype: DTypeLike | None = None) -> Arra
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "biufc":
         raise TypeError(f"{name} must hold numbers, not {array.dtype.name}")
-    return array if dtype is None else array.astype(dtype, copy=False)
+    if dtype is None:
+        return array
+    with np.errstate(all="ignore"):  # a number too small for the dtype is 0
+        return array.astype(dtype, copy=False)
 
 
 def no_curvature(*arrays: Array) -> Array:

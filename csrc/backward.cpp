@@ -24,9 +24,11 @@ void backward_layer(const Architecture& architecture, const Parameters<T>& theta
 
 template <class T>
 void backward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
-              int64_t last, Activations<T>& state) {
-  for (int64_t l = architecture.layers() - 1; l >= 1; --l)
+              int64_t last, Activations<T>& state, const Interrupt& breaks_off) {
+  for (int64_t l = architecture.layers() - 1; l >= 1; --l) {
+    if (breaks_off && breaks_off()) return;
     backward_layer(architecture, theta, l, chunk, first, last, 0, padded<T>(architecture.sizes[l]), state);
+  }
 }
 
 #define DELTARULE_INSTANTIATE(T)                                                                                      \
@@ -34,7 +36,8 @@ void backward(const Architecture& architecture, const Parameters<T>& theta, cons
                                  T*, int64_t);                                                                        \
   template void backward_layer(const Architecture&, const Parameters<T>&, int64_t, const Batch<T>&, int64_t, int64_t, \
                                int64_t, int64_t, Activations<T>&);                                                    \
-  template void backward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t, Activations<T>&);
+  template void backward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t, Activations<T>&, \
+                         const Interrupt&);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

@@ -3,6 +3,7 @@
 
 #include "activations.hpp"
 #include "batch.hpp"
+#include "interrupt.hpp"
 #include "parameters.hpp"
 
 namespace deltarule {
@@ -19,9 +20,9 @@ template <class T>
 void backward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, const Batch<T>& chunk,
                     int64_t first, int64_t last, int64_t left, int64_t right, Activations<T>& state);
 
-// The recursion for l = L-1 .. 1, all columns.
+// The recursion for l = L-1 .. 1, all columns. Ends early as `forward` does.
 template <class T>
 void backward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
-              int64_t last, Activations<T>& state);
+              int64_t last, Activations<T>& state, const Interrupt& breaks_off = {});
 
 }  // namespace deltarule

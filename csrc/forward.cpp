@@ -29,9 +29,10 @@ void forward_layer(const Architecture& architecture, const Parameters<T>& theta,
 
 template <class T>
 void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
-             int64_t first, int64_t last, Activations<T>& state) {
+             int64_t first, int64_t last, Activations<T>& state, const Interrupt& breaks_off) {
   InputRows<T> below = chunk.slice(first, last).x;
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
+    if (breaks_off && breaks_off()) return;
     T* a = state.a(l, first);
     forward_layer(architecture, theta, l, last - first, below, 0, padded<T>(architecture.sizes[l]), state.z(l, first),
                   a, state.ld(l));
@@ -84,7 +85,7 @@ void predict(const Architecture& architecture, const Parameters<T>& theta, Input
   template void forward_layer(const Architecture&, const Parameters<T>&, int64_t, int64_t, InputRows<T>, \
                               int64_t, int64_t, T*, T*, int64_t);                                       \
   template void forward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,   \
-                        Activations<T>&);                                                               \
+                        Activations<T>&, const Interrupt&);                                             \
   template void predict(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*, T*,       \
                         int64_t);                                                                       \
   template T* last_z(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*);             \

@@ -5,6 +5,7 @@
 
 #include "activations.hpp"
 #include "batch.hpp"
+#include "interrupt.hpp"
 #include "output.hpp"
 #include "parameters.hpp"
 
@@ -24,10 +25,10 @@ void forward_layer(const Architecture& architecture, const Parameters<T>& theta,
                    InputRows<T> below, int64_t left, int64_t right, T* z, T* a, int64_t ld);
 
 // Rows [first, last) of the chunk, x being the chunk's: fills a[1..L-1], what is left of them after dropout, and z[L]
-// (kept in a[L]'s place).
+// (kept in a[L]'s place). Ends early where `breaks_off`, asked before each layer, says so.
 template <class T>
 void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
-             int64_t first, int64_t last, Activations<T>& state);
+             int64_t first, int64_t last, Activations<T>& state, const Interrupt& breaks_off = {});
 
 // y_hat of rows of x, through two scratch tiles of `rows` rows; nothing is kept.
 template <class T>

@@ -19,6 +19,7 @@ class Poll {
   using Clock = std::chrono::steady_clock;
   explicit Poll(const Interrupt& interrupt) : interrupt_(interrupt) {}
 
+  bool is_empty() const { return !interrupt_; }
   bool wants_to_stop() {
     if (!interrupt_) return false;
     const Clock::time_point now = Clock::now();

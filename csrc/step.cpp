@@ -104,16 +104,18 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
   if (cuts_columns<T>(plan_, chunk.rows, team.size()))
     return row_phase_by_columns(team, chunk, scale, shared, row_loss);
   double largest = 0.0;
+  Interrupt breaks_off;
+  if (team.rank() == 0 && shared.caller && !shared.caller->is_empty())
+    breaks_off = [&shared] { return shared.poll(shared.rows_broken_off), shared.rows_broken_off.load(); };
   const int64_t tiles = row_tiles(plan_, chunk.rows, team.size());
   for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles && !shared.rows_broken_off.load();) {
     const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
     if (r == end) continue;
-    if (team.rank() == 0) shared.poll(shared.rows_broken_off);
     if (shared.looks && !is_finite(chunk, r, end)) return INFINITY;
-    forward(architecture_, theta_, chunk, r, end, *state_);
-    largest = std::max(largest,
-                       loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
-    backward(architecture_, theta_, chunk, r, end, *state_);
+    forward(architecture_, theta_, chunk, r, end, *state_, breaks_off);
+    if (shared.rows_broken_off.load()) break;
+    largest = std::max(largest, loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
+    backward(architecture_, theta_, chunk, r, end, *state_, breaks_off);
     if (shared.foreseen) sum_magnitudes(chunk, r, end, *state_, shared);
   }
   return largest;

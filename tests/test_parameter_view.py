@@ -65,6 +65,15 @@ def test_they_are_not_set_as_a_whole(name: str) -> None:
         setattr(net, name, getattr(net, name))
 
 
+@pytest.mark.parametrize("name", ["weights", "biases"])
+def test_an_item_is_not_set_either(name: str) -> None:
+    net = dr.MLP([2, 3, 1], seed=0)
+    views = getattr(net, name)
+    with pytest.raises(TypeError, match=r"net\.set_parameters\(weights, biases\)"):
+        views[0] = np.zeros_like(views[0])
+    assert isinstance(views, tuple) and type(pickle.loads(pickle.dumps(views))) is tuple
+
+
 def test_what_the_words_say_is_done() -> None:
     net, other = small(), small()
     weights, biases = [W.copy() for W in net.weights], [b.copy() for b in net.biases]

@@ -76,6 +76,20 @@ for _name in "add sub mul matmul truediv floordiv mod pow lshift rshift and xor 
         setattr(ParameterView, f"__i{_name}__", _writer(f"__i{_name}__"))
 
 
+class ParameterViews(tuple[Array, ...]):
+    """The views of all layers, a tuple; a try to set one says what to do."""
+
+    __slots__ = ()
+
+    def __setitem__(self, position: object, value: object) -> NoReturn:
+        """Raise TypeError."""
+        raise TypeError(HOW_TO_CHANGE)
+
+    def __reduce__(self) -> Any:
+        """Return what a pickle holds: a plain tuple."""
+        return tuple, (tuple(self),)
+
+
 def refuse(name: str) -> NoReturn:
     """Raise AttributeError: the attribute is not set as a whole, either."""
     raise AttributeError(f"{name} cannot be set: {HOW_TO_CHANGE}")

@@ -15,7 +15,7 @@ from deltarule.architecture import Architecture, Core
 from deltarule.custom import ActivationWord, LossWord
 from deltarule.evaluation import unchanged
 from deltarule.layers import Layers
-from deltarule.parameter_view import ParameterView, refuse
+from deltarule.parameter_view import ParameterView, ParameterViews, refuse
 
 if TYPE_CHECKING:
     from deltarule.pace import Watch
@@ -82,10 +82,11 @@ class Parameterized:
     def weights(self) -> tuple[Array, ...]:
         """W[l], each (n_l, n_{l-1}): live, read-only views, layer l at position l - 1.
 
-        They are changed by `set_parameters` or by `theta`.
+        They are changed by `set_parameters` or by `theta`. RuntimeError while another thread fits
+        the network.
         """
         view, layers = self._core.weight_view, range(1, len(self.sizes))
-        return tuple([view(l).view(ParameterView) for l in layers])  # noqa: E741
+        return ParameterViews([view(l).view(ParameterView) for l in layers])  # noqa: E741
 
     @weights.setter
     def weights(self, weights: object) -> None:
@@ -95,10 +96,10 @@ class Parameterized:
     def biases(self) -> tuple[Array, ...]:
         """b[l], each (n_l,): live, read-only views, layer l at position l - 1.
 
-        They are changed by `set_parameters` or by `theta`.
+        They are changed as `weights` are.
         """
         view, layers = self._core.bias_view, range(1, len(self.sizes))
-        return tuple([view(l).view(ParameterView) for l in layers])  # noqa: E741
+        return ParameterViews([view(l).view(ParameterView) for l in layers])  # noqa: E741
 
     @biases.setter
     def biases(self, biases: object) -> None:

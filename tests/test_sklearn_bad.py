@@ -341,3 +341,29 @@ def test_parts_that_are_too_small(name: str, fraction: float, n: int) -> None:
     of = unfitted(name, early_stopping=True, validation_fraction=fraction)
     with pytest.raises(ValueError, match=rf"validation_fraction={fraction} of {n} samples"):
         of.fit(X[:n], y[:n])
+
+
+def _with_a_gap(kind: str) -> Any:
+    x = np.arange(20.0).reshape(10, 2)
+    if kind == "array":
+        x[2, 1] = np.nan
+        return x
+    if kind == "infinite":
+        x[2, 1] = np.inf
+        return x
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(x, columns=["a", "b"])
+    gaps = pandas.array([1, 2, None] + [4] * 7, dtype=object)
+    return frame.assign(b=gaps if kind == "objects" else gaps.astype("Int64"))
+
+
+@pytest.mark.parametrize("kind", ["array", "infinite", "objects", "Int64"])
+def test_a_missing_value_is_named_by_its_place(kind: str) -> None:
+    """Beside scikit-learn's own words, which its checks ask for."""
+    X, y = _with_a_gap(kind), np.arange(10.0)
+    where = r"X\[2, 1\]" if kind in ("array", "infinite") else r"X\[2, 1\] \(column 'b'\)"
+    with pytest.raises(ValueError, match=rf"{where}.*Input X contains (NaN|infinity)"):
+        ours.MLPRegressor().fit(X, y)
+    model = ours.MLPRegressor(max_iter=1).fit(X[:2], y[:2])
+    with pytest.raises(ValueError, match=rf"{where}.*Input X contains (NaN|infinity)"):
+        model.predict(X)

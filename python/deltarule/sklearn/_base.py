@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from deltarule.architecture import Architecture
-from deltarule.checks import check_total_weight
+from deltarule.checks import check_total_weight, samples
 from deltarule.config import resolve_threads
 from deltarule.custom import ActivationWord, LossWord
 from deltarule.data.sparse import checked_csr, is_sparse
@@ -59,7 +59,22 @@ def validated(estimator: Any, *data: Any, **options: Any) -> Any:
     X, *y = data
     data = (checked_csr(X, "X") if is_sparse(X) else X, *y)
     with np.errstate(all="ignore"):  # what overflows is found, and named, as an infinity
-        return validate_data(estimator, *data, accept_sparse=["csr", "csc"], **options)
+        try:
+            return validate_data(estimator, *data, accept_sparse=["csr", "csc"], **options)
+        except ValueError as error:
+            if "X contains" not in str(error):
+                raise
+            place = _first_not_finite(X)
+            raise ValueError(f"{place}. {error}" if place else str(error)) from None
+
+
+def _first_not_finite(X: Any) -> str | None:
+    """Say where a dense X has its first value that is missing or infinite, by row and column."""
+    try:
+        samples(X, np.shape(X)[1], np.dtype(np.float64), "X")
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return None
 
 
 def has_partial_fit(estimator: Any) -> bool:

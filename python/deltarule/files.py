@@ -251,7 +251,7 @@ def _require_memory(size: int) -> None:
     They are reserved and given back; a mebibyte more is for what it takes besides.
     """
     try:
-        bytearray(size + 2**20)
+        np.empty(size + 2**20, np.uint8)  # which touches none of it
     except MemoryError:
         raise MemoryError(f"a model file takes {size / 2**20:.1f} MiB of memory here") from None
 

@@ -15,8 +15,8 @@
 
 namespace deltarule {
 
-// Thrown where a call on a network would meet another thread's, which changes it, or takes its turn; whether that is one
-// call, so that it is over soon.
+// Thrown where another thread changes the network, or holds its training memory; `brief` where that is a single call,
+// which is worth waiting for.
 struct NetworkBusy : std::runtime_error {
   explicit NetworkBusy(bool is_brief = false)
       : std::runtime_error("the network is in use by another thread: it is trained by one at a time, "
@@ -47,7 +47,8 @@ struct Access {
            static_cast<uint64_t>(forks) << 32 | trainer;
   }
 
-  // In a child, whoever used the network was the parent's; but for the thread that forked, which trains on.
+  // After a fork only the thread that forked exists in the child: the users and trainers that the parent had are
+  // dropped, but a training of that thread goes on.
   constexpr Access in(Process process) const {
     if (forks == process.forks % kForks) return *this;
     return {0, trainer == process.survivor ? trainer : 0, brief, process.forks % kForks};
@@ -85,8 +86,7 @@ class AccessLock {
   // signal's handler within its call: it is refused. Throw NetworkBusy.
   void begin_training(bool brief = false);
   void end_training();
-  // What a Turn is: a training of one call that nobody but Turns meets. Throws NetworkBusy, brief unless it is this
-  // thread's own.
+  // For Turn. Throws NetworkBusy, brief unless this thread holds the lock.
   void begin_turn();
 
  private:
@@ -122,7 +122,7 @@ class Writing {
   uint32_t forks_;
 };
 
-// Of the readers, one at a time has the memory that the backward pass works in: they take turns.
+// Mutual exclusion of the readers that use the training memory, on a lock of their own.
 class Turn {
  public:
   explicit Turn(AccessLock& lock) : lock_(lock) { lock.begin_turn(); }

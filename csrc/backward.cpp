@@ -36,8 +36,8 @@ void backward(const Architecture& architecture, const Parameters<T>& theta, cons
                                  T*, int64_t);                                                                        \
   template void backward_layer(const Architecture&, const Parameters<T>&, int64_t, const Batch<T>&, int64_t, int64_t, \
                                int64_t, int64_t, Activations<T>&);                                                    \
-  template void backward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t, Activations<T>&, \
-                         const Interrupt&);
+  template void backward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,                \
+                         Activations<T>&, const Interrupt&);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

@@ -24,7 +24,7 @@ namespace py = pybind11;
 // Values whose scan is worth a team: some 10 us.
 constexpr int64_t kLargeScan = int64_t{1} << 18;
 
-// What Python's part of the thread count comes to: set_num_threads (0: not called), and the group's quota.
+// The argument of set_num_threads; 0: not called.
 inline std::atomic<int> chosen_threads{0};
 
 // The team's limit where the call names none; 0 where Python has to find out.

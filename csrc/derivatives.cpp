@@ -197,7 +197,8 @@ PassEnd Network<T>::push_forward(const PushForward<T>& call, int threads, const 
       forward(architecture_, theta_, tile, 0, tile.rows, state);
       forward_tangents(architecture_, theta_, tile, 0, tile.rows, theta_dot ? &*theta_dot : nullptr, x_dot, state,
                        dots);
-      kernels<T>().output_jacobian(output_layer<T>(architecture_), tile.rows, n_out, state.z(L, 0), dots.z(L, 0), dots.ld(L));
+      kernels<T>().output_jacobian(output_layer<T>(architecture_), tile.rows, n_out, state.z(L, 0), dots.z(L, 0),
+                                   dots.ld(L));
       pack_rows(tile.rows, n_out, dots.z(L, 0), dots.ld(L), call.y_dot + first * n_out);
       return true;
     });

@@ -1,8 +1,9 @@
 // Whether a step can overflow what it updates, known before it updates anything, in place.
 //
 // An entry of the gradient of a layer is sum_r delta[l][r] a[l-1][r], at most sum |delta| sum |a| over all layers and
-// rows, and that is at most G = (sum |delta| + sum |a|)^2 / 4. With that, and a bound of the parameters and of the optimizer's memory before the step, each rule gives one for
-// after it. A step that may go beyond is taken with a copy to fall back on.
+// rows, and that is at most G = (sum |delta| + sum |a|)^2 / 4. From G and a bound of the parameters and the optimizer
+// state before the step, each rule gives their bound after it. A step whose bound is too large is taken with a copy to
+// fall back on.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +13,8 @@
 
 namespace deltarule {
 
-// Below this, sums of a few products are finite; the square of the other is as well, times 1 - beta2.
+// Bounds below kAmple leave 27 (123) powers of two to the largest number; gradients below kAmpleRoot have a square
+// below kAmple, so that Adam's v stays finite.
 template <class T>
 constexpr double kAmple = sizeof(T) == 4 ? 0x1p100 : 0x1p900;
 template <class T>

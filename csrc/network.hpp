@@ -66,7 +66,7 @@ class Network {
   const Architecture& architecture() const { return architecture_; }
   const Parameters<T>& parameters() const { return theta_; }
 
-  // Held by whoever reads the network, changes it, or trains it over several calls.
+  // The lock for reading, for writing, and for training over several calls.
   AccessLock& lock() const { return lock_; }
 
   // All that follows may throw NetworkBusy; and NetworkRead where it changes the network.
@@ -108,7 +108,7 @@ class Network {
   PassEnd theta_product(const ThetaProduct<T>& call, int threads, const Interrupt&);
 
  private:
-  enum class StepEnd { complete, interrupted, diverged, wary };
+  enum class StepEnd { complete, interrupted, diverged, may_overflow };
   struct Shared;    // what a team shares while it trains
   struct Run;       // one call of train
 

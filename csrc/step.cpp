@@ -278,7 +278,7 @@ auto Network<T>::step(const Member& team, const Batch<T>& batch, Shared& shared,
     if (shared.diverged.load()) return StepEnd::diverged;
     if (shared.rows_broken_off.load()) return StepEnd::interrupted;
     if (last == batch.rows && !has_sum(batch, shared)) return shared.diverged.store(true), StepEnd::diverged;
-    if (shared.may_overflow()) return StepEnd::wary;
+    if (shared.may_overflow()) return StepEnd::may_overflow;
     const auto add_gradient = [&](const Update<T>* update) {
       parameter_phase(team, chunk, first == 0, update, shared);
     };
@@ -351,7 +351,7 @@ auto Network<T>::step_by_super_blocks(const Member& team, const Batch<T>& batch,
     team.wait();
     if (shared.diverged.load()) return StepEnd::diverged;
     if (first + count == blocks && !has_sum(batch, shared)) return shared.diverged.store(true), StepEnd::diverged;
-    if (shared.may_overflow()) return StepEnd::wary;
+    if (shared.may_overflow()) return StepEnd::may_overflow;
     const auto add_gradient = [&](const Update<T>* update) {
       sum_super_blocks(team, count, first == 0, update, shared);
     };

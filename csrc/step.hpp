@@ -49,8 +49,8 @@ struct Network<T>::Shared {
   // Takes the largest loss of some rows.
   void see(double largest) {
     if (largest == INFINITY) diverged.store(true);
-    for (double before = largest_loss.load(); before < largest && !largest_loss.compare_exchange_weak(before, largest);) {
-    }
+    double before = largest_loss.load();
+    while (before < largest && !largest_loss.compare_exchange_weak(before, largest)) continue;
   }
 
   // A bound of what the step writes; the same for every member once all rows are done.

@@ -98,7 +98,7 @@ double Network<T>::train_step(const Batch<T>& batch, const Optimizer& optimizer,
     if (team.rank() == 0) end = mine;
   });
   if (shared.diverged.load()) return NAN;
-  if (end == StepEnd::wary) return fallible_step(batch, optimizer, looks, team_of);
+  if (end == StepEnd::may_overflow) return fallible_step(batch, optimizer, looks, team_of);
   reach_ = shared.reach_after();
   return reduced(batch, shared.loss_sum);
 }

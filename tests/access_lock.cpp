@@ -127,7 +127,8 @@ State forked(const State& state, size_t i, const std::vector<std::string>& progr
   Thread& survivor = child.threads[0];
   survivor.inherited = survivor.reads;
   survivor.wrote_before = survivor.writes > 0;
-  for (size_t k = 0; k < programs.size(); ++k) child.threads.push_back({100 * child.process.forks + static_cast<uint32_t>(k), programs[k]});
+  uint32_t number = 100 * child.process.forks;
+  for (const std::string& program : programs) child.threads.push_back({number++, program});
   return child;
 }
 
@@ -152,7 +153,7 @@ void explore(const State& from, const std::vector<std::string>& in_child, std::s
       // "." is within the core: nobody forks there
       if (state.process.forks < 2 && state.threads[i].left[0] != '.') open.push_back(forked(state, i, in_child));
     }
-    if (!ended && !goes_on) fail(state, "somebody goes on");
+    if (!ended && !goes_on) fail(state, "no deadlock");
     const Access access = Access::of(state.word).in(state.process);
     if (ended && (access.users != 0 || access.trainer != 0 || !access.with_writer(7)))
       fail(state, "the network is free at the end");
@@ -171,7 +172,8 @@ int main() {
       }
   // A prediction, one within another; a change; a training with both in it, and one within it.
   const std::vector<std::string> programs{"rR", "rrRR", "wW", "trRwWT", "twWtwWTT", "rRwW"};
-  for (const std::vector<std::string>& in_child : {std::vector<std::string>{"rR", "trRwWT"}, {"rR", "rR"}, {"wW", "tT"}}) {
+  for (const std::vector<std::string>& in_child :
+       {std::vector<std::string>{"rR", "trRwWT"}, {"rR", "rR"}, {"wW", "tT"}}) {
     std::set<std::string> seen;
     for (const std::string& a : programs)
       for (const std::string& b : programs)

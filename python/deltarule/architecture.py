@@ -53,27 +53,23 @@ class Architecture:
         huber_delta: object,
     ) -> Architecture:
         """Return the description of `MLP`'s arguments, or raise naming the one that is wrong."""
-        widths = _widths(sizes)
-        function = words.output_word(output)
+        widths, function, canonical = _widths(sizes), words.output_word(output), _dtype(dtype)
+        delta = _number(huber_delta, "huber_delta", "above 0 and finite", lambda v: v > 0)
+        tiny = float(np.finfo(canonical).tiny)  # what is less is 0 in the core
+        if delta < tiny:
+            raise ValueError(
+                f"huber_delta must be at least {tiny} in {canonical.name}, not {delta}"
+            )
         return cls(
             sizes=widths,
             hidden=words.hidden_words(hidden, len(widths) - 2),
             output=function,
             loss=words.loss_word(loss, function, widths[-1]),
             reduction=words.word(reduction, "reduction", words.REDUCTIONS),
-            dtype=_dtype(dtype),
+            dtype=canonical,
             leaky_slope=_number(leaky_slope, "leaky_slope", "in [0, 1]", lambda v: 0 <= v <= 1),
-            huber_delta=_number(huber_delta, "huber_delta", "above 0 and finite", lambda v: v > 0),
-        )._in_range()
-
-    def _in_range(self) -> Architecture:
-        """Return it, or raise naming what is 0 in its dtype, as numbers below the normal are."""
-        tiny = float(np.finfo(self.dtype).tiny)
-        if self.huber_delta < tiny:
-            raise ValueError(
-                f"huber_delta must be at least {tiny} in {self.dtype.name}, not {self.huber_delta}"
-            )
-        return self
+            huber_delta=delta,
+        )
 
     @property
     def n_layers(self) -> int:

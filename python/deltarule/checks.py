@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,12 +55,8 @@ def _check_not_masked(value: object, name: str) -> None:
                 _check_not_masked(row, f"{name}[{i}]")
     elif isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         mask = np.ma.getmaskarray(value)
-        first = _place(map(int, np.unravel_index(int(mask.argmax()), mask.shape)))
+        first = frames.place_of(map(int, np.unravel_index(int(mask.argmax()), mask.shape)))
         raise ValueError(f"{name} has masked values, first {name}{first}; fill or drop them first")
-
-
-def _place(position: Iterable[int]) -> str:
-    return f"[{', '.join(map(str, position))}]"
 
 
 def _check_real(dtype: np.dtype[Any], name: str, array: Array | None = None) -> None:
@@ -73,7 +68,7 @@ def _check_real(dtype: np.dtype[Any], name: str, array: Array | None = None) -> 
     if found is not None and found[0]:
         place, value = found
         what = "missing" if frames.is_missing(value) else "no number"
-        hint = f"; {name}{_place(place)} is {what}: {value!r}"
+        hint = f"; {name}{frames.place_of(place)} is {what}: {value!r}"
     if name == "y" and dtype.kind in "OUS":
         hint += "; numpy.unique(labels, return_inverse=True) makes class indices of names"
     raise TypeError(f"{name} must hold real numbers, not {kind}{hint}")
@@ -163,7 +158,7 @@ def check_within(
     if not where:
         raise ValueError(f"{name} is {value}; it must be {rule}")
     where = (where[0] + first_row, *where[1:])
-    position = _place(where) + frames.column_note(given, where)
+    position = frames.place_of(where) + frames.column_note(given, where)
     raise ValueError(f"{name}{position} is {value}; every value must be {rule}")
 
 

@@ -91,7 +91,7 @@ def activation_word(value: object, name: str) -> ActivationWord:
 
 
 def output_word(value: object, name: str = "output") -> ActivationWord:
-    """Return the canonical name of an output, or a function of the user's own."""
+    """Return the canonical name of an output, or a `CustomActivation`."""
     return custom(CustomActivation, value, name) or word(value, name, OUTPUTS)
 
 

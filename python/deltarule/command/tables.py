@@ -271,7 +271,7 @@ def _refuse_header(path: Path, header: bool | None) -> None:
 
 
 def _check_names(path: Path, names: list[str], features: tuple[str, ...] | None) -> None:
-    """Refuse a first line that looks like a row, unless it has the names that are wanted."""
+    """Refuse a header whose names are all numbers, unless the model's features are among them."""
     if features is not None and set(features) <= set(names):
         return
     given = [name for name in names if name and not cells.is_no_value(name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from numbers import Real
 from typing import Any
@@ -51,7 +52,7 @@ def frame_values(frame: Any, name: str) -> Array:
         if values.dtype.kind not in "biuf" or values.ndim != 1:
             kind = getattr(column, "dtype", None) or getattr(column, "type", values.dtype)
             place, value = (values.ndim == 1 and first_not_real(values)) or ((), None)
-            where = f"{name}[{', '.join(map(str, [*place, j]))}]"
+            where = name + place_of([*place, j])
             if place and is_missing(value):
                 raise ValueError(f"{where} (column {label!r}) is missing ({value})")
             example = f": {where} is {value!r}" if place else f" ({name}[:, {j}])"
@@ -91,6 +92,11 @@ def column_note(given: object, position: tuple[int, ...]) -> str:
     if len(position) != 2 or not is_frame(given):
         return ""
     return f" (column {_columns(given)[position[1]][0]!r})"
+
+
+def place_of(position: Iterable[int]) -> str:
+    """Return an index as messages have it: ``[1, 2]``."""
+    return f"[{', '.join(map(str, position))}]"
 
 
 def first_not_real(values: Array) -> tuple[tuple[int, ...], Any] | None:

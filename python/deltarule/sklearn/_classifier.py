@@ -26,9 +26,10 @@ from deltarule.architecture import Architecture
 from deltarule.checks import check_total_weight
 from deltarule.config import resolve_threads
 from deltarule.custom.functions import ActivationWord, CustomLoss, LossWord, custom
-from deltarule.sklearn._base import BaseMLP, check_some_weight, has_partial_fit, validated
+from deltarule.sklearn._base import BaseMLP, has_partial_fit
 from deltarule.sklearn._data import Samples
 from deltarule.sklearn._labels import checked_class_weight, checked_labels
+from deltarule.sklearn._validation import check_some_weight, validated
 
 Array = NDArray[Any]
 

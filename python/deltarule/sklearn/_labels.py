@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.arguments import number
-from deltarule.data.frames import is_missing
+from deltarule.data.frames import is_missing, place_of
 from deltarule.data.sparse import checked_csr, is_sparse
 
 Array = NDArray[Any]
@@ -73,10 +73,10 @@ def _suspects(y: Any) -> Iterable[tuple[str, Any]]:
         return
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         place = np.argwhere(~np.isfinite(values))[0]
-        yield f"[{', '.join(map(str, place))}]", values[tuple(place)].item()
+        yield place_of(place), values[tuple(place)].item()
     if values.ndim and values.dtype.kind in "OM":
         for place, value in np.ndenumerate(values):
-            yield f"[{', '.join(map(str, place))}]", value
+            yield place_of(place), value
 
 
 def _kind(label: object) -> object:

@@ -16,9 +16,10 @@ from sklearn.utils.metaestimators import available_if
 from deltarule import checks, words
 from deltarule.architecture import Architecture
 from deltarule.custom import ActivationWord, CustomLoss, LossWord
-from deltarule.sklearn._base import BaseMLP, check_some_weight, has_partial_fit, validated
+from deltarule.sklearn._base import BaseMLP, has_partial_fit
 from deltarule.sklearn._data import Samples, poisson_constant
 from deltarule.sklearn._labels import checked_numbers
+from deltarule.sklearn._validation import check_some_weight, validated
 
 Array = NDArray[Any]
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import deltarule as dr
 from deltarule import reference
+from extremes_support import DTYPES, is_finite
 from network_support import Array, fingerprint
 
 OPTIMIZERS = {
@@ -28,7 +29,6 @@ OPTIMIZERS = {
     "steep adam": dr.Adam(lr=0.1, beta1=0.999, beta2=0.9),
     "adamw": dr.AdamW(lr=0.1, weight_decay=0.1, l1=0.01),
 }
-DTYPES = ("float32", "float64")
 OVERFLOWS = r"the update overflows.*nothing was updated"
 # As x of a unit whose weight is its reciprocal: y_hat is 1.
 LARGE = {"float32": (1e15, 1e25, 3e37), "float64": (1e100, 1e200, 1e307)}
@@ -37,11 +37,6 @@ LARGE = {"float32": (1e15, 1e25, 3e37), "float64": (1e100, 1e200, 1e307)}
 def state_of(net: dr.MLP) -> tuple[Any, ...]:
     kind, m, v, steps = net._memory()
     return (kind, steps, *(None if a is None else a.tobytes() for a in (net.theta, m, v)))
-
-
-def is_finite(net: dr.MLP) -> bool:
-    _, m, v, _ = net._memory()
-    return all(np.isfinite(a).all() for a in (net.theta, m, v) if a is not None)
 
 
 def of_reference(net: dr.MLP, x: Array, y: Array, optimizer: Any) -> list[Array]:

@@ -6,11 +6,8 @@ is refused, the network is as it was. Warnings are errors.
 
 from __future__ import annotations
 
-import decimal
-import fractions
 import math
 import pickle
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,26 +15,15 @@ import pytest
 
 import deltarule as dr
 from custom_support import own_activation, own_loss
-from deltarule import reference, schedules
+from deltarule import reference
+from extremes_support import DTYPES, TINY, X, is_finite, refused, unit
 from network_support import Array
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 # A unit of 100 roundings: a step is a few operations.
 RTOL = {"float32": 100 * 2.0**-23, "float64": 100 * 2.0**-52}
-TINY = {dtype: float(np.finfo(dtype).tiny) for dtype in RTOL}
-DTYPES = tuple(RTOL)
 BELOW_1 = 1 - 2.0**-53
-
-
-def unit(dtype: str, w: float = 0.0, b: float = 0.0, **settings: Any) -> dr.MLP:
-    settings = {"loss": "absolute_error"} | settings
-    return dr.MLP([1, 1], dtype=dtype, init=([[[w]]], [[b]]), **settings)
-
-
-def is_finite(net: dr.MLP) -> bool:
-    _, m, v, _ = net._memory()
-    return all(np.isfinite(a).all() for a in (net.theta, m, v) if a is not None)
 
 
 def of_reference(net: dr.MLP, x: Array, y: Array, optimizer: Any, weight: Array | None) -> Array:
@@ -129,15 +115,6 @@ def test_a_step_is_the_references(
     size = np.maximum(np.abs(before.astype(np.float64)), np.abs(wanted))
     beyond = np.abs(net.theta - wanted) - RTOL[dtype] * size
     assert (beyond <= TINY[dtype]).all(), (net.theta, wanted)  # what is less is 0
-
-
-def refused(net: dr.MLP, call: Callable[..., Any], error: type[Exception], words: str) -> None:
-    """The call raises that, and the network is as it was."""
-    before = net.theta.tobytes(), net._memory()[3]
-    with pytest.raises(error, match=words):
-        call()
-    assert (net.theta.tobytes(), net._memory()[3]) == before
-    assert is_finite(net)
 
 
 @pytest.mark.parametrize(
@@ -257,78 +234,6 @@ def test_a_custom_loss_that_overflows_in_the_sum_updates_nothing(
         words = "epoch 1, step 2; .*those after epoch 0"
         refused(net, lambda: net.fit(x, targets, **by_one), dr.DivergenceError, words)
     assert net.history is not None and net.history.loss == []
-
-
-X = np.linspace(-1, 1, 8).reshape(-1, 1)
-GOOD_RATES: dict[str, tuple[Callable[[Any], Any], list[float]]] = {
-    "0": (lambda epoch: 0, [0.0] * 3),
-    "-0.0": (lambda epoch: -0.0, [0.0] * 3),
-    "subnormal": (lambda epoch: 1e-310, [1e-310] * 3),
-    "numpy.float32": (lambda epoch: np.float32(0.5), [0.5] * 3),
-    "Fraction": (lambda epoch: fractions.Fraction(1, 8), [0.125] * 3),
-    "Cosine of Fraction": (
-        schedules.Cosine(fractions.Fraction(1, 4), fractions.Fraction(2)),
-        [0.25, 0.125, 0.0],
-    ),
-    "Step of Fraction": (
-        schedules.Step(fractions.Fraction(1, 4), 1, fractions.Fraction(1, 2)),
-        [0.25, 0.125, 0.0625],
-    ),
-    "Plateau of Fraction": (schedules.Plateau(fractions.Fraction(1, 8)), [0.125] * 3),
-    "Exponential to 0": (schedules.Exponential(0.125, 1e-300), [0.125, 1.25e-301, 0.0]),
-    "InverseScaling to 0": (schedules.InverseScaling(0.125, 1e308), [0.125, 0.0, 0.0]),
-    "WarmUp for ever": (schedules.WarmUp(1e308, 0.5), [0.0, 5e-309, 1e-308]),
-    "WarmUp of a numpy.float32": (schedules.WarmUp(1, lambda _: np.float32(0.5)), [0, 0.5, 0.5]),
-}
-
-
-@pytest.mark.parametrize("name", GOOD_RATES)
-def test_rates_of_any_real_type(name: str) -> None:
-    schedule, wanted = GOOD_RATES[name]
-    net = unit("float32")
-    history = net.fit(X, X, epochs=3, schedule=schedule)
-    np.testing.assert_allclose(history.learning_rate, wanted, rtol=1e-15, atol=1e-16)
-    assert is_finite(net)
-    assert (history.loss[1] == history.loss[0]) == (wanted[0] < TINY["float32"])
-
-
-@pytest.mark.parametrize(
-    ("rate", "error", "words"),
-    [
-        (math.nan, ValueError, "schedule gives the rate nan in epoch 0"),
-        (math.inf, ValueError, "schedule gives the rate inf in epoch 0"),
-        (-1, ValueError, r"schedule gives the rate -1\.0 in epoch 0"),
-        (10**400, ValueError, "schedule gives the rate inf in epoch 0"),
-        (fractions.Fraction(10**400), ValueError, "schedule gives the rate inf in epoch 0"),
-        (np.longdouble("inf"), ValueError, "schedule gives the rate inf in epoch 0"),
-        (None, TypeError, r"schedule\(0\) must be a number, not None"),
-        ("0.1", TypeError, r"schedule\(0\) must be a number, not '0\.1'"),
-        (True, TypeError, r"schedule\(0\) must be a number, not True"),
-        (0.1j, TypeError, r"schedule\(0\) must be a number, not 0\.1j"),
-        (np.array([0.1]), TypeError, r"schedule\(0\) must be a number, not array"),
-        (decimal.Decimal("0.1"), TypeError, r"schedule\(0\) must be a number, not Decimal"),
-        (1e38, dr.DivergenceError, r"lower learning rate than 1e\+38"),
-        (1e300, dr.DivergenceError, r"lower learning rate than 1e\+300"),
-    ],
-)
-def test_what_is_no_rate(rate: Any, error: type[Exception], words: str) -> None:
-    net = dr.MLP([1, 3, 1], seed=0)
-    fit: dict[str, Any] = {"epochs": 3, "batch_size": 4}
-    refused(net, lambda: net.fit(X, X**2, schedule=lambda _: rate, **fit), error, words)
-    warm = schedules.WarmUp(1, lambda _: rate, start=0.5)
-    if error is TypeError:
-        words = words.replace("schedule", "then")
-    if error is not dr.DivergenceError:
-        words = words.replace(r"-1\.0", r"-0\.5")
-        refused(net, lambda: net.fit(X, X**2, schedule=warm, **fit), error, words)
-        with pytest.raises(error, match="configs"):
-            dr.fit_many(X, X**2, [{"schedule": lambda _: rate}], sizes=[1, 1])
-
-
-@pytest.mark.parametrize("then", [10**400, math.inf, 0])
-def test_what_no_warm_up_can_rise_to(then: Any) -> None:
-    with pytest.raises(ValueError, match="then must be above 0 and finite, not"):
-        schedules.WarmUp(1, then)
 
 
 @pytest.mark.parametrize("steps", [10**9, 2**31, 2**53, 2**62])

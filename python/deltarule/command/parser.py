@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import deltarule
-from deltarule.command import bench, info, plan, predict, recipe, runs, trace, train, verify
+from deltarule.command import bench, info, kinds, plan, predict, recipe, runs, trace, train, verify
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
 
@@ -144,7 +144,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add(
         "--hidden",
         metavar="N[,N...]",
-        type=_hidden,
+        type=kinds.hidden,
         help="units of the hidden layers, or 'none' "
         f"(default {_join(table.hidden)}; digits {_join(digits.hidden)})",
     )
@@ -163,23 +163,29 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add(
         "--epochs",
         metavar="N",
-        type=_whole(1),
+        type=kinds.whole(1),
         help=f"default {table.epochs}; digits {digits.epochs}",
     )
     add(
         "--batch-size",
         metavar="N",
-        type=_batch_size,
+        type=kinds.batch_size,
         help=f"samples a step, or 'full' (default {table.batch_size}; digits {digits.batch_size})",
     )
     _add_recipe(parser)
-    add("--seed", metavar="N", type=_whole(0), default=0, help="of every random number (default 0)")
-    add("--threads", metavar="N", type=_whole(1), help="never changes a result")
+    add(
+        "--seed",
+        metavar="N",
+        type=kinds.whole(0),
+        default=0,
+        help="of every random number (default 0)",
+    )
+    add("--threads", metavar="N", type=kinds.whole(1), help="never changes a result")
     add("--dtype", choices=("float32", "float64"), default="float32", help="default float32")
     add(
         "--validation",
         metavar="FRACTION",
-        type=_fraction,
+        type=kinds.fraction,
         default=0.2,
         help="part of the rows held out, each class alike (default 0.2)",
     )
@@ -197,7 +203,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add(
         "--folds",
         metavar="K",
-        type=_whole(2),
+        type=kinds.whole(2),
         help="cross-validate: train K times, each time with another part held out, and report "
         "in a table; no model is kept",
     )
@@ -259,7 +265,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     add(
         "--early-stopping",
         metavar="PATIENCE",
-        type=_whole(1),
+        type=kinds.whole(1),
         nargs="?",
         const=recipe.PATIENCE,
         help="stop after so many epochs without a better loss on the held-out part, and keep the "
@@ -271,7 +277,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     add(
         "--dropout",
         metavar="P",
-        type=_fraction,
+        type=kinds.fraction,
         default=0.0,
         help="part of the hidden units that a step leaves out (default 0)",
     )
@@ -304,7 +310,7 @@ def _add_trace(parser: argparse.ArgumentParser) -> None:
     add(
         "--rows",
         metavar="N",
-        type=_whole(1),
+        type=kinds.whole(1),
         default=trace.ROWS,
         help=f"how many, from the first (default {trace.ROWS})",
     )
@@ -330,24 +336,32 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     add(
         "--rows",
         metavar="N",
-        type=_whole(1),
+        type=kinds.whole(1),
         default=verify.ROWS,
         help=f"how many to look at, chosen by the seed (default {verify.ROWS})",
     )
-    add("--seed", metavar="N", type=_whole(0), default=0, help="of what is looked at (default 0)")
+    add(
+        "--seed",
+        metavar="N",
+        type=kinds.whole(0),
+        default=0,
+        help="of what is looked at (default 0)",
+    )
     add("--json", action="store_true", help="print one JSON object instead")
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=bench.run)
     add = parser.add_argument
-    add("--cases", metavar="NAME[,...]", type=_names, help="some; a wrong name lists them")
-    add("--peers", metavar="NAME[,...]", type=_names, help=f"default {','.join(bench.PEERS)}")
-    add("--threads", metavar="N", type=_whole(1), help="for each (default: see deltarule info)")
+    add("--cases", metavar="NAME[,...]", type=kinds.names, help="some; a wrong name lists them")
+    add("--peers", metavar="NAME[,...]", type=kinds.names, help=f"default {','.join(bench.PEERS)}")
+    add(
+        "--threads", metavar="N", type=kinds.whole(1), help="for each (default: see deltarule info)"
+    )
     add(
         "--rounds",
         metavar="N",
-        type=_whole(1),
+        type=kinds.whole(1),
         default=bench.ROUNDS,
         help=f"turns of each on a case (default {bench.ROUNDS})",
     )
@@ -370,49 +384,5 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print one JSON object and nothing else")
 
 
-def _names(text: str) -> list[str]:
-    return text.split(",")
-
-
 def _join(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
-
-
-def _whole(minimum: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number of at least {minimum}, got {text!r}"
-            )
-        return value
-
-    return convert
-
-
-def _hidden(text: str) -> tuple[int, ...]:
-    if text == "none":
-        return ()
-    try:
-        return tuple(map(_whole(1), text.split(",")))
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            f"must be layer sizes such as 64 or 64,64, or 'none', got {text!r}"
-        ) from None
-
-
-def _batch_size(text: str) -> int | str:
-    return text if text == "full" else _whole(1)(text)
-
-
-def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value < 1.0:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, got {text!r}")
-    return value

@@ -11,7 +11,6 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, Real, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -23,12 +22,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from deltarule import words
 from deltarule.architecture import Architecture
-from deltarule.checks import check_total_weight
 from deltarule.config import resolve_threads
 from deltarule.custom.functions import ActivationWord, CustomLoss, LossWord, custom
 from deltarule.sklearn._base import BaseMLP, has_partial_fit
+from deltarule.sklearn._class_weight import weight_by_class
 from deltarule.sklearn._data import Samples
-from deltarule.sklearn._labels import checked_class_weight, checked_labels
+from deltarule.sklearn._labels import checked_labels
 from deltarule.sklearn._validation import check_some_weight, validated
 
 Array = NDArray[Any]
@@ -398,22 +397,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
                 "class_weight must not be 'balanced' in partial_fit, which sees a part of the "
                 "samples; give the weights as a dict"
             )
-        given = checked_class_weight(self.class_weight, self.classes_, y)
-        by_class: Array = compute_sample_weight(given, y)
-        with np.errstate(all="ignore"):
-            total = by_class if weight is None else by_class * weight
-        if not total.any():
-            raise ValueError(
-                "class_weight must be 0 or more and above zero for some sample, "
-                f"not {self.class_weight!r}"
-            )
-        if not np.isfinite(total).all():
-            raise ValueError(
-                f"class_weight times sample_weight must be finite, not {total.max()}; scale the "
-                "weights down"
-            )
-        check_total_weight(total, "class_weight times sample_weight")
-        return total
+        return weight_by_class(self.class_weight, self.classes_, y, weight)
 
     def _strata(self, codes: Array) -> Array | None:
         return codes if codes.ndim == 2 and codes.shape[1] == 1 else None

@@ -1,4 +1,4 @@
-"""Labels and class weights of the estimators, checked before scikit-learn sorts them."""
+"""Labels of the estimators, checked before scikit-learn sorts them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.arguments import number
 from deltarule.data.frames import is_missing, place_of
 from deltarule.data.sparse import checked_csr, is_sparse
 
@@ -83,58 +82,3 @@ def _kind(label: object) -> object:
     if isinstance(label, str):
         return str
     return Real if isinstance(label, Real | np.bool_) else type(label)
-
-
-def checked_class_weight(given: Any, classes: Array, y: Any) -> Any:
-    """Return `class_weight` without the classes that y lacks.
-
-    Parameters
-    ----------
-    given : dict, list of dict or "balanced"
-    classes : ndarray of shape (n_classes,)
-    y : {array, sparse matrix} of shape (n_samples,) or (n_samples, n_labels)
-        Labels, or an indicator matrix.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming what does not fit.
-    """
-    if isinstance(given, str):
-        return given
-    if y.ndim == 1:
-        if not isinstance(given, dict):
-            raise TypeError(
-                "class_weight must be a dict {label: weight}, 'balanced' or None where a sample "
-                f"has one label, not {given!r}"
-            )
-        return _of_one_output(given, classes.tolist(), y, "class_weight")
-    n = y.shape[1]
-    if (
-        not isinstance(given, list)
-        or len(given) != n
-        or not all(isinstance(d, dict) for d in given)
-    ):
-        raise TypeError(
-            f"class_weight must be a list of {n} dicts {{0: weight, 1: weight}}, one for each "
-            f"column of y, 'balanced' or None, not {given!r}"
-        )
-    columns = y.toarray() if is_sparse(y) else y
-    return [
-        _of_one_output(d, [0, 1], columns[:, k], f"class_weight[{k}]") for k, d in enumerate(given)
-    ]
-
-
-def _of_one_output(
-    given: dict[Any, Any], classes: list[Any], y: Array, name: str
-) -> dict[Any, Any]:
-    for label, weight in given.items():
-        if not isinstance(weight, Real):
-            raise TypeError(f"{name}[{label!r}] must be a number, not {weight!r}")
-        if not 0 <= number(weight) < np.inf:
-            raise ValueError(f"{name}[{label!r}] must be 0 or more and finite, not {weight!r}")
-    unknown = [label for label in given if label not in classes]
-    if unknown and not all(label in given for label in classes):
-        raise ValueError(f"{name} must have labels of {classes} as its keys, not {unknown[0]!r}")
-    present = set(np.unique(y).tolist())
-    return {label: weight for label, weight in given.items() if label in present}

@@ -4,18 +4,25 @@ namespace deltarule {
 
 template <class T>
 void backward_product(const Parameters<T>& theta, int64_t l, int64_t rows, const T* delta, int64_t ld_delta,
-                      int64_t left, int64_t right, bool add, T* da, int64_t ld) {
-  kernels<T>().affine(rows, theta.layer(l + 1).n_out, right - left, {delta, ld_delta, nullptr},
-                      theta.W_by_output(l + 1) + left, theta.stride_by_output(l + 1), nullptr, add, da + left, ld);
+                      int64_t left, int64_t right, bool add, T* da, int64_t ld, const BreakOff& breaks_off) {
+  const int64_t n_above = theta.layer(l + 1).n_out;
+  const double work = 2.0 * static_cast<double>(rows) * static_cast<double>(n_above);
+  in_parts(right - left, kPartColumns<T>, work, breaks_off, [&](int64_t first, int64_t last) {
+    const int64_t from = left + first;
+    kernels<T>().affine(rows, n_above, last - first, {delta, ld_delta, nullptr}, theta.W_by_output(l + 1) + from,
+                        theta.stride_by_output(l + 1), nullptr, add, da + from, ld);
+  });
 }
 
 template <class T>
 void backward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, const Batch<T>& chunk,
-                    int64_t first, int64_t last, int64_t left, int64_t right, Activations<T>& state) {
+                    int64_t first, int64_t last, int64_t left, int64_t right, Activations<T>& state,
+                    const BreakOff& breaks_off) {
   if (left == right) return;
   const int64_t rows = last - first, ld = state.ld(l);
   T* delta = state.delta(l, first);
-  backward_product(theta, l, rows, state.delta(l + 1, first), state.ld(l + 1), left, right, false, delta, ld);
+  backward_product(theta, l, rows, state.delta(l + 1, first), state.ld(l + 1), left, right, false, delta, ld,
+                   breaks_off);
   if (chunk.dropout) chunk.dropout.apply(l, first, rows, left, right, delta, delta, ld);
   kernels<T>().activate_backward(architecture.hidden[l - 1], static_cast<T>(architecture.leaky_slope), rows,
                                  right - left, state.z(l, first) + left, state.a(l, first) + left, delta + left,
@@ -24,20 +31,21 @@ void backward_layer(const Architecture& architecture, const Parameters<T>& theta
 
 template <class T>
 void backward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
-              int64_t last, Activations<T>& state, const Interrupt& breaks_off) {
+              int64_t last, Activations<T>& state, const BreakOff& breaks_off) {
   for (int64_t l = architecture.layers() - 1; l >= 1; --l) {
-    if (breaks_off && breaks_off()) return;
-    backward_layer(architecture, theta, l, chunk, first, last, 0, padded<T>(architecture.sizes[l]), state);
+    if (breaks_off()) return;
+    backward_layer(architecture, theta, l, chunk, first, last, 0, padded<T>(architecture.sizes[l]), state,
+                   breaks_off);
   }
 }
 
 #define DELTARULE_INSTANTIATE(T)                                                                                      \
   template void backward_product(const Parameters<T>&, int64_t, int64_t, const T*, int64_t, int64_t, int64_t, bool,   \
-                                 T*, int64_t);                                                                        \
+                                 T*, int64_t, const BreakOff&);                                                       \
   template void backward_layer(const Architecture&, const Parameters<T>&, int64_t, const Batch<T>&, int64_t, int64_t, \
-                               int64_t, int64_t, Activations<T>&);                                                    \
+                               int64_t, int64_t, Activations<T>&, const BreakOff&);                                   \
   template void backward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,                \
-                         Activations<T>&, const Interrupt&);
+                         Activations<T>&, const BreakOff&);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

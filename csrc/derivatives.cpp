@@ -36,9 +36,12 @@ class FirstLayer {
     W_ = transposed_.get();
   }
   // dx = W[1]^T delta[1], padded.
-  void backward(int64_t rows, const T* delta, int64_t ld_delta, T* dx, int64_t ldx) const {
-    kernels<T>().affine(rows, layer_.n_out, padded<T>(layer_.n_in), {delta, ld_delta, nullptr}, W_, ld_, nullptr,
-                        false, dx, ldx);
+  void backward(int64_t rows, const T* delta, int64_t ld_delta, T* dx, int64_t ldx, const BreakOff& breaks_off) const {
+    const double work = 2.0 * static_cast<double>(rows) * static_cast<double>(layer_.n_out);
+    in_parts(padded<T>(layer_.n_in), kPartColumns<T>, work, breaks_off, [&](int64_t first, int64_t last) {
+      kernels<T>().affine(rows, layer_.n_out, last - first, {delta, ld_delta, nullptr}, W_ + first, ld_, nullptr, false,
+                          dx + first, ldx);
+    });
   }
 
  private:
@@ -63,10 +66,15 @@ void repeat_rows(const Architecture& architecture, int64_t rows, int64_t copies,
 
 // dL/dW = delta a^T and dL/db = delta of one row, laid out as theta.
 template <class T>
-void theta_row(const Architecture& architecture, const T* x, int64_t r, Activations<T>& state, T* dtheta) {
+void theta_row(const Architecture& architecture, const T* x, int64_t r, Activations<T>& state, T* dtheta,
+               const BreakOff& breaks_off) {
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
     const int64_t n_in = architecture.sizes[l - 1], n_out = architecture.sizes[l];
-    kernels<T>().outer(n_out, n_in, state.delta(l, r), l == 1 ? x : state.a(l - 1, r), dtheta);
+    const double work = kMove * static_cast<double>(n_in);
+    in_parts(n_out, 1, work, breaks_off, [&](int64_t first, int64_t last) {
+      kernels<T>().outer(last - first, n_in, state.delta(l, r) + first, l == 1 ? x : state.a(l - 1, r),
+                         dtheta + first * n_in);
+    });
     dtheta += n_out * n_in;
   }
   for (int64_t l = 1; l <= architecture.layers(); ++l)
@@ -94,9 +102,9 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
       const int64_t n = architecture_.sizes[l];
       pack_rows(rows, n, from, state.ld(l), arrays[static_cast<size_t>(l - 1)] + first * n);
     };
-    loop.each(team, [&](int64_t first, int64_t last) {
+    loop.each(team, [&](int64_t first, int64_t last, const BreakOff& breaks_off) {
       const Batch<T> tile = batch.slice(first, last);
-      forward(architecture_, theta_, tile, 0, tile.rows, state);
+      forward(architecture_, theta_, tile, 0, tile.rows, state, breaks_off);
       for (int64_t l = 1; l <= L; ++l) put(to.z, l, first, tile.rows, state.z(l, 0));
       for (int64_t l = 1; l < L; ++l) put(to.a, l, first, tile.rows, state.a(l, 0));
       T *z = state.z(L, 0), *delta = state.delta(L, 0);
@@ -112,9 +120,10 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
       put(to.delta, L, first, tile.rows, delta);
       for (int64_t l = L - 1; l >= 1; --l) {
         backward_product(theta_, l, tile.rows, state.delta(l + 1, 0), state.ld(l + 1), 0,
-                         padded<T>(architecture_.sizes[l]), false, state.delta(l, 0), state.ld(l));
+                         padded<T>(architecture_.sizes[l]), false, state.delta(l, 0), state.ld(l), breaks_off);
         put(to.da, l, first, tile.rows, state.delta(l, 0));
-        backward_layer(architecture_, theta_, l, tile, 0, tile.rows, 0, padded<T>(architecture_.sizes[l]), state);
+        backward_layer(architecture_, theta_, l, tile, 0, tile.rows, 0, padded<T>(architecture_.sizes[l]), state,
+                       breaks_off);
         put(to.delta, l, first, tile.rows, state.delta(l, 0));
       }
       return largest < INFINITY;
@@ -136,15 +145,16 @@ PassEnd Network<T>::pull_back(const PullBack<T>& call, int threads, const Interr
   for (int i = 0; i < timed.size(); ++i) states.emplace_back(architecture_, tile_rows * seeds, false);
   const Buffer<T> dx = make_buffer<T>(call.dx ? tile_rows * seeds * ldx * timed.size() : 0);
   const Buffer<double> row_loss = make_buffer<double>(tile_rows * timed.size());
-  const FirstLayer<T> first_layer(theta_);
+  std::optional<FirstLayer<T>> first_layer;
+  if (call.dx) first_layer.emplace(theta_);
   const double scale = call.reduced ? reduction_scale(architecture_, total_weight(call.batch)) : 1.0;
   run_team(timed.size(), [&](const Member& team) {
     Activations<T>& state = states[static_cast<size_t>(team.rank())];
     T* dx_tile = dx.get() + team.rank() * tile_rows * seeds * ldx;
-    loop.each(team, [&](int64_t first, int64_t last) {
+    loop.each(team, [&](int64_t first, int64_t last, const BreakOff& breaks_off) {
       const Batch<T> tile = call.batch.slice(first, last);
       const int64_t ld = state.ld(L), seeded = tile.rows * seeds;
-      forward(architecture_, theta_, tile, 0, tile.rows, state);
+      forward(architecture_, theta_, tile, 0, tile.rows, state, breaks_off);
       repeat_rows(architecture_, tile.rows, seeds, state);
       T *z = state.z(L, 0), *delta = state.delta(L, 0);
       if (call.from == PullBack<T>::From::loss) {
@@ -160,14 +170,14 @@ PassEnd Network<T>::pull_back(const PullBack<T>& call, int threads, const Interr
           }
         kernels<T>().output_jacobian(output_layer<T>(architecture_), seeded, n_out, z, delta, ld);
       }
-      backward(architecture_, theta_, tile, 0, seeded, state);
+      backward(architecture_, theta_, tile, 0, seeded, state, breaks_off);
       if (call.dx) {
-        first_layer.backward(seeded, state.delta(1, 0), state.ld(1), dx_tile, ldx);
+        first_layer->backward(seeded, state.delta(1, 0), state.ld(1), dx_tile, ldx, breaks_off);
         pack_rows(seeded, n_in, dx_tile, ldx, call.dx + first * seeds * n_in);
       }
-      for (int64_t r = 0; call.dtheta && r < seeded; ++r)
+      for (int64_t r = 0; call.dtheta && r < seeded && !breaks_off(); ++r)
         theta_row(architecture_, tile.x.data + r / seeds * tile.x.stride, r, state,
-                  call.dtheta + (first * seeds + r) * D);
+                  call.dtheta + (first * seeds + r) * D, breaks_off);
       return true;
     });
   });
@@ -191,12 +201,12 @@ PassEnd Network<T>::push_forward(const PushForward<T>& call, int threads, const 
   run_team(timed.size(), [&](const Member& team) {
     Activations<T>&state = states[static_cast<size_t>(team.rank())],
                   &dots = tangents[static_cast<size_t>(team.rank())];
-    loop.each(team, [&](int64_t first, int64_t last) {
+    loop.each(team, [&](int64_t first, int64_t last, const BreakOff& breaks_off) {
       const Batch<T> tile = call.batch.slice(first, last);
       const T* x_dot = call.x_dot ? call.x_dot + first * architecture_.n_inputs() : nullptr;
-      forward(architecture_, theta_, tile, 0, tile.rows, state);
+      forward(architecture_, theta_, tile, 0, tile.rows, state, breaks_off);
       forward_tangents(architecture_, theta_, tile, 0, tile.rows, theta_dot ? &*theta_dot : nullptr, x_dot, state,
-                       dots);
+                       dots, breaks_off);
       kernels<T>().output_jacobian(output_layer<T>(architecture_), tile.rows, n_out, state.z(L, 0), dots.z(L, 0),
                                    dots.ld(L));
       pack_rows(tile.rows, n_out, dots.z(L, 0), dots.ld(L), call.y_dot + first * n_out);

@@ -68,18 +68,19 @@ bool Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bo
     return true;
   }
   std::atomic<int64_t> next{0};
-  std::atomic<bool> good{true};
+  std::atomic<bool> finite{true}, broken_off{false};
   Poll poll(interrupt);
   run_team(team_of, [&](const Member& team) {
-    for (int64_t r; (r = team.take(next) * tile) < rows && good.load(std::memory_order_relaxed);) {
+    const BreakOff breaks_off(broken_off, team.rank() == 0 ? &poll : nullptr);
+    for (int64_t r; (r = team.take(next) * tile) < rows && finite.load(std::memory_order_relaxed) && !breaks_off();) {
       const InputRows<T> mine{x.data + r * x.stride, x.stride, nullptr};
       const int64_t count = std::min(tile, rows - r);
-      if (looks && !kernels<T>().all_finite(count * x.stride, mine.data)) good.store(false);
-      deltarule::predict(architecture_, theta_, mine, count, scratch.get() + team.rank() * elements, y_hat + r * n, n);
-      if (team.rank() == 0 && poll.wants_to_stop()) good.store(false);
+      if (looks && !kernels<T>().all_finite(count * x.stride, mine.data)) finite.store(false);
+      deltarule::predict(architecture_, theta_, mine, count, scratch.get() + team.rank() * elements, y_hat + r * n, n,
+                         breaks_off);
     }
   });
-  return good.load();
+  return finite.load();
 }
 
 // A few rows: each member takes columns of every layer.
@@ -108,19 +109,18 @@ int64_t Network<T>::evaluation_elements() const {
 }
 
 template <class T>
-void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss, Poll& poll,
-                               std::atomic<bool>& stop) const {
+void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss,
+                               const BreakOff& breaks_off) const {
   const OutputLoss<T> f = output_loss<T>(architecture_);
   const int64_t n = architecture_.n_outputs(), ld = row_stride<T>(n), tile = plan_.row_tile;
   T* mine = scratch + team.rank() * evaluation_elements();
   T* y_hat = mine + scratch_elements<T>(architecture_, tile);
   const auto [first, last] = team.share(batch.rows, tile);
-  for (int64_t r = first; r < last && !stop.load(std::memory_order_relaxed); r += tile) {
+  for (int64_t r = first; r < last && !breaks_off(); r += tile) {
     const Batch<T> rows = batch.slice(r, std::min(r + tile, last));
-    T* z = last_z(architecture_, theta_, rows.x, rows.rows, mine);
+    T* z = last_z(architecture_, theta_, rows.x, rows.rows, mine, breaks_off);
     kernels<T>().loss(f, rows.rows, n, z, y_hat, ld, rows.y, rows.weight, 1.0, false,
                        row_loss + r);
-    if (team.rank() == 0 && poll.wants_to_stop()) stop.store(true);
   }
 }
 
@@ -139,9 +139,9 @@ double Network<T>::evaluate(const Batch<T>& batch, int threads, const Interrupt&
   const Buffer<T> scratch = make_buffer<T>(evaluation_elements() * team_of);
   const Buffer<double> row_loss = make_buffer<double>(batch.rows);
   Poll poll(interrupt);
-  std::atomic<bool> stop{false};
+  std::atomic<bool> broken_off{false};
   run_team(team_of, [&](const Member& team) {
-    evaluate_rows(team, batch, scratch.get(), row_loss.get(), poll, stop);
+    evaluate_rows(team, batch, scratch.get(), row_loss.get(), {broken_off, team.rank() == 0 ? &poll : nullptr});
   });
   const FlushSubnormals mode;
   return reduced(batch, weighted_sum(batch, row_loss.get()));

@@ -14,8 +14,8 @@
 #include "activations.hpp"
 #include "architecture.hpp"
 #include "batch.hpp"
+#include "break_off.hpp"
 #include "derivatives.hpp"
-#include "interrupt.hpp"
 #include "parameters.hpp"
 #include "plan.hpp"
 #include "team.hpp"
@@ -142,14 +142,14 @@ class Network {
   bool train_epoch(const Member& team, Run& run, int64_t number, int64_t first);
   void finish_epoch(Run& run);
   void predict_by_columns(const Member& team, InputRows<T> x, int64_t rows, T* scratch, T* y_hat) const;
-  void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss, Poll& poll,
-                     std::atomic<bool>& stop) const;
+  void evaluate_rows(const Member& team, const Batch<T>& batch, T* scratch, double* row_loss,
+                     const BreakOff& breaks_off) const;
   int64_t evaluation_elements() const;  // of one member's scratch in evaluate_rows
   int64_t layer_not_finite(const Batch<T>& batch) const;
   double reduced(const Batch<T>& batch, double loss_sum) const;
   void reserve_product(const ThetaProduct<T>& call, int threads);
   void product_rows(const ThetaProduct<T>& call, const Batch<T>& chunk, int64_t first, int64_t last, double scale,
-                    T* scratch, double* row_loss);
+                    T* scratch, double* row_loss, const BreakOff& breaks_off);
   void product_tile(const ThetaProduct<T>& call, const ParameterTile& tile, const Batch<T>& chunk, bool is_first,
                     T* scratch);
 

@@ -34,13 +34,16 @@ Parameters<T>::Parameters(const Architecture& architecture) {
 }
 
 template <class T>
-void Parameters<T>::to_theta(const T* values, T* theta) const {
+void Parameters<T>::to_theta(const T* values, T* theta, const BreakOff& breaks_off) const {
   for (const LayerLayout& layer : layers_) {
-    if (layer.narrow)
-      for (int64_t j = 0; j < layer.n_out; ++j)
+    const double work = kMove * static_cast<double>(layer.n_in);
+    in_parts(layer.n_out, kPartColumns<T>, work, breaks_off, [&](int64_t first, int64_t last) {
+      if (!layer.narrow)
+        kernels<T>().transpose(layer.n_in, last - first, values + layer.W + first, layer.ld, theta + first * layer.n_in,
+                               layer.n_in);
+      for (int64_t j = first; layer.narrow && j < last; ++j)
         std::copy_n(values + layer.at(j, 0), layer.n_in, theta + j * layer.n_in);
-    else
-      kernels<T>().transpose(layer.n_in, layer.n_out, values + layer.W, layer.ld, theta, layer.n_in);
+    });
     theta += layer.n_in * layer.n_out;
   }
   for (const LayerLayout& layer : layers_) theta = std::copy_n(values + layer.b, layer.n_out, theta);

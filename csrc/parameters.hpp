@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "architecture.hpp"
+#include "break_off.hpp"
 #include "memory.hpp"
 
 namespace deltarule {
@@ -33,6 +34,9 @@ struct ParameterTile {
 
 // Part of the numeric contract: whether z is summed by affine_narrow.
 constexpr bool is_narrow(int64_t n_in, int64_t n_out) { return n_out <= 10 && n_in >= 32; }
+
+// Operations in the time that an element takes from memory to memory.
+constexpr double kMove = 100.0;
 
 template <class T>
 class Parameters {
@@ -63,7 +67,8 @@ class Parameters {
 
   // theta: all W in order, each (n_out, n_in) row-major, then all b; unpadded. Any array laid out as
   // values() can be read or written that way: parameters, velocity, gradient.
-  void to_theta(const T* values, T* theta) const;
+  // What is broken off is to be thrown away.
+  void to_theta(const T* values, T* theta, const BreakOff& breaks_off = {}) const;
   void from_theta(const T* theta, T* values) const;
 
   // A tile of W into its transposed copy.

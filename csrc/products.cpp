@@ -29,27 +29,28 @@ void Network<T>::reserve_product(const ThetaProduct<T>& call, int threads) {
 // delta and what the product needs besides, rows [first, last) of the chunk.
 template <class T>
 void Network<T>::product_rows(const ThetaProduct<T>& call, const Batch<T>& chunk, int64_t first, int64_t last,
-                              double scale, T* scratch, double* row_loss) {
+                              double scale, T* scratch, double* row_loss, const BreakOff& breaks_off) {
   using Of = typename ThetaProduct<T>::Of;
   const int64_t rows = last - first, L = architecture_.layers(), n = architecture_.n_outputs(), ld = state_->ld(L);
   const OutputLoss<T> f = output_loss<T>(architecture_);
   const Batch<T> tile = chunk.slice(first, last);
   T* z = state_->z(L, first);
-  forward(architecture_, theta_, chunk, first, last, *state_);
+  forward(architecture_, theta_, chunk, first, last, *state_, breaks_off);
   if (call.of == Of::output) {
     T* delta = state_->delta(L, first);
     for (int64_t r = 0; r < rows; ++r) std::copy_n(tile.y.values + r * n, n, delta + r * ld);
     kernels<T>().output_jacobian(f.layer, rows, n, z, delta, ld);
-    return backward(architecture_, theta_, chunk, first, last, *state_);
+    return backward(architecture_, theta_, chunk, first, last, *state_, breaks_off);
   }
   const bool gauss_newton = call.of == Of::gauss_newton;
   T* delta_dot = tangents_->delta(L, first);
-  forward_tangents(architecture_, theta_, chunk, first, last, theta_dot_.get(), nullptr, *state_, *tangents_);
+  forward_tangents(architecture_, theta_, chunk, first, last, theta_dot_.get(), nullptr, *state_, *tangents_,
+                   breaks_off);
   std::copy_n(tangents_->z(L, first), rows * ld, delta_dot);
   kernels<T>().loss_curvature(f, rows, n, z, delta_dot, ld, tile.y, tile.weight, scale, gauss_newton, scratch);
   if (!gauss_newton) loss_and_delta(architecture_, chunk, first, last, scale, *state_, row_loss);
   backward_tangents(architecture_, theta_, first, last, gauss_newton ? nullptr : theta_dot_.get(), *state_,
-                    *tangents_);
+                    *tangents_, breaks_off);
 }
 
 // The chunk's part of a tile of the product, on top of what came before: delta a^T; or delta_dot a^T and, of H v, delta
@@ -80,29 +81,35 @@ PassEnd Network<T>::theta_product(const ThetaProduct<T>& call, int threads, cons
   reserve_product(call, timed.size());
   const Buffer<T> scratch = make_buffer<T>(3 * ld * timed.size());
   const double scale = reduction_scale(architecture_, total_weight(batch));
+  const auto parameter_tiles = static_cast<int64_t>(plan_.tiles.size());
   Shared shared;
   shared.caller.emplace(interrupt);
   run_team(timed.size(), [&](const Member& team) {
-    for (int64_t first = 0; first < batch.rows && !shared.stop.load(); first += plan_.chunk_rows) {
+    const BreakOff breaks_rows_off = shared.break_off(team, shared.rows_broken_off);
+    const BreakOff breaks_gradient_off = shared.break_off(team, shared.gradient_broken_off);
+    for (int64_t first = 0; first < batch.rows; first += plan_.chunk_rows) {
       const Batch<T> chunk = batch.slice(first, std::min(first + plan_.chunk_rows, batch.rows));
       const int64_t tiles = row_tiles(plan_, chunk.rows, team.size());
       if (team.rank() == 0) shared.reset_parameter_tiles();
-      for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles;) {
+      for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles && !breaks_rows_off();) {
         const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
         if (r < end)
-          product_rows(call, chunk, r, end, scale, scratch.get() + 3 * ld * team.rank(), row_loss_.get() + first);
+          product_rows(call, chunk, r, end, scale, scratch.get() + 3 * ld * team.rank(), row_loss_.get() + first,
+                       breaks_rows_off);
       }
       team.wait();
+      if (shared.rows_broken_off.load()) return;
       if (team.rank() == 0) shared.next_row_tile.store(0);
-      for (int64_t t; (t = team.take(shared.next_parameter_tile)) < static_cast<int64_t>(plan_.tiles.size());)
+      for (int64_t t; (t = team.take(shared.next_parameter_tile)) < parameter_tiles && !breaks_gradient_off();)
         product_tile(call, plan_.tiles[t], chunk, first == 0,
                      tile_scratch_.get() + plan_.tile_elements * team.rank());
-      if (team.rank() == 0) shared.poll();
       team.wait();
+      if (shared.gradient_broken_off.load()) return;
     }
   });
+  if (shared.is_broken_off()) return PassEnd::interrupted;
+  theta_.to_theta(gradient_.get(), call.product, {shared.stop, &*shared.caller});
   if (shared.stop.load()) return PassEnd::interrupted;
-  theta_.to_theta(gradient_.get(), call.product);
   return kernels<T>().all_finite(theta_.count(), call.product) ? PassEnd::complete : PassEnd::diverged;
 }
 

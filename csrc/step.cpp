@@ -104,16 +104,14 @@ double Network<T>::row_phase(const Member& team, const Batch<T>& chunk, double s
   if (cuts_columns<T>(plan_, chunk.rows, team.size()))
     return row_phase_by_columns(team, chunk, scale, shared, row_loss);
   double largest = 0.0;
-  Interrupt breaks_off;
-  if (team.rank() == 0 && shared.caller && !shared.caller->is_empty())
-    breaks_off = [&shared] { return shared.poll(shared.rows_broken_off), shared.rows_broken_off.load(); };
+  const BreakOff breaks_off = shared.break_off(team, shared.rows_broken_off);
   const int64_t tiles = row_tiles(plan_, chunk.rows, team.size());
-  for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles && !shared.rows_broken_off.load();) {
+  for (int64_t t; (t = team.take(shared.next_row_tile)) < tiles && !breaks_off();) {
     const int64_t r = chunk.rows * t / tiles, end = chunk.rows * (t + 1) / tiles;
     if (r == end) continue;
     if (shared.looks && !is_finite(chunk, r, end)) return INFINITY;
     forward(architecture_, theta_, chunk, r, end, *state_, breaks_off);
-    if (shared.rows_broken_off.load()) break;
+    if (breaks_off()) break;
     largest = std::max(largest, loss_and_delta(architecture_, chunk, r, end, scale, *state_, row_loss));
     backward(architecture_, theta_, chunk, r, end, *state_, breaks_off);
     if (shared.foreseen) sum_magnitudes(chunk, r, end, *state_, shared);
@@ -158,10 +156,10 @@ void Network<T>::parameter_phase(const Member& team, const Batch<T>& chunk, bool
                                  Shared& shared) {
   T* scratch = tile_scratch_.get() + plan_.tile_elements * team.rank();
   const int64_t tiles = static_cast<int64_t>(plan_.tiles.size());
-  for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles && !shared.gradient_broken_off.load();) {
+  const BreakOff breaks_off = update ? BreakOff() : shared.break_off(team, shared.gradient_broken_off);
+  for (int64_t t; (t = team.take(shared.next_parameter_tile)) < tiles && !breaks_off();) {
     const ParameterTile& tile = plan_.tiles[t];
     if (update) note_penalty(t, shared);
-    else if (team.rank() == 0) shared.poll(shared.gradient_broken_off);
     for (int64_t s = 0; s < chunk.rows; s += kSuperBlock) {
       const int64_t end = std::min(s + kSuperBlock, chunk.rows);
       T* so_far = is_first && s == 0 ? nullptr : gradient_.get();

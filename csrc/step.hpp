@@ -6,8 +6,8 @@
 #include <cmath>
 #include <optional>
 
+#include "break_off.hpp"
 #include "foresight.hpp"
-#include "interrupt.hpp"
 #include "network.hpp"
 
 namespace deltarule {
@@ -19,8 +19,8 @@ struct Network<T>::Shared {
   bool pauses = false;  // after the first whole step from that time on
   Clock::time_point pause{};
   std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
-  // Long phases that change nothing that stays are broken off within. Each flag is set by rank 0 in its own phase and
-  // read after the barrier that ends it, so that all members read the same.
+  // Long phases that change nothing that stays are broken off within. Each flag is set by rank 0 in its own phase alone: after
+  // the barrier that ends it, all members read the same.
   std::atomic<bool> rows_broken_off{false}, gradient_broken_off{false};
   std::atomic<bool> diverged{false};  // set by any member in a row phase
   std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
@@ -65,10 +65,15 @@ struct Network<T>::Shared {
     next_descent_tile.store(0);
   }
 
-  void poll() { poll(stop); }
-  void poll(std::atomic<bool>& flag) {
-    if (caller && caller->wants_to_stop()) flag.store(true);
+  void poll() {
+    if (caller && caller->wants_to_stop()) stop.store(true);
   }
+  // For this member, by one of the flags above.
+  BreakOff break_off(const Member& team, std::atomic<bool>& flag) {
+    if (!caller || caller->is_empty()) return {};
+    return {flag, team.rank() == 0 ? &*caller : nullptr};
+  }
+  bool is_broken_off() const { return rows_broken_off.load() || gradient_broken_off.load(); }
 
   void end_step() {
     if (pauses && Clock::now() >= pause) stop.store(true);

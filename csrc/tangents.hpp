@@ -6,17 +6,18 @@
 
 #include "activations.hpp"
 #include "batch.hpp"
+#include "break_off.hpp"
 #include "parameters.hpp"
 
 namespace deltarule {
 
 // z_dot[l] = (W_dot[l] a[l-1] + b_dot[l]) + W[l] a_dot[l-1], a_dot[l] = g'(z[l]) z_dot[l], rows [first, last) of the
 // chunk after forward(), into z and a of `tangents`, which keep every z. theta_dot is null where theta stays, x_dot
-// (rows as the chunk's x, in order) where x does: one of them at least is not.
+// (rows as the chunk's x, in order) where x does: one of them at least is not. Ends early where it is broken off.
 template <class T>
 void forward_tangents(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
                       int64_t first, int64_t last, const Parameters<T>* theta_dot, const std::type_identity_t<T>* x_dot,
-                      Activations<T>& state, Activations<T>& tangents);
+                      Activations<T>& state, Activations<T>& tangents, const BreakOff& breaks_off = {});
 
 // From delta[L] and delta_dot[L] down, in delta of `state` and of `tangents`, for l = L-1 .. 1:
 //   da_dot[l] = W[l+1]^T delta_dot[l+1] + W_dot[l+1]^T delta[l+1]
@@ -25,6 +26,7 @@ void forward_tangents(const Architecture& architecture, const Parameters<T>& the
 // and delta is not looked at.
 template <class T>
 void backward_tangents(const Architecture& architecture, const Parameters<T>& theta, int64_t first, int64_t last,
-                       const Parameters<T>* theta_dot, Activations<T>& state, Activations<T>& tangents);
+                       const Parameters<T>* theta_dot, Activations<T>& state, Activations<T>& tangents,
+                       const BreakOff& breaks_off = {});
 
 }  // namespace deltarule

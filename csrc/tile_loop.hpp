@@ -4,8 +4,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "break_off.hpp"
 #include "derivatives.hpp"
-#include "interrupt.hpp"
 #include "team.hpp"
 
 namespace deltarule {
@@ -16,22 +16,26 @@ class TileLoop {
 
   int64_t largest_tile() const { return (rows_ + tiles_ - 1) / tiles_; }
 
-  // f(first, last) of each tile that this member takes; false: a value is not finite.
+  // f(first, last, breaks_off) of each tile that this member takes; false: a value is not finite.
   template <class F>
   void each(const Member& team, F f) {
-    for (int64_t t; (t = team.take(next_)) < tiles_ && end_.load(std::memory_order_relaxed) == PassEnd::complete;) {
+    const BreakOff breaks_off(broken_off_, team.rank() == 0 ? &poll_ : nullptr);
+    for (int64_t t; (t = team.take(next_)) < tiles_ && !diverged_.load(std::memory_order_relaxed) && !breaks_off();) {
       const int64_t first = rows_ * t / tiles_, last = rows_ * (t + 1) / tiles_;
-      if (first < last && !f(first, last)) end_.store(PassEnd::diverged);
-      if (team.rank() == 0 && poll_.wants_to_stop()) end_.store(PassEnd::interrupted);
+      if (first < last && !f(first, last, breaks_off)) diverged_.store(true);
     }
   }
 
-  PassEnd end() const { return end_.load(); }
+  // Rows that were broken off may look as if they diverged.
+  PassEnd end() const {
+    if (broken_off_.load()) return PassEnd::interrupted;
+    return diverged_.load() ? PassEnd::diverged : PassEnd::complete;
+  }
 
  private:
   int64_t rows_, tiles_;
   std::atomic<int64_t> next_{0};
-  std::atomic<PassEnd> end_{PassEnd::complete};
+  std::atomic<bool> diverged_{false}, broken_off_{false};
   Poll poll_;
 };
 

@@ -67,7 +67,8 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
   shared.caller.emplace(interrupt);
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, nullptr); });
   if (shared.diverged.load()) return INFINITY;
-  theta_.to_theta(gradient_.get(), gradient);
+  if (shared.is_broken_off()) return NAN;
+  theta_.to_theta(gradient_.get(), gradient, {shared.stop, &*shared.caller});
   return reduced(batch, shared.loss_sum);
 }
 
@@ -215,8 +216,8 @@ bool Network<T>::train_epoch(const Member& team, Run& run, int64_t number, int64
   }
   if (settings.validation) {
     team.wait();  // everybody has seen that nobody wants to stop, before that may change
-    evaluate_rows(team, *settings.validation, run.scratch.get(), run.validation_loss.get(), *run.shared.caller,
-                  run.shared.stop);
+    evaluate_rows(team, *settings.validation, run.scratch.get(), run.validation_loss.get(),
+                  run.shared.break_off(team, run.shared.stop));
     team.wait();
     if (run.shared.stop.load()) return run.end(team, Status::interrupted), false;
   }

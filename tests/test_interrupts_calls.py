@@ -88,6 +88,50 @@ def test_handlers_run_while_a_call_is_at_work(name: str, data: Any, timer: Any) 
     pytest.fail(f"{len(rung)} signals were seen in 10 calls")
 
 
+@pytest.fixture(scope="module")
+def wide() -> tuple[dr.MLP, Array, Array]:
+    """One tile of rows, one product of which takes far longer than a look for signals is apart."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((250, 4000), dtype=np.float32)
+    return dr.MLP([4000, 4000, 12], hidden="tanh", seed=0), x, x[:, :12]
+
+
+WIDE: dict[str, Call] = {
+    "predict": lambda net, x, y: net.predict(x, threads=1),
+    "evaluate": lambda net, x, y: net.evaluate(x, y, threads=1),
+    "value_and_grad": lambda net, x, y: net.value_and_grad(x, y, threads=1),
+    "input_gradient": lambda net, x, y: net.input_gradient(x, y, threads=1),
+    "jvp": lambda net, x, y: net.jvp(x, x, threads=1),
+    "vjp": lambda net, x, y: net.vjp(x, y, threads=1),
+    "hvp": lambda net, x, y: net.hvp(x, y, net.theta, threads=1),
+    "per_sample_gradients": lambda net, x, y: net.per_sample_gradients(x[:4], y[:4], threads=1),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_handlers_run_within_the_products_of_wide_layers(name: str, wide: Any, timer: Any) -> None:
+    rung: list[int] = []
+    timer(lambda number, frame: rung.append(number), 0.01, 0.01)
+    for _ in range(20):
+        before = len(rung)
+        WIDE[name](*wide)
+        if len(rung) >= before + 3:
+            return
+    pytest.fail(f"{len(rung)} signals were seen in 20 calls")
+
+
+def test_products_in_parts_have_the_same_bits(wide: Any) -> None:
+    """Rows by themselves are work too small to be cut."""
+    net, x, y = wide
+    parts = [slice(i, i + 25) for i in range(0, 250, 25)]
+    for call in (
+        lambda rows: net.predict(x[rows]),
+        lambda rows: net.vjp(x[rows], y[rows]),
+        lambda rows: net.jvp(x[rows], x[rows]),
+    ):
+        assert call(slice(None)).tobytes() == b"".join(call(rows).tobytes() for rows in parts)
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_ctrl_c_leaves_the_network_whole(name: str, data: Any, timer: Any) -> None:
     net, (rows, call) = network(), CALLS[name]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+_TOGETHER = 2**20  # numbers copied in one call of NumPy, some 1 ms
+
 
 class Parameterized:
     """The part of `MLP` that describes it, and that gets, sets and copies its parameters."""
@@ -184,7 +186,15 @@ class Parameterized:
         ]
 
     def _flatten(self, weights: Sequence[Array], biases: Sequence[Array]) -> Array:
-        return np.concatenate([np.ravel(t) for t in (*weights, *biases)]).astype(self.dtype)
+        theta = np.empty(self.n_parameters, self.dtype)
+        start = 0
+        for tensor in (*weights, *biases):
+            values = np.ravel(tensor)
+            for first in range(0, len(values), _TOGETHER):  # Ctrl-C comes between two
+                part = values[first : first + _TOGETHER]
+                theta[start + first : start + first + len(part)] = part
+            start += len(values)
+        return theta
 
     def summary(self) -> str:
         """Return a table of the layers.

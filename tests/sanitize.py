@@ -37,7 +37,10 @@ WITHOUT = [
     "test_memory.py", "test_files_memory.py", "test_bugs.py", "test_packaging.py",
     "test_portability.py",
 ]  # fmt: skip
-NOT = "not too_little_memory and not never_in_memory and not data_are_in_the_package"
+NOT = (
+    "not too_little_memory and not falling_limit and not never_in_memory "
+    "and not data_are_in_the_package"
+)
 WATCHED = (*(f"--ignore={ROOT / 'tests' / name}" for name in WITHOUT), str(ROOT / "tests"))
 # What the core does in every way, in minutes where each instruction takes 30 times as long.
 SHORT = ["test_network.py", "test_fit.py", "test_bad_arrays.py", "test_optimizers.py"]

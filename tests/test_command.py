@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -350,3 +355,29 @@ def test_a_terminal_sees_one_line_rewritten() -> None:
     assert text.startswith("\repoch    1/1000")
     assert "epoch 1000/1000  [====================]  loss 0.5000" in text
     assert text.count("\r") < 200
+
+
+# The start and the end of the process
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
+@pytest.mark.parametrize("signals", [8, pytest.param(300, marks=pytest.mark.full)])
+def test_ctrl_c_while_modules_are_imported(signals: int) -> None:
+    """And at the end, when all is printed: the status of Ctrl-C or of the work, no traceback."""
+    command = [sys.executable, "-X", "importtime", "-m", "deltarule", "--version"]
+    started = time.monotonic()
+    subprocess.run(command, capture_output=True, check=True)
+    takes = time.monotonic() - started
+    for i in range(signals):
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            for line in process.stderr:  # one a module
+                if "deltarule._start" in line:
+                    break
+            time.sleep(takes * i / signals)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode in (0, 130, -signal.SIGINT)
+        assert "Traceback" not in err

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from deltarule import _start as _start  # first: the others take long
 from deltarule._version import __version__
 from deltarule.config import (
     get_isa,

@@ -39,8 +39,8 @@ class Bug:
 BUGS = (
     Bug(
         "bias", "no bias in a layer's product", "csrc/forward.cpp",
-        "below, left, right, theta.b(l), false, z, ld);",
-        "below, left, right, nullptr, false, z, ld);",
+        "below, left, right, theta.b(l), false, z, ld, breaks_off);",
+        "below, left, right, nullptr, false, z, ld, breaks_off);",
         ("test_network.py", "test_core_against_reference.py"),
     ),
     Bug(

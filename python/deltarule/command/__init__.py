@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import deltarule as dr
+from deltarule import _start
 from deltarule.command.console import CommandError, package_errors, warn
 from deltarule.command.parser import parse
 from deltarule.command.streams import FULL, check_output, drop_unwritten, standard_streams
@@ -45,6 +46,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _status(argv)
         drop_unwritten()
     return status
+
+
+def run() -> int:
+    """Run the command of the process: `main`, and Ctrl-C before and after it ends the process."""
+    _start.raise_again()
+    try:
+        return main()
+    finally:
+        _start.end_at_once()
 
 
 def _status(argv: Sequence[str] | None) -> int:

@@ -12,7 +12,7 @@ from deltarule.benchmark.cases import small
 from deltarule.benchmark.plot import image
 from deltarule.benchmark.report import where
 from deltarule.benchmark.script import compare, make_parser
-from deltarule.extras import require
+from deltarule.errors import require
 
 WIDTHS, BATCHES = (4, 8, 16, 32, 64, 128, 256, 512, 1024), (1, 32, 256)
 

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import deltarule as dr
-from deltarule import reference, words
+from deltarule import names, reference
 
 Array = NDArray[Any]
 
-HIDDEN = words.ACTIVATIONS
+HIDDEN = names.ACTIVATIONS
 PAIRS = [
     (output, loss)
-    for output, loss in itertools.product(words.OUTPUTS, words.LOSSES)
-    if words.is_defined(output, loss)
+    for output, loss in itertools.product(names.OUTPUTS, names.LOSSES)
+    if names.is_defined(output, loss)
 ]
 PLAIN_OUTPUTS = ("identity", "sigmoid", "tanh", "softmax", "exp")
 DTYPES = ("float64", "float32")

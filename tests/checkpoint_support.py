@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.generators import generator_words
+from deltarule.checkpoint.rng_state import generator_words
 
 rng = np.random.default_rng(1)
 X = rng.standard_normal((60, 6)).astype(np.float32)

@@ -16,7 +16,7 @@ import pytest
 import deltarule as dr
 from command_support import command, listing, refused
 from deltarule._load import core
-from deltarule.benchmark import cases, material, peers, race, report, verify
+from deltarule.benchmark import cases, inputs, peers, report, runner, verify
 from deltarule.benchmark.peers import with_numpy
 from deltarule.command import bench
 from process_support import run_python
@@ -67,7 +67,7 @@ def beside_numpy() -> report.Report:
 
 def planted(
     name: str, body: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[race.Result, str]:
+) -> tuple[runner.Result, str]:
     """Return the result of `STEP` with a peer of this body, and the lines that were shown."""
     (folder / f"{name}.py").write_text(PLANT.format(body=body))
     monkeypatch.setenv("PYTHONPATH", str(folder))
@@ -93,7 +93,7 @@ def test_everyone_who_agrees_is_timed_in_every_round(beside_numpy: report.Report
 
 def test_the_fastest_peer_is_found_round_by_round() -> None:
     times = {"deltarule": [1.0, 2.0, 1.0], "a": [2.0, 2.0, 9.0], "b": [3.0, 8.0, 4.0]}
-    result = race.Result(STEP, 1e9, ["a", "b"], times)
+    result = runner.Result(STEP, 1e9, ["a", "b"], times)
     assert result.ratio("a", "b") == (2.0, 1.0, 4.0)
     assert result.ratio("b") == (4.0, 3.0, 4.0)
     assert result.ratio("c") is None
@@ -184,18 +184,18 @@ def test_names_are_unique() -> None:
 @pytest.mark.parametrize("case", CASES[:3], ids=lambda case: case.name)
 def test_the_truth_is_that_of_the_reference(case: cases.TrainingStep) -> None:
     class Reference:
-        theta = material.parameters(replace(case, dtype="float64"))
+        theta = inputs.parameters(replace(case, dtype="float64"))
 
         def run(self) -> None:
             network = dr.reference.Network(case.hidden, case.output, LOSSES[case.output])
-            x, y = material.batch(case)
-            rate = material.STEP_RATE
+            x, y = inputs.batch(case)
+            rate = inputs.STEP_RATE
             descent = dr.reference.gradient_descent(
                 *self.theta, x, y, network, lr=rate, max_iterations=1
             )
             self.theta = (descent.weights, descent.biases)
 
-        def parameters(self) -> material.Parameters:
+        def parameters(self) -> inputs.Parameters:
             return self.theta
 
     exact = replace(case, dtype="float64")
@@ -269,7 +269,7 @@ def test_the_command_in_json() -> None:
 def test_the_command_fails_where_the_package_itself_is_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(race, "truth", lambda case: verify.Truth([[1.0]], [0.1]))
+    monkeypatch.setattr(runner, "truth", lambda case: verify.Truth([[1.0]], [0.1]))
     words = ("--no-plot", "--peers", "none", "--cases", CASES[0].name)
     result = command("bench", *words, *WORDS)
     assert result.status == 1

@@ -24,9 +24,9 @@ from checkpoint_support import (
     stopped,
     whole,
 )
-from deltarule.fields import Fields
-from deltarule.generators import generator_of, generator_words
-from deltarule.keeper import Keeper, read_checkpoint
+from deltarule.checkpoint.rng_state import generator_of, generator_words
+from deltarule.checkpoint.writer import Keeper, read_checkpoint
+from deltarule.io.json_fields import Fields
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

@@ -18,7 +18,7 @@ import deltarule as dr
 from command_support import blobs, command, line, listing, refused, write_csv
 from deltarule.command import pipeline, targets
 from deltarule.command.console import EpochLine
-from deltarule.history import EpochRecord
+from deltarule.training.history import EpochRecord
 
 pl = pytest.importorskip("polars", reason="needs the extra: pip install 'deltarule[cli]'")
 pytest.importorskip("matplotlib", reason="needs the extra: pip install 'deltarule[cli]'")

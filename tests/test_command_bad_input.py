@@ -17,7 +17,7 @@ import pytest
 
 import deltarule as dr
 from command_support import blobs, command, line, listing, refused, write_csv
-from deltarule import files
+from deltarule.io import model_file
 
 pl = pytest.importorskip("polars", reason="needs the extra: pip install 'deltarule[cli]'")
 pytest.importorskip("matplotlib", reason="needs the extra: pip install 'deltarule[cli]'")
@@ -246,7 +246,7 @@ def test_models_whose_words_make_no_sense(words: Any, fragment: str) -> None:
     Path("d.csv").write_bytes(GOOD)
     one, two = np.ones(1), np.ones(2)
     tensors = {"x_mean": two, "x_scale": two, "y_mean": one, "y_scale": one}
-    files.write_model("m.safetensors", dr.MLP([2, 1], seed=0), tensors, {"table": words})
+    model_file.write_model("m.safetensors", dr.MLP([2, 1], seed=0), tensors, {"table": words})
     refused("predict", "m.safetensors", "d.csv", fragment=fragment)
     refused("info", "m.safetensors", fragment=fragment)
 
@@ -271,7 +271,7 @@ def test_models_whose_statistics_make_no_sense(name: str, tensor: Any, fragment:
     one, two = np.ones(1), np.ones(2)
     tensors = {"x_mean": two, "x_scale": two, "y_mean": one, "y_scale": one, name: tensor}
     kept = {key: value for key, value in tensors.items() if value is not None}
-    files.write_model("m.safetensors", dr.MLP([2, 1], seed=0), kept, {"table": WORDS})
+    model_file.write_model("m.safetensors", dr.MLP([2, 1], seed=0), kept, {"table": WORDS})
     refused("predict", "m.safetensors", "d.csv", fragment=fragment)
 
 

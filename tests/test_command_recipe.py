@@ -10,7 +10,7 @@ import pytest
 import deltarule as dr
 from command_support import blobs, command, line, listing, refused, write_csv
 from deltarule.command import targets
-from deltarule.command.recipe import SCHEDULES
+from deltarule.command.fit_options import SCHEDULES
 
 pytest.importorskip("polars", reason="needs the extra: pip install 'deltarule[cli]'")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule import datasets
+from deltarule.data import digits
 
 
 def test_shapes_dtypes_and_range() -> None:
@@ -65,6 +65,6 @@ def test_the_file_is_small_and_needs_no_pickle() -> None:
 
 
 def test_the_example_runs_and_the_source_is_named() -> None:
-    assert doctest.testmod(datasets).failed == 0
-    assert "10.24432/C50P49" in (datasets.__doc__ or "")
-    assert "CC BY 4.0" in (datasets.__doc__ or "")
+    assert doctest.testmod(digits).failed == 0
+    assert "10.24432/C50P49" in (digits.__doc__ or "")
+    assert "CC BY 4.0" in (digits.__doc__ or "")

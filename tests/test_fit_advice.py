@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule import advice
+from deltarule.training import advice
 from network_support import Array, classification, regression
 
 Fitted = Callable[[], object]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule import metrics
+from deltarule.training import metrics
 from network_support import Array, classification, fingerprint, refused, regression
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.evaluation import predict_into
+from deltarule.backend import predict_into
 from network_support import Array, fingerprint
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")

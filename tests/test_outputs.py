@@ -17,10 +17,10 @@ import pytest
 import deltarule as dr
 from cases import DTYPES, PLAIN_OUTPUTS
 from custom_support import own_activation
-from deltarule import reference, words
+from deltarule import names, reference
 from network_support import assert_same_bits, regression
 
-NEW = [output for output in words.OUTPUTS if output not in PLAIN_OUTPUTS]
+NEW = [output for output in names.OUTPUTS if output not in PLAIN_OUTPUTS]
 EPS = {dtype: float(np.finfo(dtype).eps) for dtype in DTYPES}
 
 
@@ -105,7 +105,7 @@ def test_softplus_with_poisson_is_exact(z: float, y: float, dtype: str) -> None:
         assert abs(of_numpy[name] - value) <= 32 * EPS["float64"] * scale, name
 
 
-@pytest.mark.parametrize("output", words.ACTIVATIONS)
+@pytest.mark.parametrize("output", names.ACTIVATIONS)
 def test_an_own_output_is_the_named_one(output: str) -> None:
     x, y = regression()
     settings: dict[str, Any] = {"dtype": "float64", "init": "torch", "seed": 3, "hidden": "tanh"}

@@ -48,8 +48,8 @@ def test_public_names_have_docstrings_with_examples() -> None:
 
 def test_what_a_prediction_does_not_need_is_imported_when_it_is_asked_for() -> None:
     later = (
-        "advice checkpoint datasets files fitting history many pace proof reference schedules "
-        "second_order"
+        "checkpoint data.digits io.model_file mlp.ensemble reference schedules second_order trace "
+        "training verification"
     )
     script = (
         "import sys, numpy; before = set(sys.modules)\n"
@@ -58,12 +58,31 @@ def test_what_a_prediction_does_not_need_is_imported_when_it_is_asked_for() -> N
         "    sorted({'safetensors', 'json', 'pathlib', 'difflib'} & (set(sys.modules) - before)))\n"
         "assert set(dr.__all__) <= set(dir(dr))\n"
         "from deltarule import *\n"
-        "assert resume is dr.resume is sys.modules['deltarule.checkpoint'].resume"
+        "assert resume is dr.resume is sys.modules['deltarule.checkpoint.settings'].resume"
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (shown.stdout, shown.stderr) == ("[] []\n", "")
     with pytest.raises(AttributeError, match="module 'deltarule' has no attribute 'SDG'"):
         dr.SDG  # noqa: B018
+
+
+def test_pickles_of_the_first_release_find_their_classes() -> None:
+    script = """
+import pickle, sys
+for module, name in [
+    ("network", "MLP"), ("history", "History"), ("stopping", "EarlyStopping"),
+    ("many", "MLPEnsemble"), ("optimizers", "SGD"), ("schedules", "Cosine"),
+    ("checkpoint", "Checkpoint"), ("second_order.settings", "LBFGS"),
+    ("custom.functions", "CustomLoss"),
+]:
+    found = pickle.loads(f"cdeltarule.{module}\\n{name}\\n.".encode())
+    import deltarule as dr
+    assert found is getattr(dr, name, None) or found is getattr(dr.schedules, name), name
+import deltarule.mlp.network
+assert deltarule.mlp.network.__spec__.name == "deltarule.mlp.network"
+"""
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (shown.stdout, shown.stderr) == ("", "")
 
 
 def test_the_reference_depends_on_numpy_alone() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.parameter_view import HOW_TO_CHANGE
+from deltarule.mlp.parameter_view import HOW_TO_CHANGE
 from network_support import assert_same_bits
 
 

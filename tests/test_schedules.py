@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deltarule import schedules
-from deltarule.pace import Watch, rates
+from deltarule.training.learning_rate import Watch, rates
 
 OURS = {
     "constant": (schedules.Constant(0.3), lambda e: 0.3),

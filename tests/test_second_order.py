@@ -12,8 +12,8 @@ import pytest
 import deltarule as dr
 from deltarule import reference
 from deltarule.data import rows
-from deltarule.second_order import problem
-from deltarule.second_order.problem import Problem
+from deltarule.second_order import objective
+from deltarule.second_order.objective import Problem
 from network_support import Array, assert_same_bits, classification, regression
 from second_order_support import BOTH, X, Y, both, network
 
@@ -138,7 +138,7 @@ def test_convergence_is_quadratic_where_nothing_is_left_over() -> None:
 def test_blocks_of_rows_give_the_same_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, blocks = network(), network()
     whole.fit(X, Y, epochs=3, optimizer=BOTH["lm"])
-    monkeypatch.setattr(problem, "_BLOCK", 7 * 2 * whole.n_parameters)  # of 40 rows 7
+    monkeypatch.setattr(objective, "_BLOCK", 7 * 2 * whole.n_parameters)  # of 40 rows 7
     blocks.fit(X, Y, epochs=3, optimizer=BOTH["lm"])
     np.testing.assert_allclose(blocks.theta, whole.theta, rtol=1e-9, atol=1e-9)  # other sums
 

@@ -25,7 +25,7 @@ from custom_support import (
     swish,
     swish_derivative,
 )
-from deltarule import words
+from deltarule import names
 from deltarule.sklearn import MLPClassifier, MLPRegressor
 from sklearn_support import ATOL, QUICK, samples, targets
 
@@ -120,7 +120,7 @@ def test_what_is_wrong(estimator: Any, error: type[Exception], rule: str) -> Non
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("g", words.ACTIVATIONS)
+@pytest.mark.parametrize("g", names.ACTIVATIONS)
 def test_any_activation_is_an_output_of_the_regressor(g: str, solver: str) -> None:
     y = np.abs(targets("one", X)) + 0.5
     settings = QUICK | {"solver": solver, "dtype": "float64"}

@@ -12,7 +12,7 @@ import deltarule as dr
 from cases import GRID, Array, Case, assert_close, gradient_magnitudes, magnitudes, parameters64
 from deltarule import reference
 from deltarule.layers import Layers
-from deltarule.proof.trace import Trace
+from deltarule.trace.trace import Trace
 from network_support import assert_same_bits, changed, classification, fingerprint, regression
 from trace_support import by_hand, weighted
 

@@ -9,7 +9,7 @@ import pytest
 
 from cases import HIDDEN, Array
 from deltarule import reference
-from deltarule.proof import equations
+from deltarule.trace import equations
 
 Z = np.array([[-3.0, -0.5, 0.25, 1.5, 0.0]])
 SLOPE, DELTA = 0.125, 0.375

@@ -13,8 +13,8 @@ import pytest
 
 import deltarule as dr
 from cases import HIDDEN, PAIRS, Case
-from deltarule.proof.rendering import WIDTH
-from deltarule.proof.trace import Trace
+from deltarule.trace.rendering import WIDTH
+from deltarule.trace.trace import Trace
 from trace_support import by_hand, weighted
 
 TEXT = """\

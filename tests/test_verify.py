@@ -14,10 +14,10 @@ import deltarule as dr
 import planted
 from cases import ALL, DTYPES, GRID, ISAS, THREADS, Case
 from deltarule import reference
-from deltarule.proof.differences import CENTRAL, COMPLEX_STEP
-from deltarule.proof.model import Model
-from deltarule.proof.report import Line, Report
-from deltarule.proof.update import AFTER
+from deltarule.verification.compare_slopes import CENTRAL, COMPLEX_STEP
+from deltarule.verification.compare_update import AFTER
+from deltarule.verification.reference_model import Model
+from deltarule.verification.report import Line, Report
 from network_support import classification, fingerprint, refused, regression
 
 pytestmark = pytest.mark.usefixtures("small_work_in_teams", "keep_isa")

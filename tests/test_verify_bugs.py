@@ -8,9 +8,9 @@ import pytest
 import deltarule as dr
 import planted
 from cases import DTYPES
-from deltarule.proof.differences import COMPLEX_STEP
-from deltarule.proof.passes import BACKWARD
-from deltarule.proof.update import AFTER
+from deltarule.verification.compare_passes import BACKWARD
+from deltarule.verification.compare_slopes import COMPLEX_STEP
+from deltarule.verification.compare_update import AFTER
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
 

@@ -10,7 +10,7 @@ import pytest
 import deltarule as dr
 import planted
 from cases import DTYPES, PAIRS
-from deltarule.proof.differences import CENTRAL
+from deltarule.verification.compare_slopes import CENTRAL
 from network_support import regression
 from reference_support import targets
 

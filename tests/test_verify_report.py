@@ -13,10 +13,10 @@ import planted
 from cases import HIDDEN, PAIRS
 from deltarule import reference
 from deltarule.architecture import Architecture
-from deltarule.proof import analytic
-from deltarule.proof.arithmetic import Arithmetic
-from deltarule.proof.ledger import Ledger, Name
-from deltarule.proof.report import Line
+from deltarule.verification import analytic
+from deltarule.verification.arithmetic import Arithmetic
+from deltarule.verification.comparisons import Ledger, Name
+from deltarule.verification.report import Line
 from network_support import classification, regression
 from reference_support import at_output, targets
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import deltarule as dr
-from deltarule.proof.trace import Trace
+from deltarule.trace.trace import Trace
 
 
 def by_hand() -> Trace:

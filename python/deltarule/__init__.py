@@ -26,34 +26,35 @@ from deltarule.config import (
 )
 from deltarule.custom import CustomActivation, CustomLoss
 from deltarule.errors import DivergenceError, ModelFileError, VerificationError
-from deltarule.network import MLP, Gradients
+from deltarule.io import moved_modules as moved_modules
+from deltarule.mlp.network import MLP, Gradients
 
 if TYPE_CHECKING:
     from deltarule import reference, schedules
-    from deltarule.advice import TrainingAdvice, set_advice
-    from deltarule.checkpoint import Checkpoint, resume
-    from deltarule.datasets import load_digits
-    from deltarule.files import load
-    from deltarule.history import EpochRecord, History
-    from deltarule.many import ManyFits, MLPEnsemble, fit_many
+    from deltarule.checkpoint.settings import Checkpoint, resume
+    from deltarule.data.digits import load_digits
+    from deltarule.io.model_file import load
+    from deltarule.mlp.ensemble import ManyFits, MLPEnsemble, fit_many
     from deltarule.optimizers import SGD, Adam, AdamW
-    from deltarule.proof.check import check_gradients
     from deltarule.second_order import LBFGS, LevenbergMarquardt
-    from deltarule.stopping import EarlyStopping
+    from deltarule.training.advice import TrainingAdvice, set_advice
+    from deltarule.training.early_stopping import EarlyStopping
+    from deltarule.training.history import EpochRecord, History
+    from deltarule.verification.gradcheck import check_gradients
 
 # What is imported when it is first asked for, and where it is: a script that predicts waits for
 # none of it.
 _LATER = {
-    "advice": ("TrainingAdvice", "set_advice"),
+    "training.advice": ("TrainingAdvice", "set_advice"),
     "checkpoint": ("Checkpoint", "resume"),
-    "datasets": ("load_digits",),
-    "files": ("load",),
-    "history": ("EpochRecord", "History"),
-    "many": ("MLPEnsemble", "ManyFits", "fit_many"),
+    "data.digits": ("load_digits",),
+    "io.model_file": ("load",),
+    "training.history": ("EpochRecord", "History"),
+    "mlp.ensemble": ("MLPEnsemble", "ManyFits", "fit_many"),
     "optimizers": ("SGD", "Adam", "AdamW"),
-    "proof.check": ("check_gradients",),
+    "verification.gradcheck": ("check_gradients",),
     "second_order": ("LBFGS", "LevenbergMarquardt"),
-    "stopping": ("EarlyStopping",),
+    "training.early_stopping": ("EarlyStopping",),
 }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from deltarule import words
+from deltarule import names
 from deltarule._load import core
 from deltarule.arguments import number
 from deltarule.custom import ActivationWord, Custom, LossWord
@@ -53,7 +53,7 @@ class Architecture:
         huber_delta: object,
     ) -> Architecture:
         """Return the description of `MLP`'s arguments, or raise naming the one that is wrong."""
-        widths, function, canonical = _widths(sizes), words.output_word(output), _dtype(dtype)
+        widths, function, canonical = _widths(sizes), names.output_word(output), _dtype(dtype)
         delta = _number(huber_delta, "huber_delta", "above 0 and finite", lambda v: v > 0)
         tiny = float(np.finfo(canonical).tiny)  # what is less is 0 in the core
         if delta < tiny:
@@ -62,10 +62,10 @@ class Architecture:
             )
         return cls(
             sizes=widths,
-            hidden=words.hidden_words(hidden, len(widths) - 2),
+            hidden=names.hidden_words(hidden, len(widths) - 2),
             output=function,
-            loss=words.loss_word(loss, function, widths[-1]),
-            reduction=words.word(reduction, "reduction", words.REDUCTIONS),
+            loss=names.loss_word(loss, function, widths[-1]),
+            reduction=names.word(reduction, "reduction", names.REDUCTIONS),
             dtype=canonical,
             leaky_slope=_number(leaky_slope, "leaky_slope", "in [0, 1]", lambda v: 0 <= v <= 1),
             huber_delta=delta,

@@ -1,11 +1,12 @@
-"""The exceptions that are deltarule's own."""
+"""The exceptions that are deltarule's own, and the error of a missing extra."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from deltarule.proof.report import Report
+    from deltarule.verification.report import Report
 
 # What the core says where an update would overflow, and nothing is updated (OverflowError).
 UPDATE_OVERFLOWS = "the update overflows"
@@ -57,6 +58,14 @@ class VerificationError(AssertionError):
 
 class ModelFileError(ValueError):
     """A model file is damaged, of another kind, makes no sense, or cannot hold the network."""
+
+
+def require(module: str, *, extra: str) -> None:
+    """Raise ImportError, naming the extra to install, unless `module` can be imported."""
+    if find_spec(module) is None:
+        raise ImportError(
+            f"{module} is not installed; it comes with the extra: pip install 'deltarule[{extra}]'"
+        )
 
 
 def at_layer(layer: int) -> str:

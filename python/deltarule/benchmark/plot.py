@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from deltarule.benchmark.peers import OURS
-from deltarule.benchmark.race import Result
+from deltarule.benchmark.runner import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from deltarule.benchmark import machine
 from deltarule.benchmark.cases import TITLES, Case
 from deltarule.benchmark.peers import OURS, Peer
-from deltarule.benchmark.race import Race, Ratio, Result
+from deltarule.benchmark.runner import Race, Ratio, Result
 
 _LABEL, _PEER = 44, 17
 

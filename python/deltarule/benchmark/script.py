@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deltarule.benchmark import cases, peers, report
-from deltarule.benchmark.race import PeerError
+from deltarule.benchmark.runner import PeerError
 from deltarule.config import get_isa, get_num_threads
 
 ROUNDS, SECONDS = 7, 0.15

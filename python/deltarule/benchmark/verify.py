@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deltarule.benchmark import material
+from deltarule.benchmark import inputs
 from deltarule.benchmark.cases import Case, Prediction, Training, TrainingStep
 
 Evidence = list[list[float]]
@@ -40,20 +40,20 @@ def evidence(case: Case, work: Any) -> Evidence:
         return [row.tolist() for row in outputs[:ROWS]]
     assert isinstance(case, Training)
     work.run()
-    held_out = material.data_set(case)
+    held_out = inputs.data_set(case)
     correct = np.asarray(work.classes(held_out.x_held_out)) == held_out.y_held_out
     return [[float(correct.mean())]]
 
 
-def _moves(case: Case, after: material.Parameters) -> Evidence:
+def _moves(case: Case, after: inputs.Parameters) -> Evidence:
     """Return where the steps took each layer, U (W' - W) v and U (b' - b), over the rate."""
     rng = np.random.default_rng(2)
     groups = []
-    for w, b, w_after, b_after in zip(*material.parameters(case), *after, strict=True):
+    for w, b, w_after, b_after in zip(*inputs.parameters(case), *after, strict=True):
         u, v = rng.standard_normal((4, w.shape[0])), rng.standard_normal(w.shape[1])
         w_move = u @ ((np.asarray(w_after, np.float64) - w) @ v)
         b_move = u @ (np.asarray(b_after, np.float64) - b)
-        groups += [(move / material.STEP_RATE).tolist() for move in (w_move, b_move)]
+        groups += [(move / inputs.STEP_RATE).tolist() for move in (w_move, b_move)]
     return groups
 
 
@@ -78,8 +78,8 @@ def _rounding(case: Case) -> list[float]:
     """
     epsilon = float(np.finfo(case.dtype).eps)
     return [
-        2 * epsilon * float(np.linalg.norm(values)) / material.STEP_RATE
-        for layer in zip(*material.parameters(case), strict=True)
+        2 * epsilon * float(np.linalg.norm(values)) / inputs.STEP_RATE
+        for layer in zip(*inputs.parameters(case), strict=True)
         for values in layer
     ]
 

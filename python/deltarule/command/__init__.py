@@ -2,7 +2,7 @@
 
 The modules follow the data: `parser` (words), `tables` (files to arrays), `targets` (classes or
 numbers, the held-out part), `pipeline` (a network with its table), then one module a command;
-`plan` and `problem` are the two halves of what ``train`` does before it trains. Networks are
+`options` and `problem` are the two halves of what ``train`` does before it trains. Networks are
 trained and asked through the package's public interface.
 """
 

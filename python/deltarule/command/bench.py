@@ -8,12 +8,12 @@ from pathlib import Path
 
 from deltarule.benchmark import peers, plot
 from deltarule.benchmark.cases import SHORT, select, small
-from deltarule.benchmark.race import PeerError
 from deltarule.benchmark.report import as_json, conduct, where
+from deltarule.benchmark.runner import PeerError
 from deltarule.command.console import CommandError, one_line, package_errors, print_json
 from deltarule.command.destinations import check_plot
 from deltarule.config import get_num_threads
-from deltarule.regular_files import write_atomically
+from deltarule.io.regular_files import write_atomically
 
 PEERS = peers.USUAL
 PLOT = Path("deltarule-bench.png")

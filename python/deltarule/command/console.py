@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, TextIO
 
-from deltarule import extras
-from deltarule.history import EpochRecord
+from deltarule import errors
+from deltarule.training.history import EpochRecord
 
 BAR_WIDTH = 20
 REWRITES_A_SECOND = 20
@@ -85,7 +85,7 @@ def require(module: str, purpose: str) -> Any:
         The module is not there; the message says how to install it.
     """
     try:
-        extras.require(module.partition(".")[0], extra="cli")
+        errors.require(module.partition(".")[0], extra="cli")
         return importlib.import_module(module)
     except ImportError as error:
         raise CommandError(f"{purpose}: {error}") from None

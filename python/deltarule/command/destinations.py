@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deltarule.command.console import CommandError, require
-from deltarule.regular_files import destination
+from deltarule.io.regular_files import destination
 
 
 def check_destination(path: Path, option: str, others: Iterable[Path]) -> None:

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import deltarule
-from deltarule.command import bench, info, kinds, plan, predict, recipe, runs, trace, train, verify
+from deltarule.command import (
+    bench,
+    fit_options,
+    info,
+    kinds,
+    options,
+    predict,
+    runs,
+    trace,
+    train,
+    verify,
+)
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
 
@@ -127,7 +138,7 @@ def _build(defaults_of_train: Mapping[str, Any] | None = None) -> argparse.Argum
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    digits, table = plan.DIGITS, plan.TABLE
+    digits, table = options.DIGITS, options.TABLE
     parser.set_defaults(run=train.run)
     add = parser.add_argument
     add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
@@ -225,11 +236,11 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--optimizer",
-        choices=recipe.OPTIMIZERS,
+        choices=fit_options.OPTIMIZERS,
         default="sgd",
         help="default sgd, with momentum",
     )
-    digits, table = plan.DIGITS.lr, plan.TABLE.lr
+    digits, table = options.DIGITS.lr, options.TABLE.lr
     add(
         "--lr",
         metavar="RATE",
@@ -237,19 +248,19 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         help=f"default {table['sgd']}, Adam {table['adam']}; "
         f"digits {digits['sgd']}, {digits['adam']}",
     )
-    add("--momentum", metavar="M", type=float, help=f"of sgd (default {recipe.MOMENTUM})")
+    add("--momentum", metavar="M", type=float, help=f"of sgd (default {fit_options.MOMENTUM})")
     add("--nesterov", action="store_true", help="Nesterov's form of the momentum")
     add(
         "--weight-decay",
         metavar="D",
         type=float,
-        help=f"default 0; adamw {recipe.ADAM_DECAY}, apart from the gradient",
+        help=f"default 0; adamw {fit_options.ADAM_DECAY}, apart from the gradient",
     )
     add("--l1", metavar="D", type=float, default=0.0, help="the same for the weights' signs")
     add("--max-norm", metavar="N", type=float, help="clip the gradient to that norm")
     add(
         "--schedule",
-        choices=tuple(recipe.SCHEDULES),
+        choices=tuple(fit_options.SCHEDULES),
         default="constant",
         help="of the rate: cosine to 0; exponential to a hundredth; step, a tenth after each third "
         "of the epochs; inverse-scaling, by the root of the epochs; plateau, a tenth whenever "
@@ -267,10 +278,10 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         metavar="PATIENCE",
         type=kinds.whole(1),
         nargs="?",
-        const=recipe.PATIENCE,
+        const=fit_options.PATIENCE,
         help="stop after so many epochs without a better loss on the held-out part, and keep the "
-        f"best epoch's parameters (PATIENCE {recipe.PATIENCE} where none is given); the part's "
-        "figures then are those it was chosen by. With --folds a fifth of the training rows "
+        f"best epoch's parameters (PATIENCE {fit_options.PATIENCE} where none is given); the "
+        "part's figures then are those it was chosen by. With --folds a fifth of the training rows "
         "decides",
     )
     add("--class-weight", choices=("balanced",), help="weigh each class by what it is short of")

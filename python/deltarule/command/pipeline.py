@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import deltarule as dr
-from deltarule import files
 from deltarule.command.console import CommandError
 from deltarule.command.double_double import DoubleDouble
 from deltarule.command.standardization import Standardization
 from deltarule.command.tables import Label
+from deltarule.io import model_file
 
 __all__ = ["Standardization", "TableModel", "cast_finite", "load"]
 
@@ -109,7 +109,7 @@ class TableModel:
             "y_mean": _stacked(self.y),
             "y_scale": self.y.scale,
         }
-        files.write_model(path, self.network, tensors, {METADATA_KEY: self._words()})
+        model_file.write_model(path, self.network, tensors, {METADATA_KEY: self._words()})
 
     def _words(self) -> dict[str, Any]:
         return {
@@ -188,7 +188,7 @@ def load(path: Path) -> TableModel | dr.MLP:
     deltarule.ModelFileError
         The file is not a model, or what it says of its table makes no sense.
     """
-    network, tensors, metadata = files.read_model(path)
+    network, tensors, metadata = model_file.read_model(path)
     if METADATA_KEY not in metadata:
         return network
     words = metadata[METADATA_KEY]

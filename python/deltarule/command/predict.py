@@ -17,7 +17,7 @@ from deltarule.command.console import CommandError, one_line, print_json
 from deltarule.command.destinations import check_destination
 from deltarule.command.streams import write_data
 from deltarule.command.tables import read_inputs
-from deltarule.regular_files import write_atomically
+from deltarule.io.regular_files import write_atomically
 
 Columns = dict[str, Sequence[Any]]
 

@@ -13,8 +13,8 @@ import deltarule as dr
 from deltarule.command import cells, tables, targets
 from deltarule.command.console import CommandError, package_errors
 from deltarule.command.double_double import DoubleDouble
+from deltarule.command.options import Plan
 from deltarule.command.pipeline import TableModel, cast_finite
-from deltarule.command.plan import Plan
 from deltarule.command.standardization import Standardization
 
 FEWEST_ROWS = 10

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import deltarule as dr
-from deltarule.checkpoint import NotedCheckpoint, interval
+from deltarule.checkpoint.resuming import Run, read_newest
+from deltarule.checkpoint.settings import NotedCheckpoint, interval
 from deltarule.command.console import CommandError
 from deltarule.command.destinations import check_destination
-from deltarule.resuming import Run, read_newest
 
 # The part of a checkpoint that has the words, by their names.
 NOTE = "command"

@@ -15,7 +15,7 @@ from deltarule.command.console import CommandError, one_line, package_errors, pr
 from deltarule.command.destinations import check_destination
 from deltarule.command.labelled import read_labelled
 from deltarule.command.streams import write_data
-from deltarule.regular_files import write_atomically
+from deltarule.io.regular_files import write_atomically
 
 ROWS = 2
 STDOUT = Path("-")

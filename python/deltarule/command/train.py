@@ -26,11 +26,11 @@ from deltarule.command.console import (
     warn,
 )
 from deltarule.command.double_double import DoubleDouble
-from deltarule.command.plan import Plan, make_plan
+from deltarule.command.options import Plan, make_plan
 from deltarule.command.problem import Problem, Table, make_problem, read_table
 from deltarule.command.standardization import deviations, unit_of
 from deltarule.command.termination import Terminated
-from deltarule.regular_files import write_atomically
+from deltarule.io.regular_files import write_atomically
 
 # Of the training rows of a fold, for early stopping: the fold itself is for the report.
 INNER_PART = 0.2

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import deltarule as dr
-from deltarule.command import pipeline, recipe
+from deltarule.command import fit_options, pipeline
 from deltarule.command.console import CommandError, package_errors, print_json
 from deltarule.command.labelled import read_labelled
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
             report = network.verify(
                 rows.x,
                 rows.y,
-                optimizer=dr.SGD(momentum=recipe.MOMENTUM),
+                optimizer=dr.SGD(momentum=fit_options.MOMENTUM),
                 seed=arguments.seed,
                 max_rows=arguments.rows,
             )

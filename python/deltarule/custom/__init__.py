@@ -1,8 +1,8 @@
 """Losses and activations of the user's own.
 
-`functions` are what the user hands in, `checked` the guard around them, `passes` and `network` the
-network in NumPy that has the methods of the core's. Of these, importing this package loads the
-first alone.
+`functions` are what the user hands in, `validated` the guard around them, `passes` and `network`
+the network in NumPy that has the methods of the core's, `placeholders` what stands for a function
+in a file. Of these, importing this package loads the first alone.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from deltarule.architecture import Architecture
 from deltarule.custom.passes import Array, CustomPasses, Rows, quiet
 from deltarule.data.samples import Batch
 from deltarule.errors import UPDATE_OVERFLOWS
-from deltarule.training import State
+from deltarule.training.core_call import State
 
 
 class CustomNetwork(CustomPasses):

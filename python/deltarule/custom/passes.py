@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deltarule import reference
 from deltarule.architecture import Architecture
-from deltarule.custom.checked import in_reference
+from deltarule.custom.validated import in_reference
 from deltarule.data.samples import Batch
 from deltarule.layers import Layers
 from deltarule.reference.propagation import deltas

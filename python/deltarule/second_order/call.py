@@ -15,17 +15,17 @@ from deltarule.arguments import (
 )
 from deltarule.config import resolve_threads
 from deltarule.data.streams import Stream
-from deltarule.extras import require
-from deltarule.fit_call import SplitSeed, check_follower, check_measure
-from deltarule.history import History
-from deltarule.preparation import Given
-from deltarule.progress import epoch_lines, progress_bar
-from deltarule.second_order.course import Course
-from deltarule.second_order.problem import Problem
+from deltarule.errors import require
+from deltarule.second_order.loop import Course
+from deltarule.second_order.objective import Problem
 from deltarule.second_order.settings import SecondOrder
+from deltarule.training.display import epoch_lines, progress_bar
+from deltarule.training.fit import SplitSeed, check_follower, check_measure
+from deltarule.training.history import History
+from deltarule.training.prepare import Given
 
 if TYPE_CHECKING:
-    from deltarule.trainable import Trainable
+    from deltarule.mlp.fit import Trainable
 
 
 def fit_second_order(

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from deltarule.errors import DivergenceError
-from deltarule.second_order.problem import Problem
+from deltarule.second_order.objective import Problem
 from deltarule.second_order.settings import LBFGS, After
 
 Array = NDArray[Any]

@@ -15,7 +15,7 @@ from deltarule.arguments import check_number, whole_number
 
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture
-    from deltarule.second_order.problem import Problem
+    from deltarule.second_order.objective import Problem
 
 Array = NDArray[Any]
 After: TypeAlias = Callable[[Array, float], bool]  # of theta and its loss: whether that is enough
@@ -154,7 +154,7 @@ class LevenbergMarquardt(SecondOrder):
 
     def run(self, problem: Problem, theta: Array, epochs: int, after: After) -> None:
         """Do `levenberg_marquardt`."""
-        from deltarule.second_order.marquardt import levenberg_marquardt
+        from deltarule.second_order.levenberg_marquardt import levenberg_marquardt
 
         levenberg_marquardt(self, problem, theta, epochs, after)
 

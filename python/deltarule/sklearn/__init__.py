@@ -9,7 +9,7 @@ MLPClassifier(class_weight='balanced', max_iter=300)
 
 from __future__ import annotations
 
-from deltarule.extras import require
+from deltarule.errors import require
 
 require("sklearn", extra="sklearn")
 require("scipy", extra="sklearn")

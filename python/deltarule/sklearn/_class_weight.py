@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
 from deltarule.arguments import number
-from deltarule.checks import check_total_weight
 from deltarule.data.sparse import is_sparse
+from deltarule.data.validation import check_total_weight
 
 Array = NDArray[Any]
 

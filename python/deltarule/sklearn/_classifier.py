@@ -20,7 +20,7 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from deltarule import words
+from deltarule import names
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
 from deltarule.custom.functions import ActivationWord, CustomLoss, LossWord, custom
@@ -363,7 +363,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
 
     def _output_and_loss(self, n_outputs: int) -> tuple[ActivationWord, LossWord, float]:
         usual = "softmax" if self._is_multiclass else "logistic"
-        output = words.output_word(self.out_activation or usual, "out_activation")
+        output = names.output_word(self.out_activation or usual, "out_activation")
         if output not in ("sigmoid", "softmax") or (output, usual) == ("softmax", "logistic"):
             allowed = "softmax or logistic" if self._is_multiclass else "logistic"
             raise ValueError(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.custom import ActivationWord
-from deltarule.initializers import initial_parameters
+from deltarule.mlp.initializers import initial_parameters
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ def draw_parameters(
         output layer as for the last hidden one.
     init : str
         "sklearn": both uniform within sqrt(f / (fan_in + fan_out)), f being 2 for a sigmoid layer
-        and 6 otherwise. Or a name of `deltarule.initializers`.
+        and 6 otherwise. Or a name of `deltarule.mlp.initializers`.
     random_state : RandomState
     """
     if init != "sklearn":

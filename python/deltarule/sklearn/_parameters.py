@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from deltarule import words
+from deltarule import names
 from deltarule.custom.functions import ActivationWord, CustomActivation, custom
-from deltarule.initializers import NAMES
+from deltarule.mlp.initializers import NAMES
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
 # scikit-learn's name of an output activation for deltarule's.
 _OUTPUT_NAMES = {"sigmoid": "logistic"}
 
-_ACTIVATIONS = {*words.ACTIVATIONS, "logistic", "linear"}
+_ACTIVATIONS = {*names.ACTIVATIONS, "logistic", "linear"}
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -47,7 +47,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "out_activation": [
-        StrOptions({*words.OUTPUTS, "logistic", "linear"}),
+        StrOptions({*names.OUTPUTS, "logistic", "linear"}),
         CustomActivation,
         tuple,
         None,
@@ -83,14 +83,16 @@ def layer_functions(activation: Any, n_hidden: int) -> list[ActivationWord]:
     """Return the activation each layer is drawn for: the hidden ones, the last once more."""
     function = custom(CustomActivation, activation, "activation")
     if function is not None or isinstance(activation, str):
-        return [function or words.activation_word(activation, "activation")] * (n_hidden + 1)
-    names = [words.activation_word(name, f"activation[{i}]") for i, name in enumerate(activation)]
-    if len(names) != n_hidden:
+        return [function or names.activation_word(activation, "activation")] * (n_hidden + 1)
+    functions = [
+        names.activation_word(name, f"activation[{i}]") for i, name in enumerate(activation)
+    ]
+    if len(functions) != n_hidden:
         raise ValueError(
-            f"activation must be one name or one a hidden layer, but has {len(names)} names for "
-            f"{n_hidden} hidden layers"
+            f"activation must be one name or one a hidden layer, but has {len(functions)} names "
+            f"for {n_hidden} hidden layers"
         )
-    return [*names, names[-1] if names else "identity"]
+    return [*functions, functions[-1] if functions else "identity"]
 
 
 def output_name(output: ActivationWord) -> ActivationWord:

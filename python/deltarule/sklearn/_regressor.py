@@ -13,9 +13,10 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from deltarule import checks, words
+from deltarule import names
 from deltarule.architecture import Architecture
 from deltarule.custom import ActivationWord, CustomLoss, LossWord
+from deltarule.data import validation
 from deltarule.sklearn._base import BaseMLP, has_partial_fit
 from deltarule.sklearn._data import Samples, poisson_constant
 from deltarule.sklearn._labels import checked_numbers
@@ -199,15 +200,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
 
     def _codes(self, y: Any, dtype: np.dtype[Any]) -> Array:
         y = np.asarray(y)
-        return checks.targets(y, len(y), y.size // len(y), dtype, self.loss)
+        return validation.targets(y, len(y), y.size // len(y), dtype, self.loss)
 
     def _n_outputs(self, codes: Array) -> int:
         return int(codes.shape[1])
 
     def _output_and_loss(self, n_outputs: int) -> tuple[ActivationWord, LossWord, float]:
         usual = "exp" if self.loss == "poisson" else "identity"
-        output = words.output_word(self.out_activation or usual, "out_activation")
-        loss = words.loss_word(self.loss, output, n_outputs)
+        output = names.output_word(self.out_activation or usual, "out_activation")
+        loss = names.loss_word(self.loss, output, n_outputs)
         return output, loss, 1.0 / n_outputs if loss in _MEAN_LOSSES else 1.0
 
     def _samples(self, X: Any, codes: Array, weight: Array | None, of: Architecture) -> Samples:

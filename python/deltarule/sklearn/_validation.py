@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from deltarule.checks import check_total_weight, samples
 from deltarule.data.sparse import checked_csr, is_sparse
+from deltarule.data.validation import check_total_weight, samples
 
 Array = NDArray[Any]
 

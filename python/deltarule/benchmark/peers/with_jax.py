@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deltarule.benchmark import cases, material
+from deltarule.benchmark import cases, inputs
 
 _HIDDEN = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}
 _OUTPUT = {"identity": lambda z: z, "softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid}
@@ -17,7 +17,7 @@ _OUTPUT = {"identity": lambda z: z, "softmax": jax.nn.softmax, "sigmoid": jax.nn
 def parameters(case: cases.Case) -> Any:
     """Return a list of (W of shape (inputs, outputs), b)."""
     jax.config.update("jax_enable_x64", case.dtype == "float64")
-    pairs = zip(*material.parameters(case), strict=True)
+    pairs = zip(*inputs.parameters(case), strict=True)
     return [(jnp.asarray(np.ascontiguousarray(w.T)), jnp.asarray(b)) for w, b in pairs]
 
 
@@ -43,7 +43,7 @@ def step(case: cases.Case, theta: Any, x: Any, y: Any, rate: float) -> Any:
     return jax.tree.map(lambda p, g: p - rate * g, theta, jax.grad(loss)(theta))
 
 
-def as_numpy(theta: Any) -> material.Parameters:
+def as_numpy(theta: Any) -> inputs.Parameters:
     """Return the parameters in the order of the other peers."""
     return [np.asarray(w).T for w, _ in theta], [np.asarray(b) for _, b in theta]
 
@@ -53,15 +53,15 @@ class TrainingStep:
 
     def __init__(self, case: cases.TrainingStep) -> None:
         self._theta = parameters(case)
-        self._x, self._y = map(jnp.asarray, material.batch(case))
+        self._x, self._y = map(jnp.asarray, inputs.batch(case))
         self._step = jax.jit(
-            lambda theta, x, y: step(case, theta, x, y, material.STEP_RATE), donate_argnums=0
+            lambda theta, x, y: step(case, theta, x, y, inputs.STEP_RATE), donate_argnums=0
         )
 
     def run(self) -> None:
         self._theta = jax.block_until_ready(self._step(self._theta, self._x, self._y))
 
-    def parameters(self) -> material.Parameters:
+    def parameters(self) -> inputs.Parameters:
         return as_numpy(self._theta)
 
 
@@ -70,11 +70,11 @@ class Prediction:
 
     def __init__(self, case: cases.Prediction) -> None:
         self._theta = parameters(case)
-        self._x, _ = material.batch(case)
+        self._x, _ = inputs.batch(case)
         output = _OUTPUT[case.output]
         self._predict = jax.jit(lambda theta, x: output(forward(case, theta, x)))
 
-    def run(self) -> material.Array:
+    def run(self) -> inputs.Array:
         return np.asarray(self._predict(self._theta, self._x))
 
 
@@ -83,11 +83,11 @@ class Training:
 
     def __init__(self, case: cases.Training) -> None:
         self._case = case
-        self._data = material.data_set(case)
+        self._data = inputs.data_set(case)
 
         def epoch(theta: Any, x: Any, y: Any, batches: Any) -> Any:
             def one(theta: Any, batch: Any) -> Any:
-                return step(case, theta, x[batch], y[batch], material.TRAINING_RATE), None
+                return step(case, theta, x[batch], y[batch], inputs.TRAINING_RATE), None
 
             return jax.lax.scan(one, theta, batches)[0]
 
@@ -103,5 +103,5 @@ class Training:
             theta = self._epoch(theta, x, y, batches)
         self._theta = jax.block_until_ready(theta)
 
-    def classes(self, x: material.Array) -> Any:
+    def classes(self, x: inputs.Array) -> Any:
         return np.asarray(forward(self._case, self._theta, x)).argmax(axis=1)

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.benchmark import cases, material
-from deltarule.benchmark.material import Array
+from deltarule.benchmark import cases, inputs
+from deltarule.benchmark.inputs import Array
 
 
 class Network:
     """Weights, biases, and the three passes."""
 
     def __init__(self, case: cases.Case) -> None:
-        self.weights, self.biases = material.parameters(case)
+        self.weights, self.biases = inputs.parameters(case)
         self._hidden, self._output = case.hidden, case.output
 
     def activations(self, x: Array) -> list[Array]:
@@ -65,14 +65,14 @@ class TrainingStep:
     """A step on targets that are ready."""
 
     def __init__(self, case: cases.TrainingStep) -> None:
-        self._x, y = material.batch(case)
+        self._x, y = inputs.batch(case)
         self._y = np.eye(case.sizes[-1], dtype=case.dtype)[y] if case.output == "softmax" else y
         self._net = Network(case)
 
     def run(self) -> None:
-        self._net.step(self._x, self._y, material.STEP_RATE)
+        self._net.step(self._x, self._y, inputs.STEP_RATE)
 
-    def parameters(self) -> material.Parameters:
+    def parameters(self) -> inputs.Parameters:
         return self._net.weights, self._net.biases
 
 
@@ -80,7 +80,7 @@ class Prediction:
     """The last activations."""
 
     def __init__(self, case: cases.Prediction) -> None:
-        self._x, _ = material.batch(case)
+        self._x, _ = inputs.batch(case)
         self._net = Network(case)
 
     def run(self) -> Array:
@@ -92,7 +92,7 @@ class Training:
 
     def __init__(self, case: cases.Training) -> None:
         self._case = case
-        self._data = material.data_set(case)
+        self._data = inputs.data_set(case)
 
     def run(self) -> None:
         x, rows = self._data.x, self._case.rows
@@ -103,7 +103,7 @@ class Training:
             order = rng.permutation(len(x))
             for first in range(0, len(x), rows):
                 batch = order[first : first + rows]
-                self._net.step(x[batch], y[batch], material.TRAINING_RATE)
+                self._net.step(x[batch], y[batch], inputs.TRAINING_RATE)
 
     def classes(self, x: Array) -> Any:
         return self._net.activations(x)[-1].argmax(axis=1)

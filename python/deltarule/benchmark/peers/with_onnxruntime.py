@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from deltarule.benchmark import cases, material
+from deltarule.benchmark import cases, inputs
 
 _HIDDEN = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 _OUTPUT = {"identity": "Identity", "softmax": "Softmax", "sigmoid": "Sigmoid"}
@@ -18,7 +18,7 @@ def model(case: cases.Case) -> bytes:
     """Return the network as a file."""
     nodes, values, current = [], [], "x"
     last = len(case.sizes) - 2
-    for i, (w, b) in enumerate(zip(*material.parameters(case), strict=True)):
+    for i, (w, b) in enumerate(zip(*inputs.parameters(case), strict=True)):
         values += [numpy_helper.from_array(w, f"w{i}"), numpy_helper.from_array(b, f"b{i}")]
         function = _OUTPUT[case.output] if i == last else _HIDDEN[case.hidden]
         nodes.append(helper.make_node("Gemm", [current, f"w{i}", f"b{i}"], [f"z{i}"], transB=1))
@@ -42,8 +42,8 @@ class Prediction:
         self._session = onnxruntime.InferenceSession(
             model(case), options, providers=["CPUExecutionProvider"]
         )
-        self._feed = {"x": material.batch(case)[0]}
+        self._feed = {"x": inputs.batch(case)[0]}
 
-    def run(self) -> material.Array:
-        outputs: material.Array = self._session.run(None, self._feed)[0]
+    def run(self) -> inputs.Array:
+        outputs: inputs.Array = self._session.run(None, self._feed)[0]
         return outputs

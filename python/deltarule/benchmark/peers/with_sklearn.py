@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from deltarule.benchmark import cases, material
+from deltarule.benchmark import cases, inputs
 
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
@@ -35,23 +35,23 @@ def estimator(case: cases.Case, rate: float, **settings: Any) -> Any:
     )
 
 
-def with_parameters(case: cases.Case, x: material.Array, y: material.Array) -> Any:
+def with_parameters(case: cases.Case, x: inputs.Array, y: inputs.Array) -> Any:
     """Return an estimator after a first step, with the case's parameters put in."""
-    model = estimator(case, material.STEP_RATE, shuffle=False)
+    model = estimator(case, inputs.STEP_RATE, shuffle=False)
     if case.output == "identity":
         model.partial_fit(x, y)
     else:
         model.partial_fit(x, y, classes=np.arange(max(2, case.sizes[-1])))
     for w, b, new_w, new_b in zip(
-        model.coefs_, model.intercepts_, *material.parameters(case), strict=True
+        model.coefs_, model.intercepts_, *inputs.parameters(case), strict=True
     ):
         w[:], b[:] = new_w.T, new_b
     return model
 
 
-def batch(case: cases.Case) -> tuple[material.Array, material.Array]:
+def batch(case: cases.Case) -> tuple[inputs.Array, inputs.Array]:
     """Return the case's batch, one target a sample as a flat array."""
-    x, y = material.batch(case)
+    x, y = inputs.batch(case)
     if case.output == "sigmoid" and case.sizes[-1] == 1:
         y = y.astype(np.int64)
     return x, y.ravel() if case.sizes[-1] == 1 else y
@@ -67,7 +67,7 @@ class TrainingStep:
     def run(self) -> None:
         self._model.partial_fit(self._x, self._y)
 
-    def parameters(self) -> material.Parameters:
+    def parameters(self) -> inputs.Parameters:
         return [w.T for w in self._model.coefs_], self._model.intercepts_
 
 
@@ -79,7 +79,7 @@ class Prediction:
         model = with_parameters(case, self._x, y)
         self._predict = model.predict if case.output == "identity" else model.predict_proba
 
-    def run(self) -> material.Array:
+    def run(self) -> inputs.Array:
         return np.asarray(self._predict(self._x))
 
 
@@ -88,13 +88,13 @@ class Training:
 
     def __init__(self, case: cases.Training) -> None:
         self._case = case
-        self._data = material.data_set(case)
+        self._data = inputs.data_set(case)
 
     def run(self) -> None:
         epochs = self._case.epochs
         settings = {"max_iter": epochs, "n_iter_no_change": epochs, "tol": 0}
-        model = estimator(self._case, material.TRAINING_RATE, **settings)
+        model = estimator(self._case, inputs.TRAINING_RATE, **settings)
         self._model = model.fit(self._data.x, self._data.y)
 
-    def classes(self, x: material.Array) -> Any:
+    def classes(self, x: inputs.Array) -> Any:
         return self._model.predict(x)

@@ -1,0 +1,1 @@
+"""Files: a network in safetensors, its metadata, and how a file is read and replaced."""

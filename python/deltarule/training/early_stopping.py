@@ -1,0 +1,157 @@
+"""Early stopping: the end of a fit that gets no better, and the way back to its best epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Real
+from typing import NamedTuple
+
+from deltarule.arguments import check_flag, number, whole_number
+
+_MODES = ("auto", "min", "max")
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """When `MLP.fit` is to stop before its last epoch, and which epoch's parameters it leaves.
+
+    Parameters
+    ----------
+    patience : int, default 10
+        Epochs without improvement after which the training ends, 1 or more.
+    min_delta : float, default 0.0
+        By how much the figure has to be better than the best so far to count, 0 or more.
+    monitor : str, default "validation_loss"
+        Which figure: "loss", "validation_loss", or a metric of the fit by its name, with or
+        without the "validation_" that it is recorded with.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether lower or higher is better. "auto" knows the losses and the named metrics.
+    restore_best : bool, default True
+        Leave the network as it was after its best epoch, its parameters and what the optimizer
+        remembers (velocity, moments, steps), so that training would go on from there; its
+        random generator, its count of epochs and a Plateau's memory stay where they are. This holds
+        where the fit goes through all its epochs, too, but not where an exception ends it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a setting of another type or out of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 64).reshape(-1, 1)
+    >>> net = dr.MLP([1, 16, 1], hidden="tanh", seed=0)
+    >>> history = net.fit(x, x**2, epochs=500, optimizer=dr.SGD(lr=0.5), validation_split=0.25,
+    ...                   early_stopping=dr.EarlyStopping(patience=5))
+    >>> len(history) < 500
+    True
+    >>> history.best_epoch == int(np.argmin(history.validation_loss)) + 1
+    True
+    """
+
+    patience: int = 10
+    min_delta: float = 0.0
+    monitor: str = "validation_loss"
+    mode: str = "auto"
+    restore_best: bool = True
+
+    def __post_init__(self) -> None:
+        whole_number(self.patience, "patience", 1)
+        if isinstance(self.min_delta, bool) or not isinstance(self.min_delta, Real):
+            raise TypeError(f"min_delta must be a number, not {self.min_delta!r}")
+        if not 0 <= number(self.min_delta) < math.inf:
+            raise ValueError(f"min_delta must be 0 or more and finite, not {self.min_delta!r}")
+        if not isinstance(self.monitor, str):
+            raise TypeError(f"monitor must be a name, not {self.monitor!r}")
+        if self.mode not in _MODES:
+            raise ValueError(f"mode must be one of {', '.join(_MODES)}, not {self.mode!r}")
+        check_flag(self.restore_best, "restore_best")
+
+
+class Followed(NamedTuple):
+    """What a `Follower` has seen: the lowest cost, its epoch, and the epochs since."""
+
+    best: float = math.inf
+    epoch: int = 0
+    waited: int = 0
+
+
+class Follower:
+    """Follows one fit for its `EarlyStopping`.
+
+    Parameters
+    ----------
+    settings : EarlyStopping
+    recorded : iterable of str
+        The figures that the fit records.
+    seen : Followed, optional
+        Of the epochs before.
+
+    Raises
+    ------
+    ValueError
+        If the monitored figure is not among them, or it is not known which way is better.
+    """
+
+    def __init__(
+        self, settings: EarlyStopping, recorded: Iterable[str], seen: Followed | None = None
+    ) -> None:
+        names = tuple(recorded)
+        self.settings = settings
+        self.seen = seen or Followed()
+        self.figure = _recorded(settings.monitor, names)
+        self._sign = -1.0 if _higher_is_better(settings, self.figure) else 1.0
+        self._min_delta = float(settings.min_delta)
+
+    def is_best(self, epoch: int, value: float) -> bool:
+        """Take the figure of an epoch; whether it is the best so far."""
+        cost, seen = self._sign * value, self.seen
+        if cost < seen.best - self._min_delta or seen.epoch == 0:
+            self.seen = Followed(cost if not math.isnan(cost) else math.inf, epoch, 0)
+            return True
+        self.seen = seen._replace(waited=seen.waited + 1)
+        return False
+
+    @property
+    def best_epoch(self) -> int:
+        """The best so far, from 1."""
+        return self.seen.epoch
+
+    @property
+    def is_over(self) -> bool:
+        """Whether patience is at its end."""
+        return self.seen.waited >= self.settings.patience
+
+
+def _recorded(monitor: str, names: tuple[str, ...]) -> str:
+    if monitor in names:
+        return monitor
+    if f"validation_{monitor}" in names:
+        return f"validation_{monitor}"
+    needs = ", which needs validation_data or validation_split"
+    raise ValueError(
+        f"early_stopping must monitor one of {', '.join(names)}, not {monitor!r}"
+        + (needs if monitor == "validation_loss" else "")
+    )
+
+
+def _higher_is_better(settings: EarlyStopping, figure: str) -> bool:
+    if settings.mode != "auto":
+        return settings.mode == "max"
+    from deltarule.training.metrics import (
+        HIGHER_IS_BETTER,  # not with the package: only fits need it
+    )
+
+    name = figure.removeprefix("validation_")
+    if name == "loss":
+        return False
+    if name not in HIGHER_IS_BETTER:
+        raise ValueError(
+            f"early_stopping needs mode='min' or mode='max' to monitor {figure!r}: "
+            "'auto' knows the losses and the named metrics"
+        )
+    return HIGHER_IS_BETTER[name]

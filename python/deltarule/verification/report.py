@@ -1,0 +1,179 @@
+"""What was compared and how it went: a line a tensor, and the report of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from deltarule.errors import VerificationError
+
+
+@dataclass(frozen=True)
+class Line:
+    """One tensor: what was computed beside what it should be.
+
+    The largest absolute, relative and ulp error may lie at different entries. An entry whose
+    reference is 0 has an absolute error only; an ulp is one of the network's dtype at the
+    reference, of its smallest normal number for what is smaller.
+
+    Attributes
+    ----------
+    part, tensor : str
+        Which computation it belongs to, and its name: ``"backward pass"``, ``"delta[2]"``.
+    entries, left_out : int
+        Entries compared, and those that cannot be: beyond the dtype's range, or at a kink.
+    absolute, relative, ulp : float
+    at : tuple of int
+        The entry nearest to its bound, or farthest beyond it: (row of x, unit) or the tensor's
+        index.
+    error, bound : float
+        The absolute error there, and the bound there.
+    used : float
+        error / bound there, the largest of all entries.
+    reason : str
+        What the bound is.
+    rests_on : str or None
+        The tensor, computed before, that is wrong and that this one was computed from: whether
+        this one is right is open.
+    """
+
+    part: str
+    tensor: str
+    entries: int
+    left_out: int
+    absolute: float
+    relative: float
+    ulp: float
+    at: tuple[int, ...]
+    error: float
+    bound: float
+    used: float
+    reason: str
+    rests_on: str | None = None
+
+    @property
+    def within(self) -> bool:
+        """Whether every entry is within its bound."""
+        return self.used <= 1.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is right: within its bound, and computed from what is right."""
+        return self.within and self.rests_on is None
+
+    @property
+    def broken(self) -> bool:
+        """Whether it is wrong, and what it was computed from is not."""
+        return not self.within and self.rests_on is None
+
+    def describe(self) -> str:
+        """Return where it is farthest off, and by how much."""
+        place = f"[{', '.join(map(str, self.at))}]" if self.at else ""
+        return (
+            f"{self.part}: {self.tensor}{' at ' + place if place else ''} is off by "
+            f"{self.error:.3g}, {self.used:.3g} times its bound {self.bound:.3g} ({self.reason})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes and verdicts as JSON can hold them; infinities are None."""
+        numbers = {
+            name: value if math.isfinite(value) else None
+            for name in ("absolute", "relative", "ulp", "error", "bound", "used")
+            for value in [float(getattr(self, name))]
+        }
+        return {
+            "part": self.part,
+            "tensor": self.tensor,
+            "entries": self.entries,
+            "left_out": self.left_out,
+            **numbers,
+            "at": list(self.at),
+            "reason": self.reason,
+            "rests_on": self.rests_on,
+            "ok": self.ok,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """What `MLP.verify` and `deltarule.check_gradients` return; it is true where all is right.
+
+    Attributes
+    ----------
+    network : str
+        What was verified, in a line.
+    dtype : str
+        Of the network.
+    lines : tuple of Line
+        In the order of the computation.
+    rows, n_samples : int
+        Samples looked at, and given.
+    parameters, n_parameters : int
+        Parameters by which differences were taken, and all.
+    seed : int
+        Of the choice of both.
+    overall : dict of float
+        All steps together: how far y_hat and the gradient are from the reference run in float64
+        from x on, at most; empty where that was not asked.
+    """
+
+    network: str
+    dtype: str
+    lines: tuple[Line, ...]
+    rows: int
+    n_samples: int
+    parameters: int
+    n_parameters: int
+    seed: int
+    overall: dict[str, float]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every tensor is within its bound."""
+        return all(line.ok for line in self.lines)
+
+    def __bool__(self) -> bool:
+        """Return `ok`."""
+        return self.ok
+
+    @property
+    def broken(self) -> tuple[Line, ...]:
+        """The tensors that are wrong by themselves, not by what they were computed from."""
+        return tuple(line for line in self.lines if line.broken)
+
+    def raise_if_broken(self) -> None:
+        """Raise VerificationError where a tensor is beyond its bound, naming the worst."""
+        if self.ok:
+            return
+        worst = max(self.broken, key=lambda line: line.used)
+        others = [line.tensor for line in self.broken if line is not worst]
+        more = f"; beyond their bounds as well: {', '.join(others)}" if others else ""
+        raise VerificationError(worst.describe() + more, self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it."""
+        return {
+            "network": self.network,
+            "dtype": self.dtype,
+            "ok": self.ok,
+            "broken": [line.tensor for line in self.broken],
+            "rows": self.rows,
+            "n_samples": self.n_samples,
+            "parameters": self.parameters,
+            "n_parameters": self.n_parameters,
+            "seed": self.seed,
+            "overall": {
+                name: value if math.isfinite(value) else None
+                for name, value in self.overall.items()
+            },
+            "lines": [line.to_dict() for line in self.lines],
+        }
+
+    def __str__(self) -> str:
+        """Return the table, at most 100 columns wide."""
+        from deltarule.verification.report_text import as_text
+
+        return as_text(self)
+
+    __repr__ = __str__

@@ -1,0 +1,82 @@
+"""A network on the user's data, C++ beside the reference and beside slopes of the loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from deltarule.arguments import check_flag, check_optimizer
+from deltarule.config import resolve_threads
+from deltarule.errors import DivergenceError
+from deltarule.optimizers import SGD, Adam, Optimizer
+from deltarule.trace.title import title
+from deltarule.verification.compare_passes import Passes
+from deltarule.verification.compare_slopes import Differences
+from deltarule.verification.compare_update import compare_update
+from deltarule.verification.comparisons import Ledger
+from deltarule.verification.reference_model import Model
+from deltarule.verification.report import Report
+from deltarule.verification.sampling import Sampled, Sampling
+
+if TYPE_CHECKING:
+    from deltarule.mlp.network import MLP
+
+
+def verify_network(
+    net: MLP,
+    x: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    *,
+    optimizer: Optimizer | None,
+    strict: bool,
+    sampling: Sampling,
+    threads: int | None,
+) -> Report:
+    """Return what `MLP.verify` promises."""
+    strict, settings = check_flag(strict, "strict"), check_optimizer(optimizer)
+    settings._settings_in(net.dtype)
+    assert isinstance(settings, SGD | Adam)
+    sampled = sampling.samples(net._architecture, x, y, sample_weight)
+    ledger, model = Ledger(net.dtype), Model.of(net._architecture)
+    if model.has_own:  # NumPy adds other rows in another order, and some passes leave them out
+        sampled = sampled.that_count()
+    passes = Passes(net, model, sampled.batch, sampled.rows, resolve_threads(threads), ledger)
+    with np.errstate(all="ignore"):
+        core, theta = passes.compare()
+        differences = Differences(passes, core, theta)
+        parameters = differences.compare(sampling.entries(net._architecture))
+        try:
+            compare_update(passes, settings)
+        except DivergenceError:
+            if ledger.ok:  # else no wonder
+                raise
+        overall = differences.overall()
+    report = make_report(net, ledger, sampling, sampled, parameters, overall)
+    if strict:
+        report.raise_if_broken()
+    return report
+
+
+def make_report(
+    net: MLP,
+    ledger: Ledger,
+    sampling: Sampling,
+    sampled: Sampled,
+    parameters: int,
+    overall: dict[str, float],
+) -> Report:
+    """Return the report of what is in the ledger."""
+    return Report(
+        network=title(net._architecture),
+        dtype=net.dtype.name,
+        lines=ledger.lines,
+        rows=len(sampled.rows),
+        n_samples=sampled.of,
+        parameters=parameters,
+        n_parameters=net.n_parameters,
+        seed=sampling.seed,
+        overall=overall,
+    )

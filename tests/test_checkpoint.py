@@ -25,8 +25,9 @@ from checkpoint_support import (
     whole,
 )
 from deltarule.checkpoint.rng_state import generator_of, generator_words
-from deltarule.checkpoint.writer import Keeper, read_checkpoint
+from deltarule.checkpoint.writer import Keeper
 from deltarule.io.json_fields import Fields
+from deltarule.mlp.resume import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

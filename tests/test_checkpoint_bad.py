@@ -16,7 +16,7 @@ import safetensors.numpy
 
 import deltarule as dr
 from checkpoint_support import HELD, RUNS, WEIGHT, Run, Stop, X, Y, batches, left
-from deltarule.checkpoint.resuming import read_run
+from deltarule.mlp.resume import read_run
 
 Words = dict[str, Any]
 

@@ -12,7 +12,7 @@ import pytest
 
 import deltarule as dr
 from checkpoint_support import RUNS, left, stopped, whole
-from deltarule.checkpoint.resuming import read_newest
+from deltarule.mlp.resume import read_newest
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

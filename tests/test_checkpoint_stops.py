@@ -16,7 +16,7 @@ import pytest
 
 import deltarule as dr
 from checkpoint_support import HELD, MOMENTUM, RUNS, Run, Stop, X, left
-from deltarule.checkpoint.writer import read_checkpoint
+from deltarule.mlp.resume import read_checkpoint
 
 ROOT = os.path.dirname(dr.__file__)
 

@@ -93,7 +93,8 @@ def test_a_full_stdout_is_one_line(name: str) -> None:
 def test_a_file_never_takes_the_number_of_a_closed_stream() -> None:
     """What the process writes to stderr, as the OpenMP runtime does, is not in the model."""
     script = (
-        "import os, sys; from deltarule.io import regular_files; from deltarule.command import main\n"
+        "import os, sys\n"
+        "from deltarule.command import main; from deltarule.io import regular_files\n"
         "write = regular_files.os.fsync\n"
         "def fsync(number): assert number > 2; os.write(2, b'noise'); write(number)\n"
         "regular_files.os.fsync = fsync\n"

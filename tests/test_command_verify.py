@@ -14,6 +14,8 @@ import planted
 from command_support import blobs, command, line, listing, refused, write_csv
 from deltarule.architecture import Architecture
 from deltarule.command import pipeline
+from deltarule.custom import core as custom_core
+from deltarule.mlp import network, parameters
 
 pytest.importorskip("polars", reason="needs the extra: pip install 'deltarule[cli]'")
 
@@ -32,12 +34,13 @@ def train(*words: object) -> None:
 @pytest.fixture
 def missing_bias_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every network computes with a bug in layer 2."""
-    make = Architecture.make_core
+    make = custom_core.make_core
 
-    def make_with_bug(network: Architecture) -> Any:
-        return planted.MissingBiasGradient(make(network), network)
+    def make_with_bug(architecture: Architecture) -> Any:
+        return planted.MissingBiasGradient(make(architecture), architecture)
 
-    monkeypatch.setattr(Architecture, "make_core", make_with_bug)
+    for module in (network, parameters):
+        monkeypatch.setattr(module, "make_core", make_with_bug)
 
 
 def test_the_digits_are_looked_at_where_no_data_is_named() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import deltarule as dr
 from checkpoint_support import RUNS, Stop
-from deltarule.checkpoint.resuming import read_run
+from deltarule.mlp.resume import read_run
 
 Header = dict[str, Any]
 

@@ -20,7 +20,7 @@ SIZE = 12_000_000
 READING = """
 import sys
 import deltarule as dr
-from deltarule.checkpoint.resuming import read_run
+from deltarule.mlp.resume import read_run
 
 def memory(name):
     with open("/proc/self/status") as status:

@@ -58,7 +58,7 @@ def test_what_a_prediction_does_not_need_is_imported_when_it_is_asked_for() -> N
         "    sorted({'safetensors', 'json', 'pathlib', 'difflib'} & (set(sys.modules) - before)))\n"
         "assert set(dr.__all__) <= set(dir(dr))\n"
         "from deltarule import *\n"
-        "assert resume is dr.resume is sys.modules['deltarule.checkpoint.settings'].resume"
+        "assert resume is dr.resume is sys.modules['deltarule.mlp.resume'].resume"
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (shown.stdout, shown.stderr) == ("[] []\n", "")

@@ -25,34 +25,38 @@ from deltarule.config import (
     show_config,
 )
 from deltarule.custom import CustomActivation, CustomLoss
-from deltarule.errors import DivergenceError, ModelFileError, VerificationError
+from deltarule.errors import DivergenceError, ModelFileError
 from deltarule.io import moved_modules as moved_modules
 from deltarule.mlp.network import MLP, Gradients
 
 if TYPE_CHECKING:
     from deltarule import reference, schedules
-    from deltarule.checkpoint.settings import Checkpoint, resume
+    from deltarule.checkpoint.settings import Checkpoint
     from deltarule.data.digits import load_digits
-    from deltarule.io.model_file import load
     from deltarule.mlp.ensemble import ManyFits, MLPEnsemble, fit_many
+    from deltarule.mlp.load import load
+    from deltarule.mlp.resume import resume
     from deltarule.optimizers import SGD, Adam, AdamW
     from deltarule.second_order import LBFGS, LevenbergMarquardt
     from deltarule.training.advice import TrainingAdvice, set_advice
     from deltarule.training.early_stopping import EarlyStopping
     from deltarule.training.history import EpochRecord, History
     from deltarule.verification.gradcheck import check_gradients
+    from deltarule.verification.report import VerificationError
 
 # What is imported when it is first asked for, and where it is: a script that predicts waits for
 # none of it.
 _LATER = {
     "training.advice": ("TrainingAdvice", "set_advice"),
-    "checkpoint": ("Checkpoint", "resume"),
+    "checkpoint": ("Checkpoint",),
     "data.digits": ("load_digits",),
-    "io.model_file": ("load",),
     "training.history": ("EpochRecord", "History"),
+    "mlp.load": ("load",),
+    "mlp.resume": ("resume",),
     "mlp.ensemble": ("MLPEnsemble", "ManyFits", "fit_many"),
     "optimizers": ("SGD", "Adam", "AdamW"),
     "verification.gradcheck": ("check_gradients",),
+    "verification.report": ("VerificationError",),
     "second_order": ("LBFGS", "LevenbergMarquardt"),
     "training.early_stopping": ("EarlyStopping",),
 }

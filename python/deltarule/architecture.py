@@ -1,4 +1,4 @@
-"""What a network is, in words and sizes: checked once, kept in files, handed to the core."""
+"""What a network is, in words and sizes: checked once, kept in files; knows no backend."""
 
 from __future__ import annotations
 
@@ -7,24 +7,15 @@ import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from deltarule import names
-from deltarule._load import core
 from deltarule.arguments import number
 from deltarule.custom import ActivationWord, Custom, LossWord
 
-if TYPE_CHECKING:
-    from deltarule.custom.network import CustomNetwork
-
-Core: TypeAlias = "core.NetworkF32 | core.NetworkF64 | CustomNetwork"
-
-_CORES: dict[str, type[core.NetworkF32] | type[core.NetworkF64]] = {
-    "float32": core.NetworkF32,
-    "float64": core.NetworkF64,
-}
+_DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -95,33 +86,6 @@ class Architecture:
         named |= {"output": self.output, "loss": self.loss}
         return {name: word for name, word in named.items() if not isinstance(word, str)}
 
-    def make_core(self) -> Core:
-        """Return a core network, all parameters 0; MemoryError says what was asked."""
-        if self.custom:
-            from deltarule.custom.network import CustomNetwork
-
-            return CustomNetwork(self)
-        return self.make_compiled()
-
-    def make_compiled(self) -> core.NetworkF32 | core.NetworkF64:
-        """Return the same in C++, of names alone."""
-        try:
-            return _CORES[self.dtype.name](
-                sizes=list(self.sizes),
-                hidden=[getattr(core.Activation, str(g)) for g in self.hidden],
-                output=getattr(core.Output, str(self.output)),
-                loss=getattr(core.Loss, str(self.loss)),
-                mean=self.reduction == "mean",
-                leaky_slope=self.leaky_slope,
-                huber_delta=self.huber_delta,
-            )
-        except MemoryError:
-            size = self.n_parameters * self.dtype.itemsize / 2**30
-            raise MemoryError(
-                f"sizes {list(self.sizes)} make {self.n_parameters} parameters: {size:.1f} GiB in "
-                f"{self.dtype.name}, and up to twice that with the copy for the backward pass"
-            ) from None
-
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them, but for functions of the user's own."""
         return {
@@ -158,7 +122,7 @@ def _dtype(dtype: object) -> np.dtype[Any]:
         canonical = np.dtype(dtype) if dtype is not None else None  # type: ignore[call-overload]
     except (TypeError, ValueError, SyntaxError):  # NumPy reads parts of a string as Python's
         canonical = None
-    if canonical is None or canonical.name not in _CORES or not canonical.isnative:
+    if canonical is None or canonical.name not in _DTYPES or not canonical.isnative:
         raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
     dtype_of_core: np.dtype[Any] = np.dtype(canonical.name)
     return dtype_of_core

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from deltarule.optimizers import Optimizer
 
 
 def number(value: Real) -> float:
@@ -30,27 +26,6 @@ def check_number(name: str, value: object, low: float, high: float, rule: str) -
         raise TypeError(f"{name} must be a number, not {value!r}")
     if not (math.isfinite(number(value)) and low <= number(value) < high):
         raise ValueError(f"{name} must be {rule}, not {value!r}")
-
-
-@functools.cache
-def _optimizers() -> tuple[type[Optimizer], Optimizer]:
-    """Return what an optimizer is, and the one by default; imported when first asked for."""
-    from deltarule.optimizers import SGD, Optimizer
-
-    return Optimizer, SGD()
-
-
-def check_optimizer(optimizer: object) -> Optimizer:
-    """Return the optimizer, SGD() by default."""
-    kind, default = _optimizers()
-    if optimizer is None:
-        return default
-    if not isinstance(optimizer, kind):
-        raise TypeError(
-            "optimizer must be a deltarule.SGD, Adam or AdamW, or for MLP.fit LevenbergMarquardt "
-            f"or LBFGS, not {optimizer!r}"
-        )
-    return optimizer
 
 
 def check_flag(value: object, name: str) -> bool:

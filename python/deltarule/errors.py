@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from deltarule.verification.report import Report
 
 # What the core says where an update would overflow, and nothing is updated (OverflowError).
 UPDATE_OVERFLOWS = "the update overflows"
@@ -37,23 +33,6 @@ class DivergenceError(ArithmeticError):
 
     def __reduce__(self) -> tuple[type[DivergenceError], tuple[str, int, int, int | None]]:
         return type(self), (str(self), self.epoch, self.step, self.layer)
-
-
-class VerificationError(AssertionError):
-    """What was computed is beyond the bound of what it should be.
-
-    Attributes
-    ----------
-    report : Report
-        Every tensor that was compared.
-    """
-
-    def __init__(self, message: str, report: Report) -> None:
-        super().__init__(message)
-        self.report = report
-
-    def __reduce__(self) -> tuple[type[VerificationError], tuple[str, Report]]:
-        return type(self), (str(self), self.report)
 
 
 class ModelFileError(ValueError):

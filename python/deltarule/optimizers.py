@@ -246,3 +246,18 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     _decoupled: ClassVar[bool] = True
+
+
+_DEFAULT = SGD()
+
+
+def check_optimizer(optimizer: object) -> Optimizer:
+    """Return the optimizer, SGD() by default."""
+    if optimizer is None:
+        return _DEFAULT
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            "optimizer must be a deltarule.SGD, Adam or AdamW, or for MLP.fit LevenbergMarquardt "
+            f"or LBFGS, not {optimizer!r}"
+        )
+    return optimizer

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule._load import core
+from deltarule.backend import MLPLike, State
 from deltarule.checkpoint import rng_state
 from deltarule.checkpoint.data_digest import compare
 from deltarule.checkpoint.settings_json import schedule_of, schedule_words
@@ -24,7 +25,6 @@ from deltarule.data.streams import Stream
 from deltarule.errors import ModelFileError
 from deltarule.io.json_fields import Fields
 from deltarule.schedules import Plateau
-from deltarule.training.core_call import State
 from deltarule.training.early_stopping import Followed
 from deltarule.training.history import History
 from deltarule.training.learning_rate import Watch
@@ -32,8 +32,9 @@ from deltarule.training.progress import Course, Partial
 
 if TYPE_CHECKING:
     from deltarule.data.samples import Samples
-    from deltarule.mlp.network import MLP
-    from deltarule.training.loop import Fit
+    from deltarule.training.early_stopping import Follower
+    from deltarule.training.epochs import Pass
+    from deltarule.training.metrics import Measure
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
@@ -79,7 +80,14 @@ class Saved:
     keeping: Words
     source: str = ""
 
-    def check_fit(self, fit: Fit, data: Samples | Stream, validation: Samples | None) -> None:
+    def check_fit(
+        self,
+        passes: Pass[Any],
+        measure: Measure | None,
+        follower: Follower | None,
+        data: Samples | Stream,
+        validation: Samples | None,
+    ) -> None:
         """Raise unless the run can go on as that fit, on those data.
 
         Raises
@@ -91,10 +99,10 @@ class Saved:
         """
         words = Fields(self.data, "checkpoint.data")
         over = words.part("over").all()
-        if over != fit.data.words:
+        if over != passes.words:
             raise ValueError(
                 f"x must be of the kind that the run was given, {_kind(over)}, "
-                f"not {_kind(fit.data.words)}"
+                f"not {_kind(passes.words)}"
             )
         for samples, part, where in (
             (None if isinstance(data, Stream) else data, "training", ""),
@@ -104,12 +112,12 @@ class Saved:
                 raise ModelFileError(f"{self.source}: checkpoint.data.{part} makes no sense")
             if samples is not None:
                 compare(samples, words.part(part), where)
-        history, names = self.history, () if fit.measure is None else fit.measure.names
+        history, names = self.history, () if measure is None else measure.names
         validated = 0 if validation is None else self.course.epochs
-        follows = fit.follower is not None and self.course.epochs > 0
-        keeps = follows and fit.follower is not None and fit.follower.settings.restore_best
+        follows = follower is not None and self.course.epochs > 0
+        keeps = follows and follower is not None and follower.settings.restore_best
         for is_good, part in (
-            (fit.data.can_begin(self.course.partial), "partial"),
+            (passes.can_begin(self.course.partial), "partial"),
             (tuple(history.metrics) == names, "metrics"),
             (len(history.validation_loss) == validated, "history"),
             ((self.course.followed is not None) == follows, "followed"),
@@ -167,12 +175,12 @@ class Saved:
         return main, tensors, words
 
 
-def decoded(network: MLP, tensors: Mapping[str, Array], words: Fields, source: str) -> Saved:
+def decoded(network: MLPLike, tensors: Mapping[str, Array], words: Fields, source: str) -> Saved:
     """Return the run of a file, and make the network what it was.
 
     Parameters
     ----------
-    network : MLP
+    network : MLPLike
         Of the file.
     tensors, words
         Those beside it.
@@ -247,7 +255,7 @@ def _memory_words(state: State) -> Words:
 
 
 def _state(
-    network: MLP,
+    network: MLPLike,
     words: Fields,
     tensors: Mapping[str, Array],
     prefix: str,

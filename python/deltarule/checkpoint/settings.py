@@ -6,24 +6,13 @@ import math
 import os
 import re
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import ArrayLike
+from typing import Any
 
 from deltarule.arguments import check_flag, whole_number
-
-if TYPE_CHECKING:
-    from deltarule.custom import CustomLoss
-    from deltarule.custom.functions import Of2
-    from deltarule.mlp.fit import Batches, Callback
-    from deltarule.mlp.network import MLP, Hidden
-    from deltarule.schedules import Schedule
-    from deltarule.training.history import History
-    from deltarule.training.metrics import Metrics
 
 Words = dict[str, Any]
 
@@ -201,97 +190,3 @@ class NotedCheckpoint(Checkpoint):
     note: Words = field(default_factory=dict)
     written: Sequence[str] = ()
     id: str = ""
-
-
-def resume(
-    path: str | os.PathLike[str],
-    x: ArrayLike | Batches,
-    y: ArrayLike | None = None,
-    *,
-    hidden: Hidden | Sequence[Hidden] | None = None,
-    output: Hidden | None = None,
-    loss: str | CustomLoss | tuple[Of2, Of2] | None = None,
-    sample_weight: ArrayLike | None = None,
-    validation_data: tuple[ArrayLike, ...] | None = None,
-    epochs: int | None = None,
-    schedule: Schedule | None = None,
-    metrics: Metrics | None = None,
-    callbacks: Callback | Iterable[Callback] | None = None,
-    max_seconds: float | None = None,
-    verbose: int = 0,
-    progress: bool = False,
-    threads: int | None = None,
-    checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
-) -> tuple[MLP, History]:
-    """Go on with a fit from its checkpoint, to the bits of the fit that was never stopped.
-
-    Parameters
-    ----------
-    path : str or path
-        The checkpoint; with ``{epoch}`` in its name, the one of these files that was written last.
-    x, y, sample_weight, validation_data
-        As the fit was given; their fingerprints are compared. A stream has to give the batches that
-        it gave: those of a begun epoch are passed over, and compared.
-    hidden, output, loss
-        As for `MLP`, where these are functions of your own.
-    epochs : int, optional
-        Of the whole run, by default as it was. More than it had let a run go on that had ended
-        with its last epoch.
-    schedule, metrics, callbacks
-        Functions are in no file: a run that had some is to be given them again (`callbacks` may be
-        ``()`` to go on without). Otherwise they need not be given.
-    max_seconds, verbose, progress, threads
-        As for `MLP.fit`, of what is to come.
-    checkpoint : Checkpoint or path, optional
-        Where the next checkpoints go; by default where this one is, as often as the fit's.
-
-    Returns
-    -------
-    net : MLP
-        As `MLP.fit` would have left it, the state of its random generator included.
-    history : History
-        Of the whole run. All but `seconds` is what it would have been.
-
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged, of another kind, or makes no sense. Nothing in it is executed.
-    TypeError, ValueError
-        If what is given is not what the run was given, naming the argument.
-    OSError
-        If the file cannot be read.
-    DivergenceError, KeyboardInterrupt
-        As for `MLP.fit`; the checkpoint is as far as the run came.
-
-    Notes
-    -----
-    A run that is over, by its epochs, early stopping or a callback, comes back at once;
-    `max_seconds` ends a call, not a run. The callbacks, metrics and validation of an epoch that
-    were not all done when the run was stopped are done again. The bits are those of the same
-    versions of deltarule and NumPy, whose generator shuffles.
-
-    Examples
-    --------
-    See `Checkpoint`.
-    """
-    from deltarule.checkpoint.resuming import resumed
-
-    return resumed(
-        path,
-        x,
-        y,
-        hidden=hidden,
-        output=output,
-        loss=loss,
-        sample_weight=sample_weight,
-        validation_data=validation_data,
-        epochs=epochs,
-        schedule=schedule,
-        metrics=metrics,
-        callbacks=callbacks,
-        max_seconds=max_seconds,
-        verbose=verbose,
-        progress=progress,
-        threads=threads,
-        checkpoint=checkpoint,
-    )

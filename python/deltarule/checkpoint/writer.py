@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deltarule.checkpoint.format import Saved, decoded
+from deltarule.backend import MLPLike, State
+from deltarule.checkpoint.format import Saved
 from deltarule.checkpoint.rng_state import generator_words
 from deltarule.checkpoint.settings import Checkpoint, Names, NotedCheckpoint, interval
-from deltarule.custom.placeholders import Given
 from deltarule.errors import ModelFileError
 from deltarule.io import model_file
 from deltarule.io.json_fields import Fields
-from deltarule.training.core_call import State
 
 if TYPE_CHECKING:
-    from deltarule.mlp.fit import Trainable
-    from deltarule.mlp.network import MLP
     from deltarule.training.history import History
     from deltarule.training.progress import Course
 
@@ -39,7 +36,7 @@ class Keeper:
     Parameters
     ----------
     settings : Checkpoint
-    network : MLP
+    network : MLPLike
     run, data : dict
         The settings of the fit and the fingerprints of its data, as JSON can hold them.
     course, is_over : Course, bool
@@ -54,7 +51,7 @@ class Keeper:
     def __init__(
         self,
         settings: Checkpoint,
-        network: Trainable,
+        network: MLPLike,
         run: Words,
         data: Words,
         course: Course,
@@ -168,25 +165,3 @@ class Keeper:
             words = Fields(model_file.read_words(path).get(PART), PART)
             if words.part("keeping").text("id") == self._id:
                 path.unlink()
-
-
-def read_checkpoint(path: Path, given: Given | None = None) -> tuple[MLP, Saved, Words]:
-    """Return the network, the run, and the caller's own words of a checkpoint.
-
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged, of another kind, or makes no sense.
-    TypeError, ValueError
-        If the functions given are not the network's.
-    OSError
-        If it cannot be read.
-    """
-    network, tensors, extra = model_file.read_model(path, given)
-    if PART not in extra:
-        raise ModelFileError(f"{path}: a model, but no checkpoint")
-    note = {name: words for name, words in extra.items() if name != PART}
-    try:
-        return network, decoded(network, tensors, Fields(extra[PART], PART), str(path)), note
-    except (ModelFileError, RecursionError) as error:
-        raise model_file.of_file(path, error) from None

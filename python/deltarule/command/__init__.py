@@ -8,17 +8,28 @@ trained and asked through the package's public interface.
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 import deltarule as dr
 from deltarule import _start
+from deltarule.command import bench, info, predict, trace, train, verify
 from deltarule.command.console import CommandError, package_errors, warn
 from deltarule.command.parser import parse
 from deltarule.command.streams import FULL, check_output, drop_unwritten, standard_streams
 from deltarule.command.termination import Terminated, terminable
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "bench": bench.run,
+    "info": info.run,
+    "predict": predict.run,
+    "trace": trace.run,
+    "train": train.run,
+    "verify": verify.run,
+}
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -90,7 +101,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return 0
     with package_errors():  # the environment's number of threads may be no number
         dr.get_num_threads()
-    return int(arguments.run(arguments))
+    return COMMANDS[arguments.run](arguments)
 
 
 def _with_notes(message: str, error: BaseException) -> str:

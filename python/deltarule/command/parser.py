@@ -8,18 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import deltarule
-from deltarule.command import (
-    bench,
-    fit_options,
-    info,
-    kinds,
-    options,
-    predict,
-    runs,
-    trace,
-    train,
-    verify,
-)
+from deltarule.command import bench, checkpoint_options, fit_options, kinds, options, trace, verify
 from deltarule.command.console import CommandError
 from deltarule.command.targets import TASKS
 
@@ -55,7 +44,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace | None:
         arguments = _build().parse_args(argv)
     except SystemExit:
         return None
-    if arguments.run is train.run:
+    if arguments.run == "train":
         arguments.given = _given(argv, list(vars(arguments)))
     return arguments
 
@@ -139,7 +128,7 @@ def _build(defaults_of_train: Mapping[str, Any] | None = None) -> argparse.Argum
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     digits, table = options.DIGITS, options.TABLE
-    parser.set_defaults(run=train.run)
+    parser.set_defaults(run="train")
     add = parser.add_argument
     add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
     add("--target", metavar="NAME", help="the column to predict; all others are features")
@@ -218,7 +207,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="cross-validate: train K times, each time with another part held out, and report "
         "in a table; no model is kept",
     )
-    runs.add_options(parser)
+    checkpoint_options.add_options(parser)
     add("--json", action="store_true", help="print one JSON object and nothing else")
 
 
@@ -295,7 +284,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=predict.run)
+    parser.set_defaults(run="predict")
     parser.add_argument("model", metavar="MODEL", type=Path, help="a file written by train")
     parser.add_argument("data", metavar="DATA", type=Path, help=f"{DATA_HELP} with an array x")
     _add_header(parser)
@@ -306,13 +295,13 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_info(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=info.run)
+    parser.set_defaults(run="info")
     parser.add_argument("model", metavar="MODEL", nargs="?", type=Path, help="a model file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
 def _add_trace(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=trace.run)
+    parser.set_defaults(run="trace")
     add = parser.add_argument
     add("model", metavar="MODEL", type=Path, help="a model file")
     add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
@@ -338,7 +327,7 @@ def _add_trace(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=verify.run)
+    parser.set_defaults(run="verify")
     add = parser.add_argument
     add("model", metavar="MODEL", type=Path, help="a model file")
     add("data", metavar="DATA", nargs="?", type=Path, help=f"{DATA_HELP} with arrays x and y")
@@ -362,7 +351,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=bench.run)
+    parser.set_defaults(run="bench")
     add = parser.add_argument
     add("--cases", metavar="NAME[,...]", type=kinds.names, help="some; a wrong name lists them")
     add("--peers", metavar="NAME[,...]", type=kinds.names, help=f"default {','.join(bench.PEERS)}")

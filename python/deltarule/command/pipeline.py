@@ -21,6 +21,7 @@ from deltarule.command.double_double import DoubleDouble
 from deltarule.command.standardization import Standardization
 from deltarule.command.tables import Label
 from deltarule.io import model_file
+from deltarule.mlp.load import read_model
 
 __all__ = ["Standardization", "TableModel", "cast_finite", "load"]
 
@@ -188,7 +189,7 @@ def load(path: Path) -> TableModel | dr.MLP:
     deltarule.ModelFileError
         The file is not a model, or what it says of its table makes no sense.
     """
-    network, tensors, metadata = model_file.read_model(path)
+    network, tensors, metadata = read_model(path)
     if METADATA_KEY not in metadata:
         return network
     words = metadata[METADATA_KEY]

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import deltarule as dr
-from deltarule.checkpoint.resuming import Run, read_newest
-from deltarule.checkpoint.settings import NotedCheckpoint, interval
+from deltarule.checkpoint.settings import NotedCheckpoint
 from deltarule.command.console import CommandError
 from deltarule.command.destinations import check_destination
+from deltarule.command.parser import parse
+from deltarule.mlp.resume import Run, read_newest
 
 # The part of a checkpoint that has the words, by their names.
 NOTE = "command"
@@ -23,39 +24,6 @@ FREE = frozenset(
 )
 
 Words = Mapping[str, Any]
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the words on checkpoints to those of ``train``."""
-    add = parser.add_argument
-    add(
-        "--checkpoint",
-        metavar="PATH",
-        type=Path,
-        help="write down how far the training is, now and then and when Ctrl-C or SIGTERM stops "
-        "it; {epoch} in the name makes a file an epoch",
-    )
-    add(
-        "--every",
-        metavar="N",
-        type=_interval,
-        help="epochs between two checkpoints, or a time as 90s, 10m, 2h (default 1m)",
-    )
-    add(
-        "--resume",
-        metavar="PATH",
-        type=Path,
-        help="go on with the training of a checkpoint, on the same DATA; further words are not "
-        "needed, --epochs may let it go on for longer",
-    )
-
-
-def _interval(text: str) -> str:
-    try:
-        interval(int(text) if text.isdecimal() else text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("every ")) from None
-    return text
 
 
 def check_words(given: Words, inputs: list[Path]) -> None:
@@ -126,8 +94,6 @@ def with_words(arguments: argparse.Namespace) -> argparse.Namespace:
     """
     if arguments.resume is None:
         return arguments
-    from deltarule.command.parser import parse  # which knows the commands, and so this module
-
     path, given = arguments.resume, arguments.given
     _, run = read_newest(path)
     words = run.keeping.note.get(NOTE)

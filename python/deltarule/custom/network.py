@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 from deltarule import reference
 from deltarule._load import core
 from deltarule.architecture import Architecture
+from deltarule.backend import Core, State
 from deltarule.custom.passes import Array, CustomPasses, Rows, quiet
 from deltarule.data.samples import Batch
 from deltarule.errors import UPDATE_OVERFLOWS
-from deltarule.training.core_call import State
 
 
 class CustomNetwork(CustomPasses):
@@ -104,7 +105,7 @@ class CustomNetwork(CustomPasses):
         self.begin_training()
         try:
             for number in range(epochs):
-                began, before = time.perf_counter(), State(self)
+                began, before = time.perf_counter(), State(cast(Core, self))
                 if not self._epoch(course.steps(number, result.step, self._sizes), result):
                     before.restore()
                     return

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deltarule import reference
 from deltarule.architecture import Architecture
+from deltarule.backend import make_compiled
 from deltarule.custom.validated import in_reference
 from deltarule.data.samples import Batch
 from deltarule.layers import Layers
@@ -103,7 +104,7 @@ class CustomPasses:
             output="identity",
             loss="squared_error",
         )
-        self._core = named.make_compiled()
+        self._core = make_compiled(named)
         self.n_parameters = self._core.n_parameters
         self.weight_view, self.bias_view = self._core.weight_view, self._core.bias_view
         self.get_theta, self.set_theta = self._core.get_theta, self._core.set_theta

@@ -19,14 +19,13 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from deltarule.architecture import Architecture
+from deltarule.backend import MLPLike
 from deltarule.data import validation
 from deltarule.errors import ModelFileError
 from deltarule.io.regular_files import check_regular, text_of, write_atomically
 
 if TYPE_CHECKING:
-    from deltarule.custom.placeholders import Given
-    from deltarule.mlp.network import MLP
-    from deltarule.mlp.parameters import Parameterized
+    pass
 
 Array = NDArray[Any]
 
@@ -63,7 +62,7 @@ def _named(architecture: Architecture, theta: Array) -> dict[str, Array]:
 
 def write_model(
     path: str | os.PathLike[str],
-    network: Parameterized,
+    network: MLPLike,
     tensors: Mapping[str, Array] | None = None,
     metadata: Mapping[str, object] | None = None,
     *,
@@ -77,7 +76,7 @@ def write_model(
     path : str or path
         Replaced as a whole, by renaming a finished file from the same folder; see
         `regular_files.write_atomically`.
-    network : MLP
+    network : MLPLike
         Its parameters and architecture are kept; velocity and random state are not.
     tensors, metadata : mapping, optional
         More tensors (other names than W1.., b1..) and a part of the caller's own, as JSON holds it.
@@ -166,73 +165,6 @@ def of_file(path: str | os.PathLike[str], error: Exception) -> ModelFileError:
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
     return ModelFileError(f"{os.fspath(path)}: {text}")
-
-
-def read_model(
-    path: str | os.PathLike[str], given: Given | None = None
-) -> tuple[MLP, dict[str, Array], dict[str, Any]]:
-    """Read what `write_model` wrote: the network, the other tensors, the caller's own part.
-
-    Parameters
-    ----------
-    path : str or path
-    given : Given, optional
-        Functions of the user's own, for which the file has names.
-
-    Raises
-    ------
-    ModelFileError, OSError
-        As `read_file`.
-    TypeError, ValueError
-        If what is given is not the network's.
-    """
-    from deltarule.mlp.network import MLP
-
-    model, extra = read_file(path)
-    architecture = model.architecture
-    if given is not None:
-        architecture = given.to(architecture)
-    elif architecture.custom:
-        argument, function = next(iter(architecture.custom.items()))
-        raise ModelFileError(
-            f"{os.fspath(path)}: {argument} is a function, {function.name!r}, which no file "
-            "holds; deltarule.resume takes it again"
-        )
-    network = MLP(**architecture.to_dict(), init=(model.weights, model.biases))
-    return network, model.tensors, extra
-
-
-def load(path: str | os.PathLike[str]) -> MLP:
-    """Read a network from the file that `MLP.save` wrote.
-
-    Parameters
-    ----------
-    path : str or path
-
-    Returns
-    -------
-    MLP
-        With a fresh random state and no velocity.
-
-    Raises
-    ------
-    ModelFileError
-        If the file is damaged, of another kind, or makes no sense. Nothing in it is executed.
-    OSError
-        If it cannot be read, or is no regular file.
-
-    Examples
-    --------
-    >>> import os, tempfile
-    >>> import deltarule as dr
-    >>> net = dr.MLP([2, 3, 1], seed=0)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     net.save(os.path.join(folder, "net.safetensors"))
-    ...     same = dr.load(os.path.join(folder, "net.safetensors"))
-    >>> bool((same.theta == net.theta).all())
-    True
-    """
-    return read_model(path)[0]
 
 
 @dataclass(eq=False, repr=False)

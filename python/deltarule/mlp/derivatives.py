@@ -13,7 +13,8 @@ from deltarule.errors import DivergenceError
 from deltarule.layers import Layers
 
 if TYPE_CHECKING:
-    from deltarule.architecture import Architecture, Core
+    from deltarule.architecture import Architecture
+from deltarule.backend import Core
 
 Array = NDArray[Any]
 

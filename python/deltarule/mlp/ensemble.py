@@ -17,7 +17,6 @@ from deltarule.arguments import (
     check_batch_size,
     check_dropout,
     check_flag,
-    check_optimizer,
     whole_number,
 )
 from deltarule.config import resolve_threads
@@ -25,7 +24,7 @@ from deltarule.custom import LossWord
 from deltarule.data import validation
 from deltarule.data.samples import Batch
 from deltarule.mlp.network import MLP
-from deltarule.optimizers import Optimizer
+from deltarule.optimizers import Optimizer, check_optimizer
 from deltarule.schedules import Plateau
 from deltarule.training.history import History
 from deltarule.training.learning_rate import check_schedule, is_vector, rates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from numpy.typing import ArrayLike
 
@@ -12,6 +12,7 @@ from deltarule.arguments import whole_number
 from deltarule.mlp.parameters import Parameterized
 
 if TYPE_CHECKING:
+    from deltarule.backend import MLPLike
     from deltarule.checkpoint.settings import Checkpoint
     from deltarule.optimizers import Optimizer
     from deltarule.reference import Descent
@@ -173,7 +174,7 @@ class Trainable(Parameterized):
         from deltarule.training.fit import fit_network
 
         return fit_network(
-            self,
+            cast("MLPLike", self),
             x,
             y,
             epochs=epochs,

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from deltarule import defaults, names
 from deltarule._load import core
 from deltarule.architecture import Architecture
-from deltarule.arguments import check_optimizer
 from deltarule.backend import loss_of, predict_into
 from deltarule.config import resolve_threads
+from deltarule.custom.core import make_core
 from deltarule.custom.functions import ActivationWord, CustomLoss, Of1, Of2
 from deltarule.data import validation
 from deltarule.errors import (
@@ -185,7 +185,7 @@ class MLP(Trainable, Differentiable, Provable):
         if isinstance(init, str):
             names.word(init, "init", NAMES)
         self._rng = _generator(seed)
-        self._core = self._architecture.make_core()
+        self._core = make_core(self._architecture)
         if isinstance(init, str):
             weights, biases = initial_parameters(self.sizes, self.hidden, init, self._rng)
             self._core.set_theta(self._flatten(weights, biases))
@@ -390,6 +390,8 @@ class MLP(Trainable, Differentiable, Provable):
         >>> round(net.weights[0].item(), 6)
         0.8
         """
+        from deltarule.optimizers import check_optimizer
+
         settings = check_optimizer(optimizer)._settings_in(self.dtype)
         batch = validation.checked_batch(self._architecture, x, y, sample_weight)
         trouble = "the loss is not finite"

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from deltarule import defaults
 from deltarule._load import core
-from deltarule.architecture import Architecture, Core
-from deltarule.backend import unchanged
+from deltarule.architecture import Architecture
+from deltarule.backend import Core, unchanged
 from deltarule.custom import ActivationWord, LossWord
+from deltarule.custom.core import make_core
 from deltarule.data import validation
 from deltarule.layers import Layers
 from deltarule.mlp.parameter_view import ParameterView, ParameterViews, refuse
@@ -252,7 +253,7 @@ class Parameterized:
         self._rng = copy.deepcopy(state["rng"])
         self._split_seed = state.get("split_seed")
         self._epochs, self._watch = state["epochs"], state["watch"]
-        self._core = self._architecture.make_core()
+        self._core = make_core(self._architecture)
         self.theta = state["theta"]
         kind, m, v, steps = state["memory"]
         self._core.set_memory(core.OptimizerKind[kind], m, v, steps)

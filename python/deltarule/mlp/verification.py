@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
-    from deltarule.mlp.network import MLP
+    from deltarule.backend import MLPLike
     from deltarule.optimizers import Optimizer
     from deltarule.reference import Backward, Forward
     from deltarule.trace.trace import Trace
@@ -50,7 +50,7 @@ class Provable:
         """
         from deltarule.trace.algorithms import forward_propagation
 
-        return forward_propagation(cast("MLP", self), x, threads)
+        return forward_propagation(cast("MLPLike", self), x, threads)
 
     def back_propagation(
         self,
@@ -100,7 +100,7 @@ class Provable:
         """
         from deltarule.trace.algorithms import back_propagation
 
-        return back_propagation(cast("MLP", self), forward, y, sample_weight, threads)
+        return back_propagation(cast("MLPLike", self), forward, y, sample_weight, threads)
 
     def trace(
         self,
@@ -151,7 +151,7 @@ class Provable:
         """
         from deltarule.trace.trace import trace_network
 
-        return trace_network(cast("MLP", self), x, y, sample_weight, threads)
+        return trace_network(cast("MLPLike", self), x, y, sample_weight, threads)
 
     def verify(
         self,
@@ -230,6 +230,6 @@ class Provable:
         from deltarule.verification.verify import verify_network
 
         return verify_network(
-            cast("MLP", self), x, y, sample_weight, optimizer=optimizer, strict=strict,
+            cast("MLPLike", self), x, y, sample_weight, optimizer=optimizer, strict=strict,
             sampling=Sampling(seed, max_rows, max_entries), threads=threads,
         )  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deltarule.arguments import (
     check_callbacks,
@@ -13,23 +14,20 @@ from deltarule.arguments import (
     check_verbose,
     whole_number,
 )
+from deltarule.backend import MLPLike
 from deltarule.config import resolve_threads
 from deltarule.data.streams import Stream
 from deltarule.errors import require
 from deltarule.second_order.loop import Course
 from deltarule.second_order.objective import Problem
-from deltarule.second_order.settings import SecondOrder
+from deltarule.second_order.settings import LBFGS, SecondOrder
 from deltarule.training.display import epoch_lines, progress_bar
-from deltarule.training.fit import SplitSeed, check_follower, check_measure
 from deltarule.training.history import History
-from deltarule.training.prepare import Given
-
-if TYPE_CHECKING:
-    from deltarule.mlp.fit import Trainable
+from deltarule.training.prepare import Given, SplitSeed, check_follower, check_measure
 
 
 def fit_second_order(
-    network: Trainable,
+    network: MLPLike,
     optimizer: SecondOrder,
     given: Given,
     *,
@@ -83,7 +81,18 @@ def fit_second_order(
             shown = [stack.enter_context(watcher) for watcher in watchers]
             course.begin([*looking_on, *filter(None, shown)], limit)
             if n_epochs:
-                optimizer.run(problem, network.theta, n_epochs, course.after)
+                _iterate(optimizer)(optimizer, problem, network.theta, n_epochs, course.after)
         return course.end()
     finally:
         network._core.end_training()
+
+
+def _iterate(optimizer: SecondOrder) -> Callable[..., None]:
+    """Return the algorithm of the settings, imported when it is used."""
+    if isinstance(optimizer, LBFGS):
+        from deltarule.second_order.lbfgs import lbfgs
+
+        return lbfgs
+    from deltarule.second_order.levenberg_marquardt import levenberg_marquardt
+
+    return levenberg_marquardt

@@ -5,19 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.backend import loss_of
+from deltarule.backend import MLPLike, loss_of
 from deltarule.data.samples import Samples
 from deltarule.training.early_stopping import Follower
 from deltarule.training.history import EpochRecord, History
 from deltarule.training.metrics import Measure
-
-if TYPE_CHECKING:
-    from deltarule.mlp.fit import Trainable
 
 Array = NDArray[Any]
 
@@ -26,7 +23,7 @@ Array = NDArray[Any]
 class Course:
     """One fit, which leaves the network at a whole iteration at any time."""
 
-    network: Trainable
+    network: MLPLike
     samples: int
     epochs: int
     validation: Samples | None

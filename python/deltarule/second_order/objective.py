@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deltarule.architecture import Architecture
 from deltarule.backend import loss_of, predict_into
+from deltarule.custom.core import make_core
 from deltarule.data.rows import parts
 from deltarule.data.samples import Samples
 from deltarule.second_order.settings import SQUARES
@@ -37,7 +38,7 @@ class Problem:
 
     def __init__(self, network: Architecture, data: Samples, threads: int) -> None:
         self._architecture, self._threads = network, threads
-        self._core = network.make_core()
+        self._core = make_core(network)
         self._whole = data.whole
         self._data = data if self._whole is None else Samples(*self._whole)
         self.shares = np.ones(len(data)) if data.weight is None else data.weight

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,7 +14,6 @@ from deltarule.arguments import check_number, whole_number
 
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture
-    from deltarule.second_order.objective import Problem
 
 Array = NDArray[Any]
 After: TypeAlias = Callable[[Array, float], bool]  # of theta and its loss: whether that is enough
@@ -30,7 +28,7 @@ SQUARES: dict[str, Callable[[int], float]] = {
 MOST_PARAMETERS = 5000
 
 
-class SecondOrder(ABC):
+class SecondOrder:
     """What `LevenbergMarquardt` and `LBFGS` have in common: the fits that they are for."""
 
     def check(
@@ -64,10 +62,6 @@ class SecondOrder(ABC):
             )
         if rates is not None:
             raise ValueError(f"dropout must be 0 with {name}, not {rates.tolist()}")
-
-    @abstractmethod
-    def run(self, problem: Problem, theta: Array, epochs: int, after: After) -> None:
-        """Iterate from theta, (D,): `levenberg_marquardt` or `lbfgs`, imported when it is used."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +146,6 @@ class LevenbergMarquardt(SecondOrder):
                 f"matrix has, the network has {network.n_parameters}; LBFGS takes any number"
             )
 
-    def run(self, problem: Problem, theta: Array, epochs: int, after: After) -> None:
-        """Do `levenberg_marquardt`."""
-        from deltarule.second_order.levenberg_marquardt import levenberg_marquardt
-
-        levenberg_marquardt(self, problem, theta, epochs, after)
-
 
 @dataclass(frozen=True)
 class LBFGS(SecondOrder):
@@ -206,9 +194,3 @@ class LBFGS(SecondOrder):
 
     def __post_init__(self) -> None:
         whole_number(self.memory, "memory", 1)
-
-    def run(self, problem: Problem, theta: Array, epochs: int, after: After) -> None:
-        """Do `lbfgs`."""
-        from deltarule.second_order.lbfgs import lbfgs
-
-        lbfgs(self, problem, theta, epochs, after)

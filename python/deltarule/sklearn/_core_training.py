@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.architecture import Architecture
+from deltarule.custom.core import make_core
 from deltarule.errors import DivergenceError, at_layer
 from deltarule.optimizers import least_epsilon
 from deltarule.sklearn._data import Samples, blocks
@@ -68,7 +69,7 @@ class Network:
     def __init__(self, architecture: Architecture, loss_scale: float = 1.0) -> None:
         self.architecture = architecture
         self.loss_scale = loss_scale
-        self._core = architecture.make_core()
+        self._core = make_core(architecture)
         self._linear: Network | None = None  # the same parameters without output activation
         layers = range(1, len(architecture.sizes))
         self._W = [self._core.weight_view(layer).T for layer in layers]  # live, (fan_in, fan_out)

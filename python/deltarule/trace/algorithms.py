@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deltarule.backend import MLPLike
 from deltarule.config import resolve_threads
 from deltarule.custom.network import CustomNetwork
 from deltarule.data import validation
@@ -14,11 +13,8 @@ from deltarule.layers import Layers
 from deltarule.reference import Backward, Forward
 from deltarule.trace.trace import trace_network
 
-if TYPE_CHECKING:
-    from deltarule.mlp.network import MLP
 
-
-def forward_propagation(network: MLP, x: ArrayLike, threads: int | None) -> Forward:
+def forward_propagation(network: MLPLike, x: ArrayLike, threads: int | None) -> Forward:
     """Return what `MLP.forward_propagation` promises."""
     row = validation.one_row(x)
     if row is not None:
@@ -38,7 +34,7 @@ def forward_propagation(network: MLP, x: ArrayLike, threads: int | None) -> Forw
 
 
 def back_propagation(
-    network: MLP,
+    network: MLPLike,
     forward: Forward,
     y: ArrayLike,
     sample_weight: ArrayLike | None,

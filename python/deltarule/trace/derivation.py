@@ -14,7 +14,7 @@ from deltarule.trace.equations import Formula
 from deltarule.trace.title import title
 
 if TYPE_CHECKING:
-    from deltarule.trace.trace import Trace
+    from deltarule.trace.quantities import Quantities
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Section:
     lines: tuple[Line, ...]
 
 
-def derivation(trace: Trace) -> tuple[Section, ...]:
+def derivation(trace: Quantities) -> tuple[Section, ...]:
     """Return forward pass, loss, backward pass and gradient, each in the order of the notes."""
     return (
         Section("Forward", tuple(_forward(trace))),
@@ -43,7 +43,7 @@ def derivation(trace: Trace) -> tuple[Section, ...]:
     )
 
 
-def heading(trace: Trace) -> tuple[str, str]:
+def heading(trace: Quantities) -> tuple[str, str]:
     """Return two sentences: the network, and how to read what follows."""
     n = len(trace.y)
     samples = "1 sample" if n == 1 else f"{n} samples"
@@ -54,7 +54,7 @@ def heading(trace: Trace) -> tuple[str, str]:
     )
 
 
-def _forward(trace: Trace) -> Iterator[Line]:
+def _forward(trace: Quantities) -> Iterator[Line]:
     network, defined = trace.network, set[Formula]()
     functions = [*map(equations.activation_of, network.hidden), equations.output_of(network.output)]
     yield Line(equations.INPUT, trace.a[0])
@@ -71,7 +71,7 @@ def _forward(trace: Trace) -> Iterator[Line]:
             yield Line(g.where)
 
 
-def _loss(trace: Trace) -> Iterator[Line]:
+def _loss(trace: Quantities) -> Iterator[Line]:
     network, loss = trace.network, equations.loss_of(trace.network.loss)
     yield Line(equations.LABELS if trace.of_labels else equations.TARGETS, trace.y)
     yield Line(equations.SAMPLE_LOSS_IS + loss.value, trace.losses)
@@ -82,7 +82,7 @@ def _loss(trace: Trace) -> Iterator[Line]:
     yield Line(equations.LOSS_IS + _reduction(trace).value, np.array(trace.loss))
 
 
-def _backward(trace: Trace) -> Iterator[Line]:
+def _backward(trace: Quantities) -> Iterator[Line]:
     network, last, factor = trace.network, trace.network.n_layers, _reduction(trace).factor
     loss, output = equations.loss_of(network.loss), equations.output_of(network.output)
     yield Line(equations.DELTA_MEANS)
@@ -101,11 +101,11 @@ def _backward(trace: Trace) -> Iterator[Line]:
     yield Line(equations.FROM_ABOVE.at(0), trace.dL_da[0])
 
 
-def _gradient(trace: Trace) -> Iterator[Line]:
+def _gradient(trace: Quantities) -> Iterator[Line]:
     for layer in range(trace.network.n_layers, 0, -1):
         yield Line(equations.WEIGHT_GRADIENT.at(layer), trace.dL_dW[layer])
         yield Line(equations.BIAS_GRADIENT.at(layer), trace.dL_db[layer])
 
 
-def _reduction(trace: Trace) -> equations.Reduction:
+def _reduction(trace: Quantities) -> equations.Reduction:
     return equations.REDUCTIONS[trace.network.reduction, trace.sample_weight is not None]

@@ -14,7 +14,7 @@ from deltarule.trace.derivation import derivation, heading
 from deltarule.trace.equations import ascii_text
 
 if TYPE_CHECKING:
-    from deltarule.trace.trace import Trace
+    from deltarule.trace.quantities import Quantities
 
 Array = NDArray[Any]
 
@@ -30,7 +30,7 @@ DIGITS = (4, 3, 2)
 # Text
 
 
-def as_text(trace: Trace, ascii: bool) -> str:
+def as_text(trace: Quantities, ascii: bool) -> str:
     """Return what `Trace.to_text` promises."""
     plain = ascii_text if ascii else str
     sections = [
@@ -88,7 +88,7 @@ def _summary(value: Array) -> str:
 # Markdown
 
 
-def as_markdown(trace: Trace) -> str:
+def as_markdown(trace: Quantities) -> str:
     """Return what `Trace.to_markdown` promises."""
     parts = [*heading(trace)]
     for section in derivation(trace):

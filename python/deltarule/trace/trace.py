@@ -5,26 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltarule.architecture import Architecture
+from deltarule.backend import MLPLike
 from deltarule.config import resolve_threads
 from deltarule.data import validation
 from deltarule.errors import DivergenceError
 from deltarule.layers import Layers
+from deltarule.trace.quantities import Quantities
 from deltarule.trace.rendering import as_markdown, as_text
-
-if TYPE_CHECKING:
-    from deltarule.mlp.network import MLP
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Trace:
+class Trace(Quantities):
     """Every quantity of one forward and backward pass over n samples.
 
     Row i of an array is sample i. Derivatives are of the reduced loss L. All arrays are read-only
@@ -61,27 +59,6 @@ class Trace:
     network : Architecture
         What the network is: its `sizes`, `hidden`, `output`, `loss`, `reduction`, `dtype`.
     """
-
-    network: Architecture
-    W: Layers
-    b: Layers
-    z: Layers
-    a: Layers
-    y: Array
-    of_labels: bool
-    sample_weight: Array | None
-    losses: Array
-    loss: float
-    dL_dy_hat: Array
-    delta: Layers
-    dL_da: Layers
-    dL_dW: Layers
-    dL_db: Layers
-
-    @property
-    def y_hat(self) -> Array:
-        """The outputs, a[L]."""
-        return self.a[self.network.n_layers]
 
     def to_dict(self) -> dict[str, Array]:
         """Return the arrays by name, in the order of the derivation.
@@ -154,7 +131,11 @@ class Trace:
 
 
 def trace_network(
-    network: MLP, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, threads: int | None
+    network: MLPLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    threads: int | None,
 ) -> Trace:
     """Return what `MLP.trace` promises."""
     batch = validation.checked_batch(network._architecture, x, y, sample_weight)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.arguments import check_flag
+from deltarule.backend import MLPLike, make_compiled
 from deltarule.config import resolve_threads
 
 if TYPE_CHECKING:
-    from deltarule.mlp.parameters import Parameterized
     from deltarule.training.epochs import Pass
     from deltarule.training.history import History
 
@@ -77,7 +77,7 @@ def set_advice(enabled: bool) -> None:
 
 
 def after_fit(
-    network: Parameterized,
+    network: MLPLike,
     history: History,
     data: Pass[Any],
     lr: float,
@@ -88,7 +88,7 @@ def after_fit(
 
     Parameters
     ----------
-    network : MLP
+    network : MLPLike
     history : History
         Of the fit.
     data : Pass
@@ -136,7 +136,7 @@ def of_the_inputs(x: Array) -> Iterator[str]:
     )
 
 
-def of_the_units(network: Parameterized, x: Array, lr: float) -> Iterator[str]:
+def of_the_units(network: MLPLike, x: Array, lr: float) -> Iterator[str]:
     """Yield advice on hidden layers whose units are dead or saturated on x (n, n_0)."""
     if not {"relu", "tanh", "sigmoid"} & set(network.hidden):
         return
@@ -200,7 +200,7 @@ def _still_falling(losses: Sequence[float], lr: float) -> Iterator[str]:
         )
 
 
-def _activations(network: Parameterized, x: Array) -> list[Array]:
+def _activations(network: MLPLike, x: Array) -> list[Array]:
     """Return a[1] .. a[L-1] of x, the functions by the reference, each z by a core of one layer.
 
     NumPy's products would leave the threads of its BLAS awake for 100 ms: in the next fit's way.
@@ -211,10 +211,11 @@ def _activations(network: Parameterized, x: Array) -> list[Array]:
     functions = activations_of(in_reference(network._architecture), len(network.hidden))
     activations: list[Array] = []
     for W, b, g in zip(network.weights, network.biases, functions, strict=False):
-        layer = replace(
+        alone = replace(
             network._architecture, sizes=W.shape[::-1], hidden=(), output="identity",
             loss="squared_error",
-        ).make_core()  # fmt: skip
+        )  # fmt: skip
+        layer = make_compiled(alone)
         layer.set_theta(np.concatenate([W.ravel(), b]))
         z = np.empty((len(x), len(b)), network.dtype)
         layer.predict(x, z, resolve_threads(None))

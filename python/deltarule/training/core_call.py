@@ -9,13 +9,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from deltarule._load import core
-from deltarule.architecture import Core
+from deltarule.backend import Core
 from deltarule.data.samples import Batch
 from deltarule.training.learning_rate import Pace
 from deltarule.training.progress import START, Partial
 
 Array = NDArray[Any]
-Memory = tuple[core.OptimizerKind, Array | None, Array | None, int]
 
 
 @dataclass(eq=False, repr=False)
@@ -77,28 +76,3 @@ class Training:
     def batch_of(self, n: int) -> int:
         """Return the samples of a mini-batch where there are n."""
         return n if self.batch_size is None else min(n, self.batch_size)
-
-
-class State:
-    """What training changes in a network: parameters and the optimizer's memory.
-
-    Parameters
-    ----------
-    network : core network
-    theta : ndarray, optional
-        By default the network's, as they are now.
-    memory : (OptimizerKind, ndarray or None, ndarray or None, int), optional
-        As the core has it, by default as it is now.
-    """
-
-    def __init__(
-        self, network: Core, theta: Array | None = None, memory: Memory | None = None
-    ) -> None:
-        self._network = network
-        self.theta = network.get_theta() if theta is None else theta
-        self.memory = network.get_memory() if memory is None else memory
-
-    def restore(self) -> None:
-        """Make the network as it was."""
-        self._network.set_theta(self.theta)
-        self._network.set_memory(*self.memory)

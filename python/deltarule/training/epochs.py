@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.backend import loss_of
+from deltarule.backend import State, loss_of
 from deltarule.data.samples import Samples
-from deltarule.training.core_call import State, Training
+from deltarule.training.core_call import Training
 from deltarule.training.progress import ArraysCall, Call, Partial
 from deltarule.training.sampling import Draws
 

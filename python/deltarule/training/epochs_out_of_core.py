@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.backend import State
 from deltarule.data.rows import parts
 from deltarule.data.samples import Batch, Samples, mean_loss, weight_of
 from deltarule.data.streams import Stream
 from deltarule.errors import UPDATE_OVERFLOWS
-from deltarule.training.core_call import State, Training
+from deltarule.training.core_call import Training
 from deltarule.training.epochs import Pass, first_rates
 from deltarule.training.progress import START, BlocksCall, Partial, StreamCall
 from deltarule.training.sampling import Draws

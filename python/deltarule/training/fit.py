@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 from deltarule.arguments import (
@@ -10,42 +9,40 @@ from deltarule.arguments import (
     check_callbacks,
     check_dropout,
     check_flag,
-    check_optimizer,
     check_seconds,
     check_verbose,
     whole_number,
 )
+from deltarule.backend import MLPLike
 from deltarule.checkpoint.settings import Checkpoint, check_checkpoint
 from deltarule.checkpoint.settings_json import run_words
 from deltarule.config import resolve_threads
 from deltarule.data.samples import Samples
 from deltarule.data.streams import Stream
+from deltarule.optimizers import check_optimizer
 from deltarule.second_order import SecondOrder
 from deltarule.training import advice
 from deltarule.training.core_call import Training
 from deltarule.training.display import epoch_lines, progress_bar
-from deltarule.training.early_stopping import EarlyStopping, Followed, Follower
 from deltarule.training.epochs import ArraysPass, Pass
 from deltarule.training.epochs_out_of_core import BlocksPass, StreamPass
 from deltarule.training.history import History
 from deltarule.training.learning_rate import Pace, check_schedule
 from deltarule.training.loop import Fit
-from deltarule.training.metrics import Kind, Measure, check_metrics
-from deltarule.training.prepare import Given
+from deltarule.training.metrics import Measure, check_metrics
+from deltarule.training.prepare import Given, SplitSeed, check_follower, check_measure
 from deltarule.training.progress import Course
 from deltarule.training.sampling import Draws, generator
 
 if TYPE_CHECKING:
     from deltarule.checkpoint.format import Saved
     from deltarule.checkpoint.writer import Keeper
-    from deltarule.mlp.fit import Trainable
 
 # The seeds of validation_split are below that.
-_SEEDS = 2**63
 
 
 def fit_network(
-    network: Trainable,
+    network: MLPLike,
     x: Any,
     y: Any,
     *,
@@ -133,7 +130,7 @@ def fit_network(
         fit.keeper = _keeper(place, network, run, data, validation, passes, saved)
         fit.keeper.check_place()
     if saved is not None:
-        saved.check_fit(fit, data, validation)
+        saved.check_fit(passes, measure, fit.follower, data, validation)
     network._core.begin_training()  # refused while another thread trains: nothing has changed
     try:
         split.keep()
@@ -148,43 +145,8 @@ def fit_network(
         network._core.end_training()
     if len(history) > course.epochs:
         lr = history.learning_rate[-1]
-        caller = 4 if saved is None else 5
-        advice.after_fit(network, history, passes, lr, n_epochs, stacklevel=caller)
+        advice.after_fit(network, history, passes, lr, n_epochs, stacklevel=4)
     return history
-
-
-class SplitSeed:
-    """The seed of `validation_split`: one for all fits of a network, drawn where it is needed.
-
-    Parameters
-    ----------
-    network : MLP
-    """
-
-    def __init__(self, network: Trainable) -> None:
-        self._network = network
-        self._is_new = False
-        self._before: dict[str, Any] = {}
-
-    def seed(self) -> int:
-        """Return it, the network's generator left as it is."""
-        kept = self._network._split_seed
-        if kept is not None:
-            return kept
-        self._is_new = True
-        return int(copy.deepcopy(generator(self._network)).integers(_SEEDS))
-
-    def keep(self) -> None:
-        """Draw it, if it was needed, and keep it with the network."""
-        if self._is_new:
-            self._before = dict(self._network._rng.bit_generator.state)
-            self._network._split_seed = int(generator(self._network).integers(_SEEDS))
-
-    def take_back(self) -> None:
-        """Let the network be as it was before."""
-        if self._is_new:
-            self._network._rng.bit_generator.state = self._before
-            self._network._split_seed = None
 
 
 def _pass_over(
@@ -203,7 +165,7 @@ def _pass_over(
 
 def _keeper(
     place: Checkpoint,
-    network: Trainable,
+    network: MLPLike,
     run: dict[str, Any],
     data: Samples | Stream,
     validation: Samples | None,
@@ -225,35 +187,3 @@ def _keeper(
 
 def _history(measure: Measure | None) -> History:
     return History(metrics={name: [] for name in (() if measure is None else measure.names)})
-
-
-def check_measure(
-    network: Trainable, metrics: object, data: Samples | Stream, validation: Samples | None
-) -> tuple[Measure | None, Samples | None]:
-    """Return what evaluates the metrics, and what they are of."""
-    named = check_metrics(metrics)
-    if not named:
-        return None, None
-    measured = validation or data
-    if isinstance(measured, Stream):
-        raise ValueError(
-            f"metrics need validation_data where x is a stream of batches, not {list(named)}"
-        )
-    has_class_indices = len(measured.y.shape) == 1
-    kind = Kind(network.output, network.loss, network.sizes[-1], has_class_indices)
-    return Measure(named, kind, "" if validation is None else "validation_"), measured
-
-
-def check_follower(
-    early_stopping: object,
-    measure: Measure | None,
-    validation: Samples | None,
-    seen: Followed | None = None,
-) -> Follower | None:
-    if early_stopping is None:
-        return None
-    if not isinstance(early_stopping, EarlyStopping):
-        raise TypeError(f"early_stopping must be a deltarule.EarlyStopping, not {early_stopping!r}")
-    losses = ["loss"] if validation is None else ["loss", "validation_loss"]
-    recorded = [*losses, *(() if measure is None else measure.names)]
-    return Follower(early_stopping, recorded, seen)

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule._load import core
+from deltarule.backend import State
 from deltarule.data.samples import Samples
 from deltarule.errors import DivergenceError, at_layer
-from deltarule.training.core_call import State, Training
+from deltarule.training.core_call import Training
 from deltarule.training.early_stopping import Follower
 from deltarule.training.epochs import Pass
 from deltarule.training.history import EpochRecord, History

@@ -14,7 +14,7 @@ from deltarule.backend import predict_into
 from deltarule.custom import ActivationWord, LossWord
 
 if TYPE_CHECKING:
-    from deltarule.architecture import Core
+    from deltarule.backend import Core
     from deltarule.data.samples import Samples
 
 Array = NDArray[Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,11 +13,17 @@ from numpy.typing import NDArray
 
 from deltarule.architecture import Architecture
 from deltarule.arguments import check_fraction
+from deltarule.backend import MLPLike
 from deltarule.data import validation
 from deltarule.data.rows import Rows
 from deltarule.data.samples import Batch, Samples
 from deltarule.data.streams import Stream, is_stream
 from deltarule.data.targets import ClassWeights, check_smoothing, smoothing
+from deltarule.training.early_stopping import EarlyStopping, Followed, Follower
+from deltarule.training.metrics import Kind, Measure, check_metrics
+from deltarule.training.sampling import generator
+
+_SEEDS = 2**63
 
 Array = NDArray[Any]
 
@@ -162,3 +169,69 @@ def _weighted(samples: Samples, of_class: NDArray[np.float64]) -> Samples:
         weight = of_class if samples.weight is None else samples.weight * of_class
     name = "class_weight" if samples.weight is None else "sample_weight times class_weight"
     return replace(samples, weight=validation.sample_weights(weight, len(samples), name))
+
+
+class SplitSeed:
+    """The seed of `validation_split`: one for all fits of a network, drawn where it is needed.
+
+    Parameters
+    ----------
+    network : MLPLike
+    """
+
+    def __init__(self, network: MLPLike) -> None:
+        self._network = network
+        self._is_new = False
+        self._before: dict[str, Any] = {}
+
+    def seed(self) -> int:
+        """Return it, the network's generator left as it is."""
+        kept = self._network._split_seed
+        if kept is not None:
+            return kept
+        self._is_new = True
+        return int(copy.deepcopy(generator(self._network)).integers(_SEEDS))
+
+    def keep(self) -> None:
+        """Draw it, if it was needed, and keep it with the network."""
+        if self._is_new:
+            self._before = dict(self._network._rng.bit_generator.state)
+            self._network._split_seed = int(generator(self._network).integers(_SEEDS))
+
+    def take_back(self) -> None:
+        """Let the network be as it was before."""
+        if self._is_new:
+            self._network._rng.bit_generator.state = self._before
+            self._network._split_seed = None
+
+
+def check_measure(
+    network: MLPLike, metrics: object, data: Samples | Stream, validation: Samples | None
+) -> tuple[Measure | None, Samples | None]:
+    """Return what evaluates the metrics, and what they are of."""
+    named = check_metrics(metrics)
+    if not named:
+        return None, None
+    measured = validation or data
+    if isinstance(measured, Stream):
+        raise ValueError(
+            f"metrics need validation_data where x is a stream of batches, not {list(named)}"
+        )
+    has_class_indices = len(measured.y.shape) == 1
+    kind = Kind(network.output, network.loss, network.sizes[-1], has_class_indices)
+    return Measure(named, kind, "" if validation is None else "validation_"), measured
+
+
+def check_follower(
+    early_stopping: object,
+    measure: Measure | None,
+    validation: Samples | None,
+    seen: Followed | None = None,
+) -> Follower | None:
+    if early_stopping is None:
+        return None
+    if not isinstance(early_stopping, EarlyStopping):
+        raise TypeError(f"early_stopping must be a deltarule.EarlyStopping, not {early_stopping!r}")
+    losses = ["loss"] if validation is None else ["loss", "validation_loss"]
+    recorded = [*losses, *(() if measure is None else measure.names)]
+    return Follower(early_stopping, recorded, seen)

@@ -17,8 +17,8 @@ from deltarule._load import core
 from deltarule.data.samples import weight_of
 
 if TYPE_CHECKING:
+    from deltarule.backend import State
     from deltarule.data.samples import Batch
-    from deltarule.training.core_call import State
     from deltarule.training.early_stopping import Followed
     from deltarule.training.learning_rate import Watch
 

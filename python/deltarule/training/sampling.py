@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from deltarule.mlp.parameters import Parameterized
+from deltarule.backend import MLPLike
 
 Array = NDArray[Any]
 
@@ -18,18 +17,18 @@ _WORD = 2**64
 _PROCESS = os.getpid()  # that imported this
 
 
-def generator(network: Parameterized) -> np.random.Generator:
+def generator(network: MLPLike) -> np.random.Generator:
     """Return the network's random generator.
 
-    In a forked child it is a copy, from then on, where the lock of the parent's was held by a
-    thread that is not there.
+    In a forked child its lock may be held by a thread of the parent's, which is not there: no draw
+    takes a second, so that after one the lock counts as free.
     """
-    lock = network._rng.bit_generator.lock
+    lock: Any = network._rng.bit_generator.lock
     if os.getpid() != _PROCESS:
-        if lock.acquire(blocking=False):
+        if lock.acquire(timeout=1.0):
             lock.release()
         else:
-            network._rng = copy.deepcopy(network._rng)
+            lock._at_fork_reinit()  # as CPython does with its own
     return network._rng
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.backend import MLPLike
 from deltarule.data.samples import Batch
 from deltarule.errors import DivergenceError
 from deltarule.verification import error_terms
@@ -22,8 +23,7 @@ from deltarule.verification.output_errors import OutputLayer, Want
 from deltarule.verification.reference_model import Model, in_float64
 
 if TYPE_CHECKING:
-    from deltarule.architecture import Core
-    from deltarule.mlp.network import MLP
+    from deltarule.backend import Core
 
 Array = NDArray[Any]
 
@@ -102,7 +102,7 @@ class Passes:
 
     Parameters
     ----------
-    net : MLP
+    net : MLPLike
     model : Model
     batch : Batch
     rows : ndarray of int
@@ -112,7 +112,7 @@ class Passes:
         Where the comparisons go.
     """
 
-    net: MLP
+    net: MLPLike
     model: Model
     batch: Batch
     rows: Array

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltarule import reference
+from deltarule.backend import MLPLike
 from deltarule.layers import Layers
 from deltarule.optimizers import SGD, Adam, AdamW, Optimizer
 from deltarule.reference import Backward, Moments
@@ -25,9 +26,6 @@ from deltarule.verification.compare_passes import (
 )
 from deltarule.verification.comparisons import Name
 from deltarule.verification.reference_model import in_float64
-
-if TYPE_CHECKING:
-    from deltarule.mlp.network import MLP
 
 Array = NDArray[Any]
 Tensors = list[Array]
@@ -53,7 +51,7 @@ class Point:
     steps: int
 
     @classmethod
-    def of(cls, net: MLP, gradient: Array) -> Point:
+    def of(cls, net: MLPLike, gradient: Array) -> Point:
         """Return that of a network."""
         _, m, v, steps = net._memory()
         return cls(
@@ -111,7 +109,9 @@ def compare_update(passes: Passes, optimizer: Settings) -> None:
         passes.compare_da(name, Quantities(*after), layer, W, da_name(layer))
 
 
-def _compare_step(passes: Passes, part: str, net: MLP, optimizer: Settings, start: Point) -> None:
+def _compare_step(
+    passes: Passes, part: str, net: MLPLike, optimizer: Settings, start: Point
+) -> None:
     L, arithmetic = passes.n_layers, passes.model.arithmetic
     if isinstance(optimizer, SGD):
         want, reason = expected_sgd(start, optimizer, arithmetic), SGD_STEP
@@ -207,7 +207,7 @@ def _remembers(optimizer: Optimizer) -> bool:
     return not isinstance(optimizer, SGD) or optimizer.momentum > 0.0
 
 
-def _has_memory(net: MLP, optimizer: Optimizer) -> bool:
+def _has_memory(net: MLPLike, optimizer: Optimizer) -> bool:
     kind, m, _, _ = net._memory()
     return m is not None and kind == ("sgd" if isinstance(optimizer, SGD) else "adam")
 
@@ -220,7 +220,7 @@ def _halves(point: Point) -> tuple[Tensors, Tensors, Backward, tuple[Tensors, Te
     return point.theta[:L], point.theta[L:], grads, None if m is None else (m[:L], m[L:])
 
 
-def _split(net: MLP, theta: Array) -> Tensors:
+def _split(net: MLPLike, theta: Array) -> Tensors:
     weights, biases = reference.unflatten(theta.astype(np.float64), net.sizes)
     return [*weights, *biases]
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltarule.architecture import Core
 from deltarule.arguments import check_flag, check_number
+from deltarule.backend import Core, MLPLike
 from deltarule.config import resolve_threads
+from deltarule.custom.core import make_core
 from deltarule.data.samples import Batch
 from deltarule.verification.arithmetic import U64, Arithmetic
 from deltarule.verification.compare_passes import Quantities, propagated
@@ -23,9 +24,6 @@ from deltarule.verification.sampling import Sampling
 from deltarule.verification.slopes import Entries
 from deltarule.verification.verify import make_report
 
-if TYPE_CHECKING:
-    from deltarule.mlp.network import MLP
-
 Array = NDArray[Any]
 
 BOUND = "atol + rtol |difference|, and the rounding of L, 2^-47 |L| / eps"
@@ -33,7 +31,7 @@ BOUND_OF_FLOAT32 = BOUND + ", and of g, K u |delta|^T |a|"
 
 
 def check_gradients(
-    net: MLP,
+    net: MLPLike,
     x: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
@@ -57,7 +55,7 @@ def check_gradients(
 
     Parameters
     ----------
-    net : MLP
+    net : MLPLike
         It is not changed.
     x, y, sample_weight, threads
         As for `MLP.evaluate`.
@@ -127,7 +125,7 @@ class _Check:
         Rows that float32 puts on the other side of a kink.
     """
 
-    def __init__(self, net: MLP, batch: Batch, eps: float, threads: int) -> None:
+    def __init__(self, net: MLPLike, batch: Batch, eps: float, threads: int) -> None:
         self._net, self._eps, self._threads = net, eps, threads
         self._model, self._narrow = Model.of(net._architecture), net.dtype != np.float64
         self._positions = net._gradients(np.arange(net.n_parameters))
@@ -227,11 +225,11 @@ class _Check:
         )
 
 
-def _in_float64(net: MLP) -> Core:
+def _in_float64(net: MLPLike) -> Core:
     """Return a copy of the network's core, in float64."""
     if net.dtype == np.float64:
         return copy.deepcopy(net)._core
-    core = replace(net._architecture, dtype=np.dtype(np.float64)).make_core()
+    core = make_core(replace(net._architecture, dtype=np.dtype(np.float64)))
     core.set_theta(net.theta.astype(np.float64))
     return core
 

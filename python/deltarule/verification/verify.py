@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deltarule.arguments import check_flag, check_optimizer
+from deltarule.arguments import check_flag
+from deltarule.backend import MLPLike
 from deltarule.config import resolve_threads
 from deltarule.errors import DivergenceError
-from deltarule.optimizers import SGD, Adam, Optimizer
+from deltarule.optimizers import SGD, Adam, Optimizer, check_optimizer
 from deltarule.trace.title import title
 from deltarule.verification.compare_passes import Passes
 from deltarule.verification.compare_slopes import Differences
@@ -20,12 +19,9 @@ from deltarule.verification.reference_model import Model
 from deltarule.verification.report import Report
 from deltarule.verification.sampling import Sampled, Sampling
 
-if TYPE_CHECKING:
-    from deltarule.mlp.network import MLP
-
 
 def verify_network(
-    net: MLP,
+    net: MLPLike,
     x: ArrayLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None,
@@ -61,7 +57,7 @@ def verify_network(
 
 
 def make_report(
-    net: MLP,
+    net: MLPLike,
     ledger: Ledger,
     sampling: Sampling,
     sampled: Sampled,

@@ -4,50 +4,111 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
 from deltarule.arguments import check_dropout, check_fraction, whole_number
+from deltarule.checkpoint.format import Saved, decoded
 from deltarule.checkpoint.settings import Checkpoint, Names, NotedCheckpoint
 from deltarule.checkpoint.settings_json import FUNCTION, run_settings, schedule_words
-from deltarule.checkpoint.writer import read_checkpoint
+from deltarule.checkpoint.writer import PART
+from deltarule.custom import CustomLoss
+from deltarule.custom.functions import Of2
 from deltarule.custom.placeholders import Given
 from deltarule.data.targets import ClassWeights, check_smoothing
 from deltarule.errors import ModelFileError
 from deltarule.io.json_fields import Fields
 from deltarule.io.model_file import of_file
+from deltarule.mlp.load import read_model
+from deltarule.mlp.network import MLP, Hidden
 from deltarule.training.early_stopping import Follower
 from deltarule.training.fit import fit_network
 from deltarule.training.metrics import check_metrics
 
 if TYPE_CHECKING:
-    from deltarule.checkpoint.format import Saved
-    from deltarule.mlp.network import MLP
+    from deltarule.mlp.fit import Batches, Callback
+    from deltarule.schedules import Schedule
     from deltarule.training.history import History
+    from deltarule.training.metrics import Metrics
+
+Words = dict[str, Any]
 
 
-def resumed(
+def resume(
     path: str | os.PathLike[str],
-    x: Any,
-    y: Any,
+    x: ArrayLike | Batches,
+    y: ArrayLike | None = None,
     *,
-    hidden: object,
-    output: object,
-    loss: object,
-    sample_weight: object,
-    validation_data: object,
-    epochs: object,
-    schedule: object,
-    metrics: object,
-    callbacks: object,
-    max_seconds: object,
-    verbose: object,
-    progress: object,
-    threads: Any,
-    checkpoint: object,
+    hidden: Hidden | Sequence[Hidden] | None = None,
+    output: Hidden | None = None,
+    loss: str | CustomLoss | tuple[Of2, Of2] | None = None,
+    sample_weight: ArrayLike | None = None,
+    validation_data: tuple[ArrayLike, ...] | None = None,
+    epochs: int | None = None,
+    schedule: Schedule | None = None,
+    metrics: Metrics | None = None,
+    callbacks: Callback | Iterable[Callback] | None = None,
+    max_seconds: float | None = None,
+    verbose: int = 0,
+    progress: bool = False,
+    threads: int | None = None,
+    checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
 ) -> tuple[MLP, History]:
-    """Do what `deltarule.resume` says."""
+    """Go on with a fit from its checkpoint, to the bits of the fit that was never stopped.
+
+    Parameters
+    ----------
+    path : str or path
+        The checkpoint; with ``{epoch}`` in its name, the one of these files that was written last.
+    x, y, sample_weight, validation_data
+        As the fit was given; their fingerprints are compared. A stream has to give the batches that
+        it gave: those of a begun epoch are passed over, and compared.
+    hidden, output, loss
+        As for `MLP`, where these are functions of your own.
+    epochs : int, optional
+        Of the whole run, by default as it was. More than it had let a run go on that had ended
+        with its last epoch.
+    schedule, metrics, callbacks
+        Functions are in no file: a run that had some is to be given them again (`callbacks` may be
+        ``()`` to go on without). Otherwise they need not be given.
+    max_seconds, verbose, progress, threads
+        As for `MLP.fit`, of what is to come.
+    checkpoint : Checkpoint or path, optional
+        Where the next checkpoints go; by default where this one is, as often as the fit's.
+
+    Returns
+    -------
+    net : MLP
+        As `MLP.fit` would have left it, the state of its random generator included.
+    history : History
+        Of the whole run. All but `seconds` is what it would have been.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, of another kind, or makes no sense. Nothing in it is executed.
+    TypeError, ValueError
+        If what is given is not what the run was given, naming the argument.
+    OSError
+        If the file cannot be read.
+    DivergenceError, KeyboardInterrupt
+        As for `MLP.fit`; the checkpoint is as far as the run came.
+
+    Notes
+    -----
+    A run that is over, by its epochs, early stopping or a callback, comes back at once;
+    `max_seconds` ends a call, not a run. The callbacks, metrics and validation of an epoch that
+    were not all done when the run was stopped are done again. The bits are those of the same
+    versions of deltarule and NumPy, whose generator shuffles.
+
+    Examples
+    --------
+    See `Checkpoint`.
+    """
     file, run = read_newest(path, Given(hidden, output, loss))
     settings, network = run.settings, run.network
     settings["epochs"] = _epochs(epochs, run)
@@ -245,3 +306,25 @@ def _metrics(given: Any, saved: dict[str, Any]) -> Any:
     if list(kinds.items()) != list(saved.items()):
         raise ValueError(f"metrics must be the run's, {list(saved)}, not {list(named)}")
     return named
+
+
+def read_checkpoint(path: Path, given: Given | None = None) -> tuple[MLP, Saved, Words]:
+    """Return the network, the run, and the caller's own words of a checkpoint.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, of another kind, or makes no sense.
+    TypeError, ValueError
+        If the functions given are not the network's.
+    OSError
+        If it cannot be read.
+    """
+    network, tensors, extra = read_model(path, given)
+    if PART not in extra:
+        raise ModelFileError(f"{path}: a model, but no checkpoint")
+    note = {name: words for name, words in extra.items() if name != PART}
+    try:
+        return network, decoded(network, tensors, Fields(extra[PART], PART), str(path)), note
+    except (ModelFileError, RecursionError) as error:
+        raise of_file(path, error) from None

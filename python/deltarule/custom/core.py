@@ -1,0 +1,17 @@
+"""The core network of any architecture: in C++, or in NumPy where functions are the user's own."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from deltarule.architecture import Architecture
+from deltarule.backend import Core, make_compiled
+
+
+def make_core(architecture: Architecture) -> Core:
+    """Return a core network, all parameters 0; MemoryError says what was asked."""
+    if not architecture.custom:
+        return make_compiled(architecture)
+    from deltarule.custom.network import CustomNetwork
+
+    return cast(Core, CustomNetwork(architecture))

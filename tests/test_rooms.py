@@ -1,0 +1,101 @@
+"""Who may import whom: the arrows between the rooms of the package, and of csrc, and no circle.
+
+Imports within functions and for types alone count as any other.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "python" / "deltarule"
+
+# Modules at the top that any room may import.
+GROUND = set(
+    "_load _version architecture arguments backend config defaults errors layers names optimizers "
+    "reference schedules".split()
+)
+# A room, and those that it may import besides: rooms above come later.
+ARROWS = {
+    "_load": {"_version", "_core"},
+    "config": {"_load", "_version"},
+    "names": {"custom", "defaults"},
+    "architecture": {"arguments", "custom", "names"},
+    "optimizers": {"_load", "arguments"},
+    "schedules": {"arguments"},
+    "reference": {"defaults", "layers"},
+    "data": {"custom", *GROUND},
+    "backend": {"_load", "architecture", "data"},
+    "custom": {"data", *GROUND},
+    "io": {"custom", "data", *GROUND},
+    "checkpoint": {"custom", "data", "io", "training", *GROUND},
+    "training": {"checkpoint", "custom", "data", "io", "second_order", *GROUND},
+    "second_order": {"custom", "data", "training", *GROUND},
+    "trace": {"custom", "data", *GROUND},
+    "verification": {"custom", "data", "trace", *GROUND},
+    "mlp": {
+        "checkpoint", "custom", "data", "io", "second_order", "trace", "training", "verification",
+        *GROUND,
+    },
+    "sklearn": {"custom", "data", "mlp", *GROUND},
+    "benchmark": {"data", "deltarule", *GROUND},
+    "command": {
+        "_start", "benchmark", "checkpoint", "deltarule", "io", "mlp", "training", *GROUND,
+    },
+    "__main__": {"command"},
+}  # fmt: skip
+
+
+def modules() -> dict[str, Path]:
+    """Return the modules of the package, by their names."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(path: Path, known: set[str]) -> Iterator[str]:
+    """Yield the modules of the package that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "deltarule":
+                yield name if name in known else name.rpartition(".")[0]
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else module
+
+
+def test_arrows_between_rooms() -> None:
+    files, wrong = modules(), set()
+    known = {*files, "deltarule._core"}
+    for module, path in files.items():
+        for other in imported(path, known):
+            pair = (room(module), room(other))
+            if module != "deltarule" and pair[0] != pair[1]:
+                if pair[1] not in ARROWS.get(pair[0], set()):
+                    wrong.add(f"{module} -> {other}")
+    assert wrong == set()
+
+
+def test_no_circle_of_imports() -> None:
+    files = modules()
+    below = {module: set(imported(path, set(files))) - {module} for module, path in files.items()}
+    del below["deltarule"]  # which any script imports, and which imports when it is asked
+    while free := {module for module, others in below.items() if not others & below.keys()}:
+        for module in free:
+            del below[module]
+    assert sorted(below) == []
+
+
+def test_the_top_has_few_modules() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 15

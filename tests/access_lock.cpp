@@ -1,4 +1,4 @@
-// The steps of csrc/access_lock.hpp by several threads in every order, with a fork at every place.
+// The steps of csrc/core/access_lock.hpp by several threads in every order, with a fork at every place.
 //
 // A thread's program is a string of steps; what AccessLock does in one atomic exchange is one step here, by the same
 // functions. In each state that can be reached: a writer is alone, readers meet no other thread's training, and the word

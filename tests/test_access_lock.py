@@ -10,7 +10,7 @@ import pytest
 from test_portability import run
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCK = ROOT / "csrc" / "access_lock.hpp"
+LOCK = ROOT / "csrc" / "core" / "access_lock.hpp"
 
 # Planted faults: a line of the lock, and a wrong one that grants too much, or drops too much or too
 # little after a fork.
@@ -40,7 +40,6 @@ def model(folder: Path, header: str) -> Path:
     if compiler is None:
         pytest.skip("needs a C++ compiler (Debian: g++)")
     (folder / "access_lock.hpp").write_text(header)
-    shutil.copy(ROOT / "csrc" / "process.hpp", folder)
     program = folder / "model"
     source = ROOT / "tests" / "access_lock.cpp"
     run(
@@ -50,6 +49,7 @@ def model(folder: Path, header: str) -> Path:
         "-Wall",
         "-Wextra",
         f"-I{folder}",
+        f"-I{ROOT / 'csrc'}",
         source,
         "-o",
         program,

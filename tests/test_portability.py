@@ -55,7 +55,7 @@ def compile_driver(compiler: str, machine: str, out: Path, *kernels: Path) -> Pa
     text = (ROOT / "CMakeLists.txt").read_text()
     options = re.search(r"target_compile_options\(core_options INTERFACE\s+([^)]+)\)", text)
     assert options
-    sources = (ROOT / "tests/portability/driver.cpp", ROOT / "csrc/subnormals.cpp")
+    sources = (ROOT / "tests/portability/driver.cpp", ROOT / "csrc/runtime/subnormals.cpp")
     static = ["-static"] if machine != MACHINE else []  # the emulator has no libraries to load
     run(compiler, "-O3", "-std=c++20", *static, *options[1].split(), f"-D{DEFINITIONS[machine]}",
         *sources, KERNELS / "dispatch.cpp", *kernels, "-o", out)  # fmt: skip

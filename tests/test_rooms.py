@@ -6,6 +6,7 @@ Imports within functions and for types alone count as any other.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,3 +100,36 @@ def test_no_circle_of_imports() -> None:
 
 def test_the_top_has_few_modules() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 15
+
+
+# The core: bindings over core over runtime over kernels, which include themselves alone.
+CORE = PACKAGE.parents[1] / "csrc"
+BELOW = ["kernels", "runtime", "core", "bindings"]
+
+
+def included(path: Path) -> Iterator[Path]:
+    """Yield the headers of the core that a file includes."""
+    for name in re.findall(r'^#include "([^"]+)"', path.read_text(), re.MULTILINE):
+        beside = path.parent / name
+        yield (beside if beside.exists() else CORE / name).relative_to(CORE)
+
+
+def test_arrows_between_the_rooms_of_the_core() -> None:
+    wrong = set()
+    for path in sorted(CORE.rglob("*.?pp")):
+        here = path.relative_to(CORE)
+        for other in included(path):
+            assert (CORE / other).exists(), f"{here}: {other}"
+            if BELOW.index(other.parts[0]) > BELOW.index(here.parts[0]):
+                wrong.add(f"{here} -> {other}")
+    assert wrong == set()
+
+
+def test_no_circle_of_includes_and_no_header_name_twice() -> None:
+    headers = sorted(CORE.rglob("*.hpp"))
+    assert len({path.name for path in headers}) == len(headers)
+    below = {path.relative_to(CORE): set(included(path)) for path in headers}
+    while free := {header for header, others in below.items() if not others & below.keys()}:
+        for header in free:
+            del below[header]
+    assert sorted(below) == []

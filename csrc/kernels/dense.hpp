@@ -5,7 +5,7 @@
 
 #include "kernels.hpp"
 #include "pack.hpp"
-#include "update.hpp"
+#include "update_rules.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels.hpp"
-#include "loss.hpp"
+#include "losses.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "tiles.hpp"
-#include "update.hpp"
+#include "update_rules.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 

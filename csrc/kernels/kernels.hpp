@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "../functions.hpp"
+#include "functions.hpp"
 
 namespace deltarule {
 

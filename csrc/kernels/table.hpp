@@ -3,11 +3,11 @@
 
 #include "activations.hpp"
 #include "derivatives.hpp"
-#include "dropout.hpp"
+#include "dropout_mask.hpp"
 #include "kernels.hpp"
-#include "loss.hpp"
+#include "losses.hpp"
 #include "peak.hpp"
-#include "update.hpp"
+#include "update_rules.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 

@@ -38,43 +38,43 @@ class Bug:
 # Those in kernels/ are last: each of them compiles every instruction set anew.
 BUGS = (
     Bug(
-        "bias", "no bias in a layer's product", "csrc/forward.cpp",
+        "bias", "no bias in a layer's product", "csrc/core/forward.cpp",
         "below, left, right, theta.b(l), false, z, ld, breaks_off);",
         "below, left, right, nullptr, false, z, ld, breaks_off);",
         ("test_network.py", "test_core_against_reference.py"),
     ),
     Bug(
-        "stale", "the transposed copy of W is not refreshed by an update", "csrc/update.cpp",
+        "stale", "the transposed copy of W is not refreshed by an update", "csrc/core/update.cpp",
         "  descent.ld, descent);\n  theta.refresh_copy(tile);\n",
         "  descent.ld, descent);\n",
         ("test_core_against_reference.py", "test_optimizers.py"),
     ),
     Bug(
-        "mean", "1/n for 1/(sum of the weights)", "csrc/step.cpp",
+        "mean", "1/n for 1/(sum of the weights)", "csrc/core/step.cpp",
         "total_weight(batch));\n  for (int64_t first = 0; first < batch.rows;",
         "double(batch.rows));\n  for (int64_t first = 0; first < batch.rows;",
         ("test_network.py", "test_fit.py"),
     ),
     Bug(
-        "weight", "sample weights left out of delta", "csrc/loss.cpp",
+        "weight", "sample weights left out of delta", "csrc/core/loss.cpp",
         "tile.y, tile.weight, scale, true",
         "tile.y, nullptr, scale, true",
         ("test_network.py", "test_fit.py"),
     ),
     Bug(
-        "row", "the last row of a block left out of the gradient", "csrc/step.cpp",
+        "row", "the last row of a block left out of the gradient", "csrc/core/step.cpp",
         "tile_gradient(theta_, tile, block, 0, block.rows, state",
         "tile_gradient(theta_, tile, block, 0, block.rows - 1, state",
         ("test_optimizers.py", "test_bits.py"),
     ),
     Bug(
-        "barrier", "gradients begin before every row's delta is there", "csrc/step.cpp",
+        "barrier", "gradients begin before every row's delta is there", "csrc/core/step.cpp",
         "scale, shared, row_loss_.get() + first));\n    team.wait();\n",
         "scale, shared, row_loss_.get() + first));\n",
         ("test_bits.py", "test_optimizers.py"),
     ),
     Bug(
-        "label", "labels beyond the last class taken", "csrc/bindings.cpp",
+        "label", "labels beyond the last class taken", "csrc/bindings/register_runtime.cpp",
         "static_cast<double>(values[i]) >= low && static_cast<double>(values[i]) <= high",
         "static_cast<double>(values[i]) >= low",
         ("test_bad_input.py", "test_fit_targets.py"),
@@ -92,7 +92,7 @@ BUGS = (
         ("test_core_against_reference.py",),
     ),
     Bug(
-        "momentum", "the velocity turned around", "csrc/kernels/update.hpp",
+        "momentum", "the velocity turned around", "csrc/kernels/update_rules.hpp",
         "m = fused(beta1, load_first(at.m + j, count), descent)",
         "m = fused(-beta1, load_first(at.m + j, count), descent)",
         ("test_network.py", "test_optimizers.py"),
@@ -101,7 +101,7 @@ BUGS = (
 
 # What only a tool that watches memory is sure to notice: see tests/sanitize.py.
 OUT_OF_BOUNDS = Bug(
-    "bound", "the last tile of an evaluation goes on beyond the rows", "csrc/network.cpp",
+    "bound", "the last tile of an evaluation goes on beyond the rows", "csrc/core/network.cpp",
     "batch.slice(r, std::min(r + tile, last))",
     "batch.slice(r, r + tile)",
     ("test_network.py",),

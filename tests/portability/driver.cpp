@@ -4,7 +4,7 @@
 #include <string>
 
 #include "../../csrc/kernels/dispatch.hpp"
-#include "../../csrc/subnormals.hpp"
+#include "../../csrc/runtime/subnormals.hpp"
 #include "data.hpp"
 
 namespace deltarule {

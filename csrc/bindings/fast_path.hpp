@@ -14,8 +14,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "bindings_gil.hpp"
-#include "network.hpp"
+#include "gil.hpp"
+#include "core/network.hpp"
 
 namespace deltarule {
 

@@ -1,4 +1,4 @@
-#include "activations.hpp"
+#include "workspace.hpp"
 
 namespace deltarule {
 

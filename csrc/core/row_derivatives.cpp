@@ -1,5 +1,5 @@
 // Derivatives of single rows: every quantity of the passes, reverse mode and forward mode.
-#include "derivatives.hpp"
+#include "row_derivatives.hpp"
 
 #include <algorithm>
 #include <optional>

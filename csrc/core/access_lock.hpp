@@ -11,7 +11,7 @@
 #include <optional>
 #include <stdexcept>
 
-#include "process.hpp"
+#include "runtime/process.hpp"
 
 namespace deltarule {
 

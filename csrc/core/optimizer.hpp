@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "memory.hpp"
+#include "runtime/memory.hpp"
 
 namespace deltarule {
 

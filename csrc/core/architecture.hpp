@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "functions.hpp"
+#include "kernels/functions.hpp"
 
 namespace deltarule {
 

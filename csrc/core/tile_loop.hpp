@@ -4,9 +4,9 @@
 #include <atomic>
 #include <cstdint>
 
-#include "break_off.hpp"
-#include "derivatives.hpp"
-#include "team.hpp"
+#include "runtime/break_off.hpp"
+#include "row_derivatives.hpp"
+#include "runtime/team.hpp"
 
 namespace deltarule {
 
@@ -19,7 +19,7 @@ class TileLoop {
   // f(first, last, breaks_off) of each tile that this member takes; false: a value is not finite.
   template <class F>
   void each(const Member& team, F f) {
-    const BreakOff breaks_off(broken_off_, team.rank() == 0 ? &poll_ : nullptr);
+    const BreakOff breaks_off(team, broken_off_, poll_);
     for (int64_t t; (t = team.take(next_)) < tiles_ && !diverged_.load(std::memory_order_relaxed) && !breaks_off();) {
       const int64_t first = rows_ * t / tiles_, last = rows_ * (t + 1) / tiles_;
       if (first < last && !f(first, last, breaks_off)) diverged_.store(true);

@@ -71,7 +71,7 @@ bool Network<T>::predict(InputRows<T> x, int64_t rows, T* y_hat, int threads, bo
   std::atomic<bool> finite{true}, broken_off{false};
   Poll poll(interrupt);
   run_team(team_of, [&](const Member& team) {
-    const BreakOff breaks_off(broken_off, team.rank() == 0 ? &poll : nullptr);
+    const BreakOff breaks_off(team, broken_off, poll);
     for (int64_t r; (r = team.take(next) * tile) < rows && finite.load(std::memory_order_relaxed) && !breaks_off();) {
       const InputRows<T> mine{x.data + r * x.stride, x.stride, nullptr};
       const int64_t count = std::min(tile, rows - r);
@@ -141,7 +141,7 @@ double Network<T>::evaluate(const Batch<T>& batch, int threads, const Interrupt&
   Poll poll(interrupt);
   std::atomic<bool> broken_off{false};
   run_team(team_of, [&](const Member& team) {
-    evaluate_rows(team, batch, scratch.get(), row_loss.get(), {broken_off, team.rank() == 0 ? &poll : nullptr});
+    evaluate_rows(team, batch, scratch.get(), row_loss.get(), {team, broken_off, poll});
   });
   const FlushSubnormals mode;
   return reduced(batch, weighted_sum(batch, row_loss.get()));

@@ -68,7 +68,7 @@ double Network<T>::value_and_gradient(const Batch<T>& batch, T* gradient, int th
   run_team(team_of, [&](const Member& team) { step(team, batch, shared, nullptr); });
   if (shared.diverged.load()) return INFINITY;
   if (shared.is_broken_off()) return NAN;
-  theta_.to_theta(gradient_.get(), gradient, {shared.stop, &*shared.caller});
+  theta_.to_theta(gradient_.get(), gradient, shared.break_off(Member(0, 1, nullptr), shared.stop));
   return reduced(batch, shared.loss_sum);
 }
 

@@ -4,9 +4,9 @@
 
 #include <type_traits>
 
-#include "activations.hpp"
+#include "workspace.hpp"
 #include "batch.hpp"
-#include "break_off.hpp"
+#include "runtime/break_off.hpp"
 #include "parameters.hpp"
 
 namespace deltarule {

@@ -5,7 +5,7 @@
 #include <pybind11/pybind11.h>
 #include <structmember.h>
 
-#include "bindings_straight.hpp"
+#include "fast_path.hpp"
 
 namespace deltarule {
 

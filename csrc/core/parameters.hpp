@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "architecture.hpp"
-#include "break_off.hpp"
-#include "memory.hpp"
+#include "runtime/break_off.hpp"
+#include "runtime/memory.hpp"
 
 namespace deltarule {
 

@@ -1,9 +1,9 @@
 // The delta recursion over rows.
 #pragma once
 
-#include "activations.hpp"
+#include "workspace.hpp"
 #include "batch.hpp"
-#include "break_off.hpp"
+#include "runtime/break_off.hpp"
 #include "parameters.hpp"
 
 namespace deltarule {

@@ -11,15 +11,15 @@
 #include <vector>
 
 #include "access_lock.hpp"
-#include "activations.hpp"
+#include "workspace.hpp"
 #include "architecture.hpp"
 #include "batch.hpp"
-#include "break_off.hpp"
-#include "derivatives.hpp"
+#include "runtime/break_off.hpp"
+#include "row_derivatives.hpp"
 #include "parameters.hpp"
 #include "plan.hpp"
-#include "team.hpp"
-#include "team_choice.hpp"
+#include "runtime/team.hpp"
+#include "runtime/team_choice.hpp"
 #include "update.hpp"
 
 namespace deltarule {

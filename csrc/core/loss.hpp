@@ -1,7 +1,7 @@
 // The loss of each row, delta[L] = dL/dz[L], and the sum over the rows.
 #pragma once
 
-#include "activations.hpp"
+#include "workspace.hpp"
 #include "architecture.hpp"
 #include "batch.hpp"
 #include "output.hpp"

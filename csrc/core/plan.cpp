@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <atomic>
 
-#include "activations.hpp"
-#include "team.hpp"
+#include "workspace.hpp"
+#include "runtime/team.hpp"
 
 namespace deltarule {
 

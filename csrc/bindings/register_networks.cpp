@@ -1,27 +1,20 @@
-// The Python module _core: arrays -> views, the checks that protect memory, the GIL, one call each.
-// Words and values are checked in Python; labels and orders, which steer addresses, are checked there on
-// private copies.
-#include <pybind11/native_enum.h>
+// The two networks: parameters, predictions and losses, training, derivatives.
 #include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <optional>
 #include <stdexcept>
 #include <string>
 
-#include "bindings_arrays.hpp"
-#include "bindings_derivatives.hpp"
-#include "bindings_gil.hpp"
-#include "bindings_method.hpp"
-#include "bindings_training.hpp"
-#include "network.hpp"
-#include "peak.hpp"
-#include "process.hpp"
+#include "arrays.hpp"
+#include "core/network.hpp"
+#include "gil.hpp"
+#include "method.hpp"
+#include "register.hpp"
+#include "register_derivatives.hpp"
+#include "register_training.hpp"
 
-namespace py = pybind11;
-using namespace deltarule;
-
+namespace deltarule {
 namespace {
 
 template <class T>
@@ -180,68 +173,7 @@ void bind_network(py::module_& module, const char* name) {
   bind_derivatives<T>(network);
 }
 
-template <class T>
-int64_t first_outside(const py::array& x, double low, double high) {
-  return kernels<T>().first_outside(x.size(), readable<T>(x), static_cast<T>(low), static_cast<T>(high));
-}
-
-// Class indices are few: a plain loop.
-int64_t first_index_outside(const py::array& x, double low, double high) {
-  const int64_t* values = readable<int64_t>(x);
-  for (int64_t i = 0; i < x.size(); ++i)
-    if (!(static_cast<double>(values[i]) >= low && static_cast<double>(values[i]) <= high)) return i;
-  return -1;
-}
-
-template <class Enum>
-void bind_names(py::module_& module, const char* name,
-                std::initializer_list<std::pair<const char*, Enum>> values) {
-  py::native_enum<Enum> names(module, name, "enum.Enum");
-  for (const auto& [key, value] : values) names.value(key, value);
-  names.finalize();
-}
-
-}  // namespace
-
-PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
-  module.attr("__version__") = DELTARULE_VERSION;
-  watch_forks();
-
-  bind_names<Activation>(module, "Activation",
-                         {{"identity", Activation::identity}, {"sigmoid", Activation::sigmoid},
-                          {"tanh", Activation::tanh}, {"relu", Activation::relu},
-                          {"leaky_relu", Activation::leaky_relu}, {"elu", Activation::elu},
-                          {"softplus", Activation::softplus}, {"gelu", Activation::gelu},
-                          {"silu", Activation::silu}});
-  bind_names<Output>(module, "Output",
-                     {{"identity", Output::identity}, {"sigmoid", Output::sigmoid}, {"tanh", Output::tanh},
-                      {"relu", Output::relu}, {"leaky_relu", Output::leaky_relu}, {"elu", Output::elu},
-                      {"softplus", Output::softplus}, {"gelu", Output::gelu}, {"silu", Output::silu},
-                      {"softmax", Output::softmax}, {"exp", Output::exp}});
-  bind_names<Loss>(module, "Loss",
-                   {{"squared_error", Loss::squared_error}, {"sum_squared_error", Loss::sum_squared_error},
-                    {"mean_squared_error", Loss::mean_squared_error},
-                    {"binary_cross_entropy", Loss::binary_cross_entropy},
-                    {"cross_entropy", Loss::cross_entropy}, {"absolute_error", Loss::absolute_error},
-                    {"huber", Loss::huber}, {"poisson", Loss::poisson}});
-
-  bind_names<Optimizer::Kind>(module, "OptimizerKind",
-                              {{"sgd", Optimizer::Kind::sgd}, {"adam", Optimizer::Kind::adam}});
-  py::class_<Optimizer>(module, "Optimizer")
-      .def(py::init([](Optimizer::Kind kind, double lr, double momentum, bool nesterov, double beta1, double beta2,
-                       double epsilon, bool epsilon_hat, double weight_decay, bool decoupled, double l1,
-                       double max_norm, bool penalizes_sum) {
-             return Optimizer{kind, lr, momentum, nesterov, beta1, beta2, epsilon, epsilon_hat, weight_decay,
-                              decoupled, l1, max_norm, penalizes_sum};
-           }),
-           py::arg("kind"), py::arg("lr"), py::arg("momentum") = 0.0, py::arg("nesterov") = false,
-           py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8,
-           py::arg("epsilon_hat") = false, py::arg("weight_decay") = 0.0, py::arg("decoupled") = false,
-           py::arg("l1") = 0.0, py::arg("max_norm") = 0.0, py::arg("penalizes_sum") = false)
-      .def("at", [](Optimizer optimizer, double lr) { return optimizer.lr = lr, optimizer; }, py::arg("lr"))
-      .def_readonly("weight_decay", &Optimizer::weight_decay)
-      .def_readonly("penalizes_sum", &Optimizer::penalizes_sum);
-
+void register_result(py::module_& module) {
   using Status = TrainingResult::Status;
   py::class_<TrainingResult>(module, "TrainingResult")  // filled by train, the core's or one written in Python
       .def(py::init<>())
@@ -254,61 +186,23 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
       .def_readwrite("loss", &TrainingResult::loss)
       .def_readwrite("validation_loss", &TrainingResult::validation_loss)
       .def_readwrite("seconds", &TrainingResult::seconds);
+}
 
+}  // namespace
+
+void register_networks(py::module_& module) {
+  register_result(module);
   bind_network<float>(module, "NetworkF32");
   bind_network<double>(module, "NetworkF64");
   know_bound_types<Network<float>, Network<double>, Optimizer>();
   intern_names();
 
   module.def("train_many", &train_many, py::arg("runs"), py::arg("threads"));
-
-  module.def("first_outside",
-             [](const py::array& x, double low, double high) {
-               require(x.flags() & py::array::c_style, "x", "not C-contiguous");
-               if (py::isinstance<py::array_t<float>>(x)) return first_outside<float>(x, low, high);
-               if (py::isinstance<py::array_t<double>>(x)) return first_outside<double>(x, low, high);
-               require(py::isinstance<py::array_t<int64_t>>(x), "x", "wrong dtype");
-               return first_index_outside(x, low, high);
-             },
-             py::arg("x"), py::arg("low"), py::arg("high"));
   module.def("straight_predict",
              [](const py::object& function) { return straight_method(call_predict, function); }, py::arg("function"));
   module.def("straight_train_step",
              [](const py::object& function) { return straight_method(call_train_step, function); },
              py::arg("function"));
-  module.def("set_thread_limits",
-             [](int chosen, int quota) {
-               chosen_threads = chosen;
-               set_cpu_quota(quota);
-             },
-             py::arg("chosen"), py::arg("quota"));
-  module.def("chosen_threads", [] { return chosen_threads.load(); });
-  module.def("openmp_max_threads", &openmp_max_threads);
-  module.def("available_cpus", &available_cpus);
-  py::class_<TeamChoice>(module, "TeamChoice")
-      .def(py::init<>())
-      .def_property_readonly("together", &TeamChoice::together)
-      .def("took", &TeamChoice::took, py::arg("seconds"));
-  module.def("set_work_per_thread",
-             [](double work) {
-               set_work_per_thread(work);
-               keep_planned_teams(work > 0.0);
-             },
-             py::arg("work"));
-  module.def("fma_peak_f32", &fma_peak<float>, py::arg("threads"), py::arg("seconds"),
-             py::call_guard<py::gil_scoped_release>());
-  module.def("fma_peak_f64", &fma_peak<double>, py::arg("threads"), py::arg("seconds"),
-             py::call_guard<py::gil_scoped_release>());
-  module.def("isa", [] { return std::string(active_isa().name); });
-  module.def("isas", [] {
-    std::vector<std::string> names;
-    for (int i = 0; i < kIsaCount; ++i)
-      if (kIsas[i].supported()) names.emplace_back(kIsas[i].name);
-    return names;
-  });
-  module.def("set_isa", [](const std::string& name) {
-    for (int i = 0; i < kIsaCount; ++i)
-      if (kIsas[i].name == name && kIsas[i].supported()) return select_isa(kIsas[i]);
-    throw std::invalid_argument("isa: not one that this processor has");
-  }, py::arg("name"));
 }
+
+}  // namespace deltarule

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "bindings_arrays.hpp"
-#include "bindings_gil.hpp"
+#include "arrays.hpp"
+#include "gil.hpp"
 
 namespace deltarule {
 

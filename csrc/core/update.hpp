@@ -1,7 +1,7 @@
 // The parameters' side of a step: the gradient of a tile of them, and the descent along it.
 #pragma once
 
-#include "activations.hpp"
+#include "workspace.hpp"
 #include "batch.hpp"
 #include "optimizer.hpp"
 #include "parameters.hpp"

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "interrupt.hpp"
+#include "team.hpp"
 
 namespace deltarule {
 
@@ -14,7 +15,11 @@ namespace deltarule {
 class BreakOff {
  public:
   BreakOff() = default;  // never
-  BreakOff(std::atomic<bool>& flag, Poll* poll) : flag_(&flag), poll_(poll) {}
+  BreakOff(const Member& team, std::atomic<bool>& flag, Poll& poll) {
+    if (poll.is_empty()) return;
+    flag_ = &flag;
+    if (team.rank() == 0) poll_ = &poll;
+  }
 
   bool is_possible() const { return flag_ != nullptr; }
   bool operator()() const {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "bindings_arrays.hpp"
-#include "bindings_gil.hpp"
+#include "arrays.hpp"
+#include "gil.hpp"
 
 namespace deltarule {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <optional>
 
-#include "break_off.hpp"
+#include "runtime/break_off.hpp"
 #include "foresight.hpp"
 #include "network.hpp"
 
@@ -70,8 +70,7 @@ struct Network<T>::Shared {
   }
   // For this member, by one of the flags above.
   BreakOff break_off(const Member& team, std::atomic<bool>& flag) {
-    if (!caller || caller->is_empty()) return {};
-    return {flag, team.rank() == 0 ? &*caller : nullptr};
+    return caller ? BreakOff(team, flag, *caller) : BreakOff();
   }
   bool is_broken_off() const { return rows_broken_off.load() || gradient_broken_off.load(); }
 

@@ -108,7 +108,7 @@ PassEnd Network<T>::theta_product(const ThetaProduct<T>& call, int threads, cons
     }
   });
   if (shared.is_broken_off()) return PassEnd::interrupted;
-  theta_.to_theta(gradient_.get(), call.product, {shared.stop, &*shared.caller});
+  theta_.to_theta(gradient_.get(), call.product, shared.break_off(Member(0, 1, nullptr), shared.stop));
   if (shared.stop.load()) return PassEnd::interrupted;
   return kernels<T>().all_finite(theta_.count(), call.product) ? PassEnd::complete : PassEnd::diverged;
 }

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "architecture.hpp"
-#include "memory.hpp"
+#include "runtime/memory.hpp"
 
 namespace deltarule {
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <thread>
 
-#include "network.hpp"
+#include "core/network.hpp"
 
 namespace deltarule {
 

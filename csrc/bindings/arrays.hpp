@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "network.hpp"
+#include "core/network.hpp"
 
 namespace deltarule {
 

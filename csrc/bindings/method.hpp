@@ -145,7 +145,7 @@ inline PyObject* call_train_step(PyObject* const* arguments, Py_ssize_t count, P
     try {
       const std::optional<double> loss = train_step_straight(network, arguments[1], arguments[2], *rule);
       return loss ? py::reinterpret_steal<py::object>(PyFloat_FromDouble(*loss)) : py::object();
-    } catch (const std::overflow_error&) {  // nothing was updated: the checked way says so
+    } catch (const UpdateOverflow&) {  // nothing was updated: the checked way says so
       return {};
     }
   });

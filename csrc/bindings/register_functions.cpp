@@ -1,6 +1,6 @@
 // The functions of a network by name.
-#include "kernels/functions.hpp"
 #include "names.hpp"
+#include "kernels/functions.hpp"
 
 namespace deltarule {
 

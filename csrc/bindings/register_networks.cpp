@@ -7,12 +7,12 @@
 #include <string>
 
 #include "arrays.hpp"
-#include "core/network.hpp"
 #include "gil.hpp"
 #include "method.hpp"
 #include "register.hpp"
 #include "register_derivatives.hpp"
 #include "register_training.hpp"
+#include "core/network.hpp"
 
 namespace deltarule {
 namespace {
@@ -191,6 +191,7 @@ void register_result(py::module_& module) {
 }  // namespace
 
 void register_networks(py::module_& module) {
+  py::register_exception<UpdateOverflow>(module, "UpdateOverflow", PyExc_OverflowError);
   register_result(module);
   bind_network<float>(module, "NetworkF32");
   bind_network<double>(module, "NetworkF64");

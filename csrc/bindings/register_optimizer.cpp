@@ -1,6 +1,6 @@
 // The settings of an update.
-#include "core/optimizer.hpp"
 #include "names.hpp"
+#include "core/optimizer.hpp"
 
 namespace deltarule {
 

@@ -1,10 +1,10 @@
 // The delta recursion over rows.
 #pragma once
 
-#include "workspace.hpp"
 #include "batch.hpp"
-#include "runtime/break_off.hpp"
 #include "parameters.hpp"
+#include "workspace.hpp"
+#include "runtime/break_off.hpp"
 
 namespace deltarule {
 

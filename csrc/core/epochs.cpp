@@ -116,7 +116,7 @@ double Network<T>::fallible_step(const Batch<T>& batch, const Optimizer& optimiz
   if (shared.diverged.load()) return NAN;
   if (shared.overflow.load()) {
     before.restore();
-    throw std::overflow_error("the update overflows");
+    throw UpdateOverflow();
   }
   return reduced(batch, shared.loss_sum);
 }
@@ -143,7 +143,7 @@ void Network<T>::descend(const T* gradient, const Optimizer& optimizer, double t
   });
   if (!shared.overflow.load()) return;
   before.restore();
-  throw std::overflow_error("the update overflows");
+  throw UpdateOverflow();
 }
 
 // One call of train: what its team works on, planned before the region.

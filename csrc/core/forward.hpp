@@ -3,11 +3,11 @@
 
 #include <type_traits>
 
-#include "workspace.hpp"
 #include "batch.hpp"
-#include "runtime/break_off.hpp"
 #include "output.hpp"
 #include "parameters.hpp"
+#include "workspace.hpp"
+#include "runtime/break_off.hpp"
 
 namespace deltarule {
 

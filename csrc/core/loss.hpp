@@ -1,10 +1,10 @@
 // The loss of each row, delta[L] = dL/dz[L], and the sum over the rows.
 #pragma once
 
-#include "workspace.hpp"
 #include "architecture.hpp"
 #include "batch.hpp"
 #include "output.hpp"
+#include "workspace.hpp"
 
 namespace deltarule {
 

@@ -11,16 +11,16 @@
 #include <vector>
 
 #include "access_lock.hpp"
-#include "workspace.hpp"
 #include "architecture.hpp"
 #include "batch.hpp"
-#include "runtime/break_off.hpp"
-#include "row_derivatives.hpp"
 #include "parameters.hpp"
 #include "plan.hpp"
+#include "row_derivatives.hpp"
+#include "update.hpp"
+#include "workspace.hpp"
+#include "runtime/break_off.hpp"
 #include "runtime/team.hpp"
 #include "runtime/team_choice.hpp"
-#include "update.hpp"
 
 namespace deltarule {
 
@@ -58,6 +58,12 @@ struct TrainingResult {
   std::vector<double> loss, validation_loss, seconds;
 };
 
+// Thrown where the new parameters or the new optimizer state would not be finite; nothing is updated.
+class UpdateOverflow : public std::overflow_error {
+ public:
+  UpdateOverflow() : std::overflow_error("the update overflows") {}
+};
+
 template <class T>
 class Network {
  public:
@@ -89,11 +95,11 @@ class Network {
   double evaluate(const Batch<T>& batch, int threads, const Interrupt&) const;
   double value_and_gradient(const Batch<T>& batch, T* gradient, int threads, const Interrupt&);
   // Returns the loss before the update; where it is not finite, nothing is updated and NaN comes back. Throws
-  // std::overflow_error, the network as it was, where the update would overflow.
+  // UpdateOverflow, the network as it was, where the update would overflow.
   // Where it `looks` at x, whose rows then lie without gaps, values that are not finite count as such a loss.
   // Where it is interrupted, the update was done as a whole or not at all.
   double train_step(const Batch<T>& batch, const Optimizer& optimizer, int threads, bool looks, const Interrupt&);
-  // One step along a gradient, laid out as theta, of samples of that total weight. Throws std::overflow_error, the
+  // One step along a gradient, laid out as theta, of samples of that total weight. Throws UpdateOverflow, the
   // network as it was, where a new parameter would not be finite.
   void descend(const T* gradient, const Optimizer& optimizer, double total_weight);
   // Where an epoch diverges, the parameters are those of the last finite epoch.

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <optional>
 
-#include "runtime/break_off.hpp"
 #include "foresight.hpp"
 #include "network.hpp"
+#include "runtime/break_off.hpp"
 
 namespace deltarule {
 

@@ -4,10 +4,10 @@
 
 #include <type_traits>
 
-#include "workspace.hpp"
 #include "batch.hpp"
-#include "runtime/break_off.hpp"
 #include "parameters.hpp"
+#include "workspace.hpp"
+#include "runtime/break_off.hpp"
 
 namespace deltarule {
 

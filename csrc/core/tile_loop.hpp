@@ -4,8 +4,8 @@
 #include <atomic>
 #include <cstdint>
 
-#include "runtime/break_off.hpp"
 #include "row_derivatives.hpp"
+#include "runtime/break_off.hpp"
 #include "runtime/team.hpp"
 
 namespace deltarule {

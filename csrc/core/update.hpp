@@ -1,10 +1,10 @@
 // The parameters' side of a step: the gradient of a tile of them, and the descent along it.
 #pragma once
 
-#include "workspace.hpp"
 #include "batch.hpp"
 #include "optimizer.hpp"
 #include "parameters.hpp"
+#include "workspace.hpp"
 
 namespace deltarule {
 

@@ -5,8 +5,8 @@
 #include <atomic>
 #include <chrono>
 
-#include "kernels/dispatch.hpp"
 #include "team.hpp"
+#include "kernels/dispatch.hpp"
 
 namespace deltarule {
 

@@ -10,6 +10,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 __version__: str
 
+class UpdateOverflow(OverflowError): ...
+
 class Activation(enum.Enum):
     identity = 0
     sigmoid = 1

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-# What the core says where an update would overflow, and nothing is updated (OverflowError).
-UPDATE_OVERFLOWS = "the update overflows"
-
 
 class DivergenceError(ArithmeticError):
     """Training met a loss or a parameter that is not finite.

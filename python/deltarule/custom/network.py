@@ -17,7 +17,6 @@ from deltarule.architecture import Architecture
 from deltarule.backend import Core, State
 from deltarule.custom.passes import Array, CustomPasses, Rows, quiet
 from deltarule.data.samples import Batch
-from deltarule.errors import UPDATE_OVERFLOWS
 
 
 class CustomNetwork(CustomPasses):
@@ -46,7 +45,7 @@ class CustomNetwork(CustomPasses):
 
         Raises
         ------
-        OverflowError
+        core.UpdateOverflow
             If the update overflows; the network is as it was.
         """
         rows = Rows.of((x, y, sample_weight))
@@ -131,9 +130,7 @@ class CustomNetwork(CustomPasses):
         for rows, optimizer in steps:
             try:
                 loss_sum = self._step(rows, optimizer)
-            except OverflowError as error:
-                if str(error) != UPDATE_OVERFLOWS:  # one of the user's functions'
-                    raise
+            except core.UpdateOverflow:
                 result.diverged = True
                 return False
             if math.isnan(loss_sum):

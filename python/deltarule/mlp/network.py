@@ -20,7 +20,6 @@ from deltarule.custom.core import make_core
 from deltarule.custom.functions import ActivationWord, CustomLoss, Of1, Of2
 from deltarule.data import validation
 from deltarule.errors import (
-    UPDATE_OVERFLOWS,
     DivergenceError,
     at_layer,
 )
@@ -399,9 +398,7 @@ class MLP(Trainable, Differentiable, Provable):
             loss = self._core.train_step(*batch, settings, resolve_threads(threads))
             if math.isfinite(loss):
                 return loss
-        except OverflowError as error:
-            if str(error) != UPDATE_OVERFLOWS:
-                raise
+        except core.UpdateOverflow as error:
             trouble = str(error)
         layer = self._core.first_not_finite(*batch)
         raise DivergenceError(

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule._load import core
 from deltarule.backend import State
 from deltarule.data.rows import parts
 from deltarule.data.samples import Batch, Samples, mean_loss, weight_of
 from deltarule.data.streams import Stream
-from deltarule.errors import UPDATE_OVERFLOWS
 from deltarule.training.core_call import Training
 from deltarule.training.epochs import Pass, first_rates
 from deltarule.training.progress import START, BlocksCall, Partial, StreamCall
@@ -198,9 +198,7 @@ class StreamPass(Pass[StreamCall]):
         settings, threads = training.settings, training.threads
         try:
             loss = call.step(training.network.train_step, *batch, settings, threads)
-        except OverflowError as error:
-            if str(error) != UPDATE_OVERFLOWS:
-                raise
+        except core.UpdateOverflow:
             return math.nan, 0
         return loss, 0 if math.isfinite(loss) else training.network.first_not_finite(*batch)
 

@@ -1,6 +1,6 @@
 """What is run on a checkout, each in an environment of its own: `nox -l` lists it.
 
-Options after -- go to what the session runs: `nox -s tests -- tests/test_bits.py`.
+Options after -- go to what the session runs: `nox -s tests -- tests/core/test_bits.py`.
 """
 
 from __future__ import annotations

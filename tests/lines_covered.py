@@ -21,8 +21,8 @@ LEAST = 95.0  # per cent, of each
 
 # These measure the package's size and the time of an answer, which counting changes.
 WITHOUT = (
-    "tests/test_package.py::test_the_command_and_the_data_are_in_the_package",
-    "tests/test_interrupts.py::test_ctrl_c_ends_a_fit_at_a_whole_batch",
+    "tests/package/test_package.py::test_the_command_and_the_data_are_in_the_package",
+    "tests/process/test_interrupts.py::test_ctrl_c_ends_a_fit_at_a_whole_batch",
 )
 
 

@@ -34,8 +34,8 @@ IN_CORE = re.compile(r"\b_core\.[\w.-]*so\b|/csrc/")
 # What pits the process against a limit of memory measures the tool's own, and the size of the core
 # is that of a watched one; what builds anew is not watched, and a tool does not run in an emulator.
 WITHOUT = [
-    "test_memory.py", "test_files_memory.py", "test_bugs.py", "test_packaging.py",
-    "test_portability.py",
+    "process/test_memory.py", "files/test_files_memory.py", "package/test_bugs.py",
+    "package/test_packaging.py", "core/test_portability.py",
 ]  # fmt: skip
 NOT = (
     "not too_little_memory and not falling_limit and not never_in_memory "
@@ -43,7 +43,12 @@ NOT = (
 )
 WATCHED = (*(f"--ignore={ROOT / 'tests' / name}" for name in WITHOUT), str(ROOT / "tests"))
 # What the core does in every way, in minutes where each instruction takes 30 times as long.
-SHORT = ["test_network.py", "test_fit.py", "test_bad_arrays.py", "test_optimizers.py"]
+SHORT = [
+    "mlp/test_network.py",
+    "fit/test_fit.py",
+    "mlp/test_bad_arrays.py",
+    "core/test_optimizers.py",
+]
 SHORT = [str(ROOT / "tests" / name) for name in SHORT]
 
 

@@ -27,8 +27,16 @@ POLICY = f"manylinux_2_34_{platform.machine()}"
 LARGEST = 2_000_000  # bytes
 # What of the suite touches what repairing could break: the core, its threads, files, processes.
 CORE_TESTS = [
-    f"tests/test_{name}.py"
-    for name in ("network", "fit", "bits", "files", "threads", "process", "core_against_reference")
+    f"tests/{name}.py"
+    for name in (
+        "mlp/test_network",
+        "fit/test_fit",
+        "core/test_bits",
+        "files/test_files",
+        "core/test_threads",
+        "process/test_process",
+        "core/test_core_against_reference",
+    )
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bugs.table import BUGS, OUT_OF_BOUNDS, Bug
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("bug", [*BUGS, OUT_OF_BOUNDS], ids=lambda bug: bug.name)

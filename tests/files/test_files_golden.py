@@ -18,7 +18,7 @@ import deltarule as dr
 from checkpoint_support import Stop
 from deltarule.command import pipeline
 
-GOLDEN = Path(__file__).with_name("golden")
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 # Data that need no generator, whose numbers might be others in another NumPy.
 X = (np.arange(180) * 37 % 101 / 101.0).reshape(30, 6).astype(np.float32)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # A page that lost its examples would pass, and those of the theory are its proofs.
 AT_LEAST = {"docs/theory.md": 90, "docs/theory/derivatives.md": 70, "docs/theory/rounding.md": 75}

@@ -11,7 +11,7 @@ from command_support import command, write_csv
 
 pytest.importorskip("polars", reason="needs the extra: pip install 'deltarule[cli]'")
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 # Root mean squared error, in the target's units, that one hidden layer of 50 units reaches on
 # average over 20 random splits (published logs of a dropout study): yacht 1.23, energy 0.97,

@@ -18,7 +18,7 @@ import pytest
 import deltarule as dr
 from deltarule._load import core
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODULES = [
     name
     for _, name, _ in pkgutil.walk_packages(dr.__path__, "deltarule.")

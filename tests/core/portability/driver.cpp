@@ -3,8 +3,8 @@
 // Exit status 1 and a line for each of the first calls that differ.
 #include <string>
 
-#include "../../csrc/kernels/dispatch.hpp"
-#include "../../csrc/runtime/subnormals.hpp"
+#include "../../../csrc/kernels/dispatch.hpp"
+#include "../../../csrc/runtime/subnormals.hpp"
 #include "data.hpp"
 
 namespace deltarule {

@@ -21,7 +21,7 @@ from deltarule.benchmark.peers import with_numpy
 from deltarule.command import bench
 from process_support import run_python
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 STEP = cases.TrainingStep((3, 5, 2), 4, "tanh")
 CASES = (
     STEP,

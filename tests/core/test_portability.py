@@ -18,7 +18,7 @@ import pytest
 import deltarule as dr
 from process_support import environment
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 KERNELS = ROOT / "csrc" / "kernels"
 OBJECTS = sorted(
     ROOT.glob("build/*/CMakeFiles/isa_*.dir/csrc/kernels/isa_*.o"), key=lambda o: o.stat().st_mtime
@@ -55,7 +55,7 @@ def compile_driver(compiler: str, machine: str, out: Path, *kernels: Path) -> Pa
     text = (ROOT / "CMakeLists.txt").read_text()
     options = re.search(r"target_compile_options\(core_options INTERFACE\s+([^)]+)\)", text)
     assert options
-    sources = (ROOT / "tests/portability/driver.cpp", ROOT / "csrc/runtime/subnormals.cpp")
+    sources = (ROOT / "tests/core/portability/driver.cpp", ROOT / "csrc/runtime/subnormals.cpp")
     static = ["-static"] if machine != MACHINE else []  # the emulator has no libraries to load
     run(compiler, "-O3", "-std=c++20", *static, *options[1].split(), f"-D{DEFINITIONS[machine]}",
         *sources, KERNELS / "dispatch.cpp", *kernels, "-o", out)  # fmt: skip
@@ -137,7 +137,9 @@ def test_a_processor_without_avx_gives_the_same_bits() -> None:
 @pytest.mark.full
 def test_the_suite_on_a_processor_without_avx() -> None:
     emulator = (tool(OLD[0], "qemu-user"), *OLD[1:])
-    files = [ROOT / "tests" / f"test_{name}.py" for name in ("network", "mathematics")]
+    files = [
+        ROOT / "tests" / f"{name}.py" for name in ("mlp/test_network", "core/test_mathematics")
+    ]
     run(*emulator, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
 
 

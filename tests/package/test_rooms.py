@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "python" / "deltarule"
+PACKAGE = Path(__file__).parents[2] / "python" / "deltarule"
 
 # Modules at the top that any room may import.
 GROUND = set(

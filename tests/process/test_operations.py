@@ -23,7 +23,7 @@ TYPES |= {"__version__", "schedules"}
 
 SCRIPT = f"""
 import copy, os, random, resource, signal, sys, threading, warnings
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
 import numpy as np
 import deltarule as dr
 import operations
@@ -122,7 +122,7 @@ try:
 except RuntimeError:
     print("no threads")
 dr.set_num_threads(2)
-for name in OPERATIONS:
+for name in OPERATIONS.keys() - {{"load_digits"}}:  # a file of the package, which may be root's
     if run(name, subject) != wanted[name]:
         print("other bits:", name)
 os.setresuid(0, 0, 0)  # who removes the files

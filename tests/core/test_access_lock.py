@@ -9,7 +9,7 @@ import pytest
 
 from test_portability import run
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "csrc" / "core" / "access_lock.hpp"
 
 # Planted faults: a line of the lock, and a wrong one that grants too much, or drops too much or too
@@ -41,7 +41,7 @@ def model(folder: Path, header: str) -> Path:
         pytest.skip("needs a C++ compiler (Debian: g++)")
     (folder / "access_lock.hpp").write_text(header)
     program = folder / "model"
-    source = ROOT / "tests" / "access_lock.cpp"
+    source = ROOT / "tests" / "core" / "access_lock.cpp"
     run(
         compiler,
         "-std=c++20",

@@ -15,6 +15,8 @@ from deltarule._load import core
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+SMOKE = {"test_layers.py", "test_network.py", "test_rooms.py", "test_schedules.py"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long versions too")
@@ -22,13 +24,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "full: the long version of a test; runs with --full")
+    config.addinivalue_line("markers", "smoke: the heart of the package, in some seconds")
     # A shell lets what it starts in the background ignore Ctrl-C, and the processes of the tests
     # would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect nothing else for ``-m smoke``: that alone takes longer than its tests."""
+    is_smoke = config.getoption("markexpr") == "smoke" and collection_path.suffix == ".py"
+    return True if is_smoke and collection_path.name not in SMOKE else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in SMOKE:
+            item.add_marker("smoke")
     if not config.getoption("--full"):
         skip = pytest.mark.skip(reason="long; runs with --full")
         for item in items:

@@ -70,6 +70,7 @@ def test_every_public_operation_is_in_the_table() -> None:
 
 
 @linux
+@pytest.mark.full
 @pytest.mark.parametrize("threads", [1, 2])
 def test_under_a_falling_limit_of_memory(threads: int) -> None:
     """Each ends in its result, or in MemoryError and the network as it was; then it works again."""

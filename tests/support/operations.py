@@ -288,6 +288,14 @@ OPERATIONS: dict[str, Operation] = {
 # What they need beyond the package itself.
 NEEDS = {"sklearn": "sklearn", "LBFGS": "scipy", "History.plot": "matplotlib"}
 
+# Computed by NumPy and other packages rather than by the core. NumPy 2.4.6 itself ends the process
+# where an operation of two dtypes gets no memory for its buffers: np.add of float64 and complex128
+# under RLIMIT_AS, without this package, raises its MemoryError without holding the GIL.
+BEYOND_THE_CORE = (
+    "MLP.verify", "check_gradients", "reference", "CustomLoss", "CustomActivation", "LBFGS",
+    "LevenbergMarquardt", "History.plot", "sklearn",
+)  # fmt: skip
+
 
 def available() -> dict[str, Operation]:
     """Return the operations whose extras are installed."""

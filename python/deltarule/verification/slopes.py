@@ -178,7 +178,11 @@ class Landscape:
 
     def _moved_z(self, layer: int, change: Array) -> Array:
         """Return z[l + 1] with that."""
-        moved: Array = self.forward.z[layer + 1] + (change if self.model.has_own else 1j * change)
+        z: Array = self.forward.z[layer + 1]
+        if self.model.has_own:
+            return z + change
+        moved = np.empty(np.broadcast_shapes(z.shape, change.shape), np.complex128)
+        moved.real, moved.imag = z, change
         return moved
 
     @cached_property

@@ -27,14 +27,16 @@ from deltarule.config import (
 from deltarule.custom import CustomActivation, CustomLoss
 from deltarule.errors import DivergenceError, ModelFileError
 from deltarule.io import moved_modules as moved_modules
-from deltarule.mlp.network import MLP, Gradients
+from deltarule.mlp.gradients import Gradients
+from deltarule.mlp.network import MLP
 
 if TYPE_CHECKING:
     from deltarule import reference, schedules
     from deltarule.checkpoint.settings import Checkpoint
     from deltarule.data.digits import load_digits
-    from deltarule.mlp.ensemble import ManyFits, MLPEnsemble, fit_many
+    from deltarule.mlp.ensemble import ManyFits, MLPEnsemble
     from deltarule.mlp.load import load
+    from deltarule.mlp.many import fit_many
     from deltarule.mlp.resume import resume
     from deltarule.optimizers import SGD, Adam, AdamW
     from deltarule.second_order import LBFGS, LevenbergMarquardt
@@ -53,7 +55,8 @@ _LATER = {
     "training.history": ("EpochRecord", "History"),
     "mlp.load": ("load",),
     "mlp.resume": ("resume",),
-    "mlp.ensemble": ("MLPEnsemble", "ManyFits", "fit_many"),
+    "mlp.ensemble": ("MLPEnsemble", "ManyFits"),
+    "mlp.many": ("fit_many",),
     "optimizers": ("SGD", "Adam", "AdamW"),
     "verification.gradcheck": ("check_gradients",),
     "verification.report": ("VerificationError",),

@@ -1,4 +1,4 @@
-"""The core network of any architecture: in C++, or in NumPy where functions are the user's own."""
+"""The core network of any architecture: in C++, or in NumPy for custom functions."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.data import frames
+from deltarule.data.numeric import LARGEST, check_finite, check_real, check_within, numeric
 from deltarule.data.rows import MappedRows, Rows, SparseRows, converted, is_large
 from deltarule.data.samples import Batch, Samples
 from deltarule.data.sparse import checked_csr, is_sparse
@@ -27,51 +28,6 @@ _SUM_TOLERANCE = 1e-4
 
 def _is_ready(x: object, dtype: np.dtype[Any]) -> bool:
     return type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
-
-
-def numeric(value: Any, name: str) -> Array:
-    """Return `value` as an array of real numbers of whatever dtype it has."""
-    if frames.is_frame(value):
-        return frames.frame_values(value, name)
-    if is_sparse(value):
-        _check_real(value.dtype, name)
-        return np.asarray(checked_csr(value, name).toarray())
-    try:
-        array = frames.series_values(value) if frames.is_series(value) else np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
-    _check_not_masked(value, name)
-    if array.dtype.kind in "US" and isinstance(value, list | tuple):
-        objects = np.asarray(value, dtype=object)  # of a number beside text, NumPy makes text
-        array = array if all(isinstance(v, str | bytes) for v in objects.flat) else objects
-    _check_real(array.dtype, name, array)
-    return array
-
-
-def _check_not_masked(value: object, name: str) -> None:
-    if isinstance(value, list | tuple):
-        for i, row in enumerate(value):
-            if isinstance(row, np.ma.MaskedArray):
-                _check_not_masked(row, f"{name}[{i}]")
-    elif isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        mask = np.ma.getmaskarray(value)
-        first = frames.place_of(map(int, np.unravel_index(int(mask.argmax()), mask.shape)))
-        raise ValueError(f"{name} has masked values, first {name}{first}; fill or drop them first")
-
-
-def _check_real(dtype: np.dtype[Any], name: str, array: Array | None = None) -> None:
-    if dtype.kind in "biuf":
-        return
-    kind = "object (ragged or mixed)" if dtype.kind == "O" else dtype.name
-    hint = ""
-    found = frames.first_not_real(array) if dtype.kind == "O" and array is not None else None
-    if found is not None and found[0]:
-        place, value = found
-        what = "missing" if frames.is_missing(value) else "no number"
-        hint = f"; {name}{frames.place_of(place)} is {what}: {value!r}"
-    if name == "y" and dtype.kind in "OUS":
-        hint += "; numpy.unique(labels, return_inverse=True) makes class indices of names"
-    raise TypeError(f"{name} must hold real numbers, not {kind}{hint}")
 
 
 def one_row(x: Any) -> Array | None:
@@ -134,45 +90,6 @@ def check_one_row(row: Array, n_features: int, dtype: np.dtype[Any]) -> None:
     )
 
 
-def check_within(
-    array: Array,
-    name: str,
-    low: float,
-    high: float,
-    rule: str,
-    *,
-    given: object = None,
-    first_row: int = 0,
-) -> None:
-    """Raise ValueError naming the first value of a core-ready array outside [low, high].
-
-    `given` is what the array was made of, and `first_row` the number of its first row there.
-    """
-    at = core.first_outside(array, low, high)
-    if at < 0:
-        return
-    where = tuple(int(i) for i in np.unravel_index(at, array.shape))
-    value = array[where].item()
-    if not np.isfinite(value):
-        rule = f"finite (in {array.dtype.name})"
-    if not where:
-        raise ValueError(f"{name} is {value}; it must be {rule}")
-    where = (where[0] + first_row, *where[1:])
-    position = frames.place_of(where) + frames.column_note(given, where)
-    raise ValueError(f"{name}{position} is {value}; every value must be {rule}")
-
-
-def check_finite(array: Array, name: str, *, given: object = None, first_row: int = 0) -> None:
-    """Raise ValueError naming the first NaN or infinity of a core-ready array."""
-    limit = _LIMITS[array.dtype]
-    check_within(array, name, -limit, limit, "finite", given=given, first_row=first_row)
-
-
-_LIMITS: dict[np.dtype[Any], float] = {
-    np.dtype(t): float(np.finfo(t).max) for t in (np.float32, np.float64)
-}
-
-
 def samples(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x") -> Array:
     """Return x as a C-ordered (n_samples, n_features) array, finite; copied only if needed."""
     rows = sample_rows(x, n_features, dtype, name)
@@ -198,7 +115,7 @@ def sample_rows(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x
 
 
 def _sparse_rows(x: Any, n_features: int, dtype: np.dtype[Any], name: str) -> Array | Rows:
-    _check_real(x.dtype, name)
+    check_real(x.dtype, name)
     _check_samples(x.shape, n_features, name)
     rows = SparseRows(checked_csr(x, name), dtype)
     if is_large(x.shape, dtype):
@@ -266,7 +183,7 @@ def _check_targets(y: Array, loss: LossWord, given: object, first_row: int = 0) 
     if loss in ("binary_cross_entropy", "cross_entropy"):
         check_within(y, "y", 0.0, 1.0, f"in [0, 1] for {loss}", **at)
     elif loss == "poisson":
-        check_within(y, "y", 0.0, _LIMITS[y.dtype], "0 or more for poisson", **at)
+        check_within(y, "y", 0.0, LARGEST[y.dtype], "0 or more for poisson", **at)
     else:
         check_finite(y, "y", **at)
     if loss == "cross_entropy":
@@ -329,7 +246,7 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
     if given.shape != (rows,):
         raise ValueError(f"{name} must have shape ({rows},), but has shape {given.shape}")
     array = converted(given, np.dtype(np.float64))
-    check_within(array, name, 0.0, _LIMITS[array.dtype], "0 or more")
+    check_within(array, name, 0.0, LARGEST[array.dtype], "0 or more")
     check_total_weight(array, name)
     return array
 

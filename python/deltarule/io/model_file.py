@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from deltarule.architecture import Architecture
 from deltarule.backend import MLPLike
-from deltarule.data import validation
+from deltarule.data.numeric import check_finite
 from deltarule.errors import ModelFileError
 from deltarule.io.regular_files import check_regular, text_of, write_atomically
 
@@ -258,7 +258,7 @@ def _model(tensors: dict[str, Array], fields: Any) -> Model:
             )
         kind, layer = divmod(i, architecture.n_layers)
         try:
-            validation.check_finite(tensor, f"{('weights', 'biases')[kind]}[{layer}]")
+            check_finite(tensor, f"{('weights', 'biases')[kind]}[{layer}]")
         except ValueError as error:
             raise ModelFileError(str(error)) from None
     n = architecture.n_layers

@@ -24,7 +24,7 @@ def read_model(
     ----------
     path : str or path
     given : Given, optional
-        Functions of the user's own, for which the file has names.
+        The custom functions, for which the file has names.
 
     Raises
     ------

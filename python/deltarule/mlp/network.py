@@ -6,7 +6,7 @@ import math
 import operator
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,13 +19,10 @@ from deltarule.config import resolve_threads
 from deltarule.custom.core import make_core
 from deltarule.custom.functions import ActivationWord, CustomLoss, Of1, Of2
 from deltarule.data import validation
-from deltarule.errors import (
-    DivergenceError,
-    at_layer,
-)
-from deltarule.layers import Layers
+from deltarule.errors import DivergenceError, at_layer
 from deltarule.mlp.derivatives import Differentiable
 from deltarule.mlp.fit import Trainable
+from deltarule.mlp.gradients import Gradients
 from deltarule.mlp.initializers import NAMES, initial_parameters
 from deltarule.mlp.verification import Provable
 
@@ -34,36 +31,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Hidden: TypeAlias = ActivationWord | tuple[Of1, Of2]
-
-
-class Gradients(NamedTuple):
-    """dL/dW and dL/db of every layer, shaped as the parameters.
-
-    Attributes
-    ----------
-    weights : tuple of ndarray
-        dL/dW[l], each (n_l, n_{l-1}).
-    biases : tuple of ndarray
-        dL/db[l], each (n_l,).
-    theta : ndarray of shape (n_parameters,)
-        The same in one vector: all weights in order, then all biases; the others are views of it.
-    dL_dW, dL_db : Layers
-        The same by the number of the layer: ``grads.dL_dW[1]`` is ``grads.weights[0]``.
-    """
-
-    weights: tuple[Array, ...]
-    biases: tuple[Array, ...]
-    theta: Array
-
-    @property
-    def dL_dW(self) -> Layers:
-        """dL/dW[l], (n_l, n_{l-1}), l = 1..L."""
-        return Layers("dL_dW", self.weights)
-
-    @property
-    def dL_db(self) -> Layers:
-        """dL/db[l], (n_l,), l = 1..L."""
-        return Layers("dL_db", self.biases)
 
 
 class MLP(Trainable, Differentiable, Provable):

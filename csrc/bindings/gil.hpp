@@ -17,9 +17,6 @@ namespace py = pybind11;
 // Work below which releasing the GIL costs more than it gives: some 10 us.
 constexpr double kWorkToRelease = 1e6;
 
-// Work from which on signals are looked for: some 10 ms.
-constexpr double kWorkToPoll = 1e9;
-
 // Whether other threads of Python run beside one that holds its GIL: there is none in a free-threaded build.
 #if defined(Py_GIL_DISABLED)
 constexpr bool kOthersRun = true;

@@ -37,9 +37,8 @@ class BreakOff {
 // cut at multiples of `granule`; work: operations, or bytes moved, of one of the n. Whether all was done.
 template <class F>
 bool in_parts(int64_t n, int64_t granule, double work, const BreakOff& breaks_off, F f) {
-  constexpr double kPart = 1e9;  // some 10 ms
-  if (!breaks_off.is_possible() || work * static_cast<double>(n) <= kPart) return f(int64_t{0}, n), true;
-  const auto granules = static_cast<int64_t>(kPart / work) / granule;
+  if (!breaks_off.is_possible() || work * static_cast<double>(n) <= kWorkToPoll) return f(int64_t{0}, n), true;
+  const auto granules = static_cast<int64_t>(kWorkToPoll / work) / granule;
   const int64_t part = std::max<int64_t>(granules, 1) * granule;
   for (int64_t first = 0; first < n; first += part) {
     if (breaks_off()) return false;

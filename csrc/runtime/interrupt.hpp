@@ -11,6 +11,9 @@ namespace deltarule {
 // Returns true when the caller wants to stop; asked on the calling thread.
 using Interrupt = std::function<bool()>;
 
+// Work, in floating-point operations, from which on it is asked within: some 10 ms.
+constexpr double kWorkToPoll = 1e9;
+
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
 // Asks at most every kPollInterval. An empty Interrupt never stops.

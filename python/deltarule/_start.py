@@ -8,7 +8,6 @@ handler.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 
@@ -30,12 +29,16 @@ def is_command() -> bool:
 
 def end_at_once() -> None:
     """Let SIGINT end the process, where Python would raise KeyboardInterrupt."""
+    import signal  # here: it takes half a millisecond, which other programs need not wait for
+
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def raise_again() -> None:
     """Let SIGINT raise KeyboardInterrupt again."""
+    import signal
+
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

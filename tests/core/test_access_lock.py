@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from test_portability import run
+from process_support import run
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "csrc" / "core" / "access_lock.hpp"

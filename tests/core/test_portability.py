@@ -9,14 +9,13 @@ from __future__ import annotations
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import deltarule as dr
-from process_support import environment
+from process_support import run
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = ROOT / "csrc" / "kernels"
@@ -38,16 +37,6 @@ def tool(name: str, package: str) -> str:
     if path is None:
         pytest.skip(f"needs {name} (Debian: {package})")
     return path
-
-
-def run(*command: object, timeout: float = 600) -> str:
-    """Run a command, which must succeed, in a clean environment; return what it prints."""
-    done = subprocess.run(
-        [str(c) for c in command], env=environment(), cwd=ROOT, capture_output=True, text=True,
-        timeout=timeout,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def compile_driver(compiler: str, machine: str, out: Path, *kernels: Path) -> Path:

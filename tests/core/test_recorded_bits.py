@@ -1,6 +1,6 @@
 """The bits of the case list, as they were written down: predictions, losses, gradients and theta.
 
-    PYTHONPATH=tests/support:tests/core python tests/core/test_recorded_bits.py
+    PYTHONPATH=tests/support python tests/core/test_recorded_bits.py
 
 writes them anew, on the oracle: only where the numeric contract itself is to change.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import deltarule as dr
+from bits import results
 from cases import ALL, ISAS
-from test_bits import results
 
 RECORDED = Path(__file__).parents[1] / "golden" / "bits.json"
 

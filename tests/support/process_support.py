@@ -6,7 +6,10 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
+
+ROOT = Path(__file__).parents[2]
 
 # What may be set where the tests run, and would decide what is tested.
 _DECIDING = re.compile("OMP_(?!TOOL)|GOMP_|DELTARULE_|OPENBLAS_")
@@ -64,3 +67,13 @@ def fails_with(script: str, **variables: str) -> str:
     )
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stderr.splitlines()[-1]
+
+
+def run(*command: object, timeout: float = 600) -> str:
+    """Run a command, which must succeed, in a clean environment; return what it prints."""
+    done = subprocess.run(
+        [str(c) for c in command], env=environment(), cwd=ROOT, capture_output=True, text=True,
+        timeout=timeout,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

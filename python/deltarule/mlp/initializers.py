@@ -23,7 +23,7 @@ _SCALES: dict[str, Callable[[int, int], float]] = {
     "lecun": lambda fan_in, fan_out: fan_in,
 }
 
-_TOGETHER = 2**20  # numbers, some 10 ms
+TOGETHER = 2**20  # numbers drawn or copied in one call of NumPy, 10 ms at most
 
 NAMES = (
     "auto",
@@ -95,10 +95,10 @@ def _uniform(limit: float, shape: tuple[int, ...], rng: np.random.Generator) -> 
 def _drawn(draw: Callable[[int], Array], shape: tuple[int, ...]) -> Array:
     """Return so many numbers, drawn a part at a time: Ctrl-C comes between two calls of NumPy."""
     count = math.prod(shape)
-    if count <= _TOGETHER:
+    if count <= TOGETHER:
         return draw(count).reshape(shape)
     numbers = np.empty(count)
-    for start in range(0, count, _TOGETHER):
-        part = numbers[start : start + _TOGETHER]
+    for start in range(0, count, TOGETHER):
+        part = numbers[start : start + TOGETHER]
         part[:] = draw(len(part))
     return numbers.reshape(shape)

@@ -17,14 +17,13 @@ from deltarule.custom import ActivationWord, LossWord
 from deltarule.custom.core import make_core
 from deltarule.data import validation
 from deltarule.layers import Layers
+from deltarule.mlp.initializers import TOGETHER
 from deltarule.mlp.parameter_view import ParameterView, ParameterViews, refuse
 
 if TYPE_CHECKING:
     from deltarule.training.learning_rate import Watch
 
 Array = NDArray[Any]
-
-_TOGETHER = 2**20  # numbers copied in one call of NumPy, some 1 ms
 
 
 class Parameterized:
@@ -192,8 +191,8 @@ class Parameterized:
         start = 0
         for tensor in (*weights, *biases):
             values = np.ravel(tensor)
-            for first in range(0, len(values), _TOGETHER):  # Ctrl-C comes between two
-                part = values[first : first + _TOGETHER]
+            for first in range(0, len(values), TOGETHER):  # Ctrl-C comes between two
+                part = values[first : first + TOGETHER]
                 theta[start + first : start + first + len(part)] = part
             start += len(values)
         return theta

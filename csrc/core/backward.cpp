@@ -1,17 +1,15 @@
 #include "backward.hpp"
 
+#include "affine_in_parts.hpp"
+
 namespace deltarule {
 
 template <class T>
 void backward_product(const Parameters<T>& theta, int64_t l, int64_t rows, const T* delta, int64_t ld_delta,
                       int64_t left, int64_t right, bool add, T* da, int64_t ld, const BreakOff& breaks_off) {
-  const int64_t n_above = theta.layer(l + 1).n_out;
-  const double work = 2.0 * static_cast<double>(rows) * static_cast<double>(n_above);
-  in_parts(right - left, kPartColumns<T>, work, breaks_off, [&](int64_t first, int64_t last) {
-    const int64_t from = left + first;
-    kernels<T>().affine(rows, n_above, last - first, {delta, ld_delta, nullptr}, theta.W_by_output(l + 1) + from,
-                        theta.stride_by_output(l + 1), nullptr, add, da + from, ld);
-  });
+  affine_in_parts<T>(rows, theta.layer(l + 1).n_out, right - left, {delta, ld_delta, nullptr},
+                     theta.W_by_output(l + 1) + left, theta.stride_by_output(l + 1), nullptr, add, da + left, ld,
+                     breaks_off);
 }
 
 template <class T>

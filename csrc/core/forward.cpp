@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "affine_in_parts.hpp"
+
 namespace deltarule {
 
 template <class T>
@@ -10,16 +12,11 @@ void layer_product(const Parameters<T>& theta, int64_t l, int64_t rows, InputRow
                    const BreakOff& breaks_off) {
   if (left == right) return;
   const LayerLayout& layer = theta.layer(l);
-  if (layer.narrow) {
+  if (layer.narrow)
     kernels<T>().affine_narrow(rows, layer.n_in, layer.n_out, below, theta.W(l), layer.ld, b, add, z, ld);
-    return;
-  }
-  const double work = 2.0 * static_cast<double>(rows) * static_cast<double>(layer.n_in);
-  in_parts(right - left, kPartColumns<T>, work, breaks_off, [&](int64_t first, int64_t last) {
-    const int64_t from = left + first;
-    kernels<T>().affine(rows, layer.n_in, last - first, below, theta.W(l) + from, layer.ld, b ? b + from : b, add,
-                        z + from, ld);
-  });
+  else
+    affine_in_parts(rows, layer.n_in, right - left, below, theta.W(l) + left, layer.ld, b ? b + left : b, add, z + left,
+                    ld, breaks_off);
 }
 
 template <class T>

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <new>
 
+#include "affine_in_parts.hpp"
+
 namespace deltarule {
 
 template <class T>

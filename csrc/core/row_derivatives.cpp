@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "affine_in_parts.hpp"
 #include "backward.hpp"
 #include "forward.hpp"
 #include "loss.hpp"
@@ -37,11 +38,8 @@ class FirstLayer {
   }
   // dx = W[1]^T delta[1], padded.
   void backward(int64_t rows, const T* delta, int64_t ld_delta, T* dx, int64_t ldx, const BreakOff& breaks_off) const {
-    const double work = 2.0 * static_cast<double>(rows) * static_cast<double>(layer_.n_out);
-    in_parts(padded<T>(layer_.n_in), kPartColumns<T>, work, breaks_off, [&](int64_t first, int64_t last) {
-      kernels<T>().affine(rows, layer_.n_out, last - first, {delta, ld_delta, nullptr}, W_ + first, ld_, nullptr, false,
-                          dx + first, ldx);
-    });
+    affine_in_parts<T>(rows, layer_.n_out, padded<T>(layer_.n_in), {delta, ld_delta, nullptr}, W_, ld_, nullptr, false,
+                       dx, ldx, breaks_off);
   }
 
  private:

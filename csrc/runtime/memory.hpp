@@ -66,11 +66,6 @@ constexpr int64_t padded(int64_t n) {
   return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
 }
 
-// Columns of a layer that are multiplied in one go at least, where a product is cut to be broken off: whole panels of
-// every kernel.
-template <class T>
-constexpr int64_t kPartColumns = 16 * kLanes<T>;
-
 // Row stride of a matrix of n columns: whole cache lines, and one more where the stride in bytes would be
 // a multiple of 1024, since such rows fall into few sets of the cache.
 template <class T>

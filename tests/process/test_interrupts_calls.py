@@ -93,7 +93,7 @@ def wide() -> tuple[dr.MLP, Array, Array]:
     """One tile of rows, one product of which takes far longer than a look for signals is apart."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((250, 4000), dtype=np.float32)
-    return dr.MLP([4000, 4000, 12], hidden="tanh", seed=0), x, x[:, :12]
+    return dr.MLP([4000, 10_000, 12], hidden="tanh", seed=0), x, x[:, :12]
 
 
 WIDE: dict[str, Call] = {
@@ -123,7 +123,7 @@ def test_handlers_run_within_the_products_of_wide_layers(name: str, wide: Any, t
 def test_products_in_parts_have_the_same_bits(wide: Any) -> None:
     """Rows by themselves are work too small to be cut."""
     net, x, y = wide
-    parts = [slice(i, i + 25) for i in range(0, 250, 25)]
+    parts = [slice(i, i + 10) for i in range(0, 250, 10)]
     for call in (
         lambda rows: net.predict(x[rows]),
         lambda rows: net.vjp(x[rows], y[rows]),

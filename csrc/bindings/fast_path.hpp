@@ -121,17 +121,15 @@ py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* ou
   }
   T* y_hat = Exact<T>(result.ptr()).data();
   const bool good = interruptible(work, [&](const Interrupt& interrupt) {
-    return run(work, [&] {
-      return network.predict({input.data(), n_in, nullptr}, rows, y_hat, threads, is_new, interrupt);
-    });
+    return run(work,
+               [&] { return network.predict({input.data(), n_in, nullptr}, rows, y_hat, threads, is_new, interrupt); });
   });
   return good ? result : py::object();
 }
 
 // The loss before the step, or nothing where the checked way has to do it, or to say why it cannot be done.
 template <class T>
-std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyObject* y,
-                                          const Optimizer& optimizer) {
+std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyObject* y, const Optimizer& optimizer) {
   const Architecture& architecture = network.architecture();
   const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
   constexpr T limit = std::numeric_limits<T>::max();
@@ -160,8 +158,7 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
     batch.y.values = targets.data();
   }
   const double loss = interruptible(work, [&](const Interrupt& interrupt) {
-    return run_writing(network, work,
-                       [&] { return network.train_step(batch, optimizer, threads, true, interrupt); });
+    return run_writing(network, work, [&] { return network.train_step(batch, optimizer, threads, true, interrupt); });
   });
   return std::isfinite(loss) ? std::optional(loss) : std::nullopt;  // where it is not, nothing was updated
 }

@@ -67,10 +67,9 @@ inline PyTypeObject* straight_method_type() {
                                 {Py_tp_members, members},
                                 {Py_tp_getset, properties},
                                 {0, nullptr}};
-  static PyType_Spec spec = {"deltarule._core.StraightMethod", sizeof(StraightMethod), 0,
-                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
-                                 Py_TPFLAGS_METHOD_DESCRIPTOR,
-                             slots};
+  static PyType_Spec spec = {
+      "deltarule._core.StraightMethod", sizeof(StraightMethod), 0,
+      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR, slots};
   static PyTypeObject* const type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   if (!type) throw py::error_already_set();
   return type;

@@ -107,60 +107,65 @@ void bind_derivatives(Class& c) {
   using Out = const std::optional<py::array>&;
   c.def("propagate", &propagate<T>, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"));
   c.def("activations", &activations<T>, py::arg("x"), py::arg("threads"));
-  c.def("input_gradient",
-        [](const N& network, const py::array& x, const py::array& y, Weight weight, int threads) {
-          const Batch<T> batch = batch_of(network, x, y, weight);
-          return pull_back<T>(network, {From::loss, batch, true, 0, 1, nullptr, nullptr}, false, false, {}, threads);
-        },
-        py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"));
-  c.def("per_sample_gradients",
-        [](const N& network, const py::array& x, const py::array& y, Out out, int threads) {
-          const Batch<T> batch = batch_of(network, x, y, std::nullopt);
-          return pull_back<T>(network, {From::loss, batch, false, 0, 1, nullptr, nullptr}, true, false, out, threads);
-        },
-        py::arg("x"), py::arg("y"), py::arg("out"), py::arg("threads"));
-  c.def("output_jacobian",
-        [](const N& network, const py::array& x, int64_t first, int64_t count, bool by_theta, Out out, int threads) {
-          const Batch<T> batch = rows_of(network, x);
-          require(first >= 0 && count > 0 && count <= network.architecture().n_outputs() - first, "first",
-                  "out of range");
-          const PullBack<T> call{From::outputs, batch, false, first, count, nullptr, nullptr};
-          return pull_back<T>(network, call, by_theta, true, out, threads);
-        },
-        py::arg("x"), py::arg("first"), py::arg("count"), py::arg("by_theta"), py::arg("out"), py::arg("threads"));
-  c.def("vjp",
-        [](N& network, const py::array& x, const py::array& u, bool by_theta, int threads) {
-          Batch<T> batch = rows_of(network, x);
-          require_shape<T>(u, "u", {batch.rows, network.architecture().n_outputs()});
-          batch.y.values = readable<T>(u);
-          if (by_theta) return theta_product<T>(network, {Of::output, batch, nullptr, nullptr}, {}, threads);
-          const PullBack<T> call{From::given, batch, false, 0, 1, nullptr, nullptr};
-          return pull_back<T>(network, call, false, false, {}, threads);
-        },
-        py::arg("x"), py::arg("u"), py::arg("by_theta"), py::arg("threads"));
-  c.def("jvp",
-        [](const N& network, const py::array& x, const py::array& v, bool by_theta, int threads) {
-          PushForward<T> call{rows_of(network, x), nullptr, nullptr, nullptr};
-          if (by_theta)
-            require_shape<T>(v, "v", {network.parameters().count()});
-          else
-            require_shape<T>(v, "v", {call.batch.rows, network.architecture().n_inputs()});
-          (by_theta ? call.theta_dot : call.x_dot) = readable<T>(v);
-          py::array_t<T> y_dot(std::vector<py::ssize_t>{call.batch.rows, network.architecture().n_outputs()});
-          call.y_dot = y_dot.mutable_data();
-          complete([&](const Interrupt& interrupt) { return network.push_forward(call, threads, interrupt); });
-          return y_dot;
-        },
-        py::arg("x"), py::arg("v"), py::arg("by_theta"), py::arg("threads"));
-  c.def("hessian_product",
-        [](N& network, const py::array& x, const py::array& y, Weight weight, const py::array& v, bool gauss_newton,
-           int threads) {
-          const Batch<T> batch = batch_of(network, x, y, weight);
-          const Of of = gauss_newton ? Of::gauss_newton : Of::hessian;
-          return theta_product<T>(network, {of, batch, nullptr, nullptr}, v, threads);
-        },
-        py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("v"), py::arg("gauss_newton"),
-        py::arg("threads"));
+  c.def(
+      "input_gradient",
+      [](const N& network, const py::array& x, const py::array& y, Weight weight, int threads) {
+        const Batch<T> batch = batch_of(network, x, y, weight);
+        return pull_back<T>(network, {From::loss, batch, true, 0, 1, nullptr, nullptr}, false, false, {}, threads);
+      },
+      py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("threads"));
+  c.def(
+      "per_sample_gradients",
+      [](const N& network, const py::array& x, const py::array& y, Out out, int threads) {
+        const Batch<T> batch = batch_of(network, x, y, std::nullopt);
+        return pull_back<T>(network, {From::loss, batch, false, 0, 1, nullptr, nullptr}, true, false, out, threads);
+      },
+      py::arg("x"), py::arg("y"), py::arg("out"), py::arg("threads"));
+  c.def(
+      "output_jacobian",
+      [](const N& network, const py::array& x, int64_t first, int64_t count, bool by_theta, Out out, int threads) {
+        const Batch<T> batch = rows_of(network, x);
+        require(first >= 0 && count > 0 && count <= network.architecture().n_outputs() - first, "first",
+                "out of range");
+        const PullBack<T> call{From::outputs, batch, false, first, count, nullptr, nullptr};
+        return pull_back<T>(network, call, by_theta, true, out, threads);
+      },
+      py::arg("x"), py::arg("first"), py::arg("count"), py::arg("by_theta"), py::arg("out"), py::arg("threads"));
+  c.def(
+      "vjp",
+      [](N& network, const py::array& x, const py::array& u, bool by_theta, int threads) {
+        Batch<T> batch = rows_of(network, x);
+        require_shape<T>(u, "u", {batch.rows, network.architecture().n_outputs()});
+        batch.y.values = readable<T>(u);
+        if (by_theta) return theta_product<T>(network, {Of::output, batch, nullptr, nullptr}, {}, threads);
+        const PullBack<T> call{From::given, batch, false, 0, 1, nullptr, nullptr};
+        return pull_back<T>(network, call, false, false, {}, threads);
+      },
+      py::arg("x"), py::arg("u"), py::arg("by_theta"), py::arg("threads"));
+  c.def(
+      "jvp",
+      [](const N& network, const py::array& x, const py::array& v, bool by_theta, int threads) {
+        PushForward<T> call{rows_of(network, x), nullptr, nullptr, nullptr};
+        if (by_theta)
+          require_shape<T>(v, "v", {network.parameters().count()});
+        else
+          require_shape<T>(v, "v", {call.batch.rows, network.architecture().n_inputs()});
+        (by_theta ? call.theta_dot : call.x_dot) = readable<T>(v);
+        py::array_t<T> y_dot(std::vector<py::ssize_t>{call.batch.rows, network.architecture().n_outputs()});
+        call.y_dot = y_dot.mutable_data();
+        complete([&](const Interrupt& interrupt) { return network.push_forward(call, threads, interrupt); });
+        return y_dot;
+      },
+      py::arg("x"), py::arg("v"), py::arg("by_theta"), py::arg("threads"));
+  c.def(
+      "hessian_product",
+      [](N& network, const py::array& x, const py::array& y, Weight weight, const py::array& v, bool gauss_newton,
+         int threads) {
+        const Batch<T> batch = batch_of(network, x, y, weight);
+        const Of of = gauss_newton ? Of::gauss_newton : Of::hessian;
+        return theta_product<T>(network, {of, batch, nullptr, nullptr}, v, threads);
+      },
+      py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("v"), py::arg("gauss_newton"), py::arg("threads"));
 }
 
 }  // namespace deltarule

@@ -31,21 +31,23 @@ int64_t first_index_outside(const py::array& x, double low, double high) {
 }  // namespace
 
 void register_runtime(py::module_& module) {
-  module.def("first_outside",
-             [](const py::array& x, double low, double high) {
-               require(x.flags() & py::array::c_style, "x", "not C-contiguous");
-               if (py::isinstance<py::array_t<float>>(x)) return first_outside<float>(x, low, high);
-               if (py::isinstance<py::array_t<double>>(x)) return first_outside<double>(x, low, high);
-               require(py::isinstance<py::array_t<int64_t>>(x), "x", "wrong dtype");
-               return first_index_outside(x, low, high);
-             },
-             py::arg("x"), py::arg("low"), py::arg("high"));
-  module.def("set_thread_limits",
-             [](int chosen, int quota) {
-               chosen_threads = chosen;
-               set_cpu_quota(quota);
-             },
-             py::arg("chosen"), py::arg("quota"));
+  module.def(
+      "first_outside",
+      [](const py::array& x, double low, double high) {
+        require(x.flags() & py::array::c_style, "x", "not C-contiguous");
+        if (py::isinstance<py::array_t<float>>(x)) return first_outside<float>(x, low, high);
+        if (py::isinstance<py::array_t<double>>(x)) return first_outside<double>(x, low, high);
+        require(py::isinstance<py::array_t<int64_t>>(x), "x", "wrong dtype");
+        return first_index_outside(x, low, high);
+      },
+      py::arg("x"), py::arg("low"), py::arg("high"));
+  module.def(
+      "set_thread_limits",
+      [](int chosen, int quota) {
+        chosen_threads = chosen;
+        set_cpu_quota(quota);
+      },
+      py::arg("chosen"), py::arg("quota"));
   module.def("chosen_threads", [] { return chosen_threads.load(); });
   module.def("openmp_max_threads", &openmp_max_threads);
   module.def("available_cpus", &available_cpus);
@@ -53,12 +55,13 @@ void register_runtime(py::module_& module) {
       .def(py::init<>())
       .def_property_readonly("together", &TeamChoice::together)
       .def("took", &TeamChoice::took, py::arg("seconds"));
-  module.def("set_work_per_thread",
-             [](double work) {
-               set_work_per_thread(work);
-               keep_planned_teams(work > 0.0);
-             },
-             py::arg("work"));
+  module.def(
+      "set_work_per_thread",
+      [](double work) {
+        set_work_per_thread(work);
+        keep_planned_teams(work > 0.0);
+      },
+      py::arg("work"));
   module.def("fma_peak_f32", &fma_peak<float>, py::arg("threads"), py::arg("seconds"),
              py::call_guard<py::gil_scoped_release>());
   module.def("fma_peak_f64", &fma_peak<double>, py::arg("threads"), py::arg("seconds"),
@@ -70,11 +73,14 @@ void register_runtime(py::module_& module) {
       if (kIsas[i].supported()) names.emplace_back(kIsas[i].name);
     return names;
   });
-  module.def("set_isa", [](const std::string& name) {
-    for (int i = 0; i < kIsaCount; ++i)
-      if (kIsas[i].name == name && kIsas[i].supported()) return select_isa(kIsas[i]);
-    throw std::invalid_argument("isa: not one that this processor has");
-  }, py::arg("name"));
+  module.def(
+      "set_isa",
+      [](const std::string& name) {
+        for (int i = 0; i < kIsaCount; ++i)
+          if (kIsas[i].name == name && kIsas[i].supported()) return select_isa(kIsas[i]);
+        throw std::invalid_argument("isa: not one that this processor has");
+      },
+      py::arg("name"));
 }
 
 }  // namespace deltarule

@@ -23,8 +23,19 @@ TrainingRun<T> training_run(const Network<T>& network, const py::array& x, const
                             const std::optional<std::pair<py::array, py::array>>& dropout) {
   require(batch_size > 0, "batch_size", "below 1");
   require(epochs >= 0, "epochs", "below 0");
-  TrainingRun<T> run{batch_of(network, x, y, weight), nullptr, epochs, batch_size, optimizer, nullptr, 1,
-                     nullptr, nullptr, nullptr, 1, INFINITY, nullptr};
+  TrainingRun<T> run{batch_of(network, x, y, weight),
+                     nullptr,
+                     epochs,
+                     batch_size,
+                     optimizer,
+                     nullptr,
+                     1,
+                     nullptr,
+                     nullptr,
+                     nullptr,
+                     1,
+                     INFINITY,
+                     nullptr};
   if (order) {
     require_shape<int64_t>(*order, "order", {epochs, -1});
     run.order = readable<int64_t>(*order);
@@ -70,8 +81,8 @@ void train(Network<T>& network, const py::array& x, const py::array& y, const st
   if (validation) {
     std::optional<py::array> validation_weight;
     if (!(*validation)[2].is_none()) validation_weight = (*validation)[2].cast<py::array>();
-    validation_batch = batch_of(network, (*validation)[0].cast<py::array>(),
-                                (*validation)[1].cast<py::array>(), validation_weight);
+    validation_batch =
+        batch_of(network, (*validation)[0].cast<py::array>(), (*validation)[1].cast<py::array>(), validation_weight);
     run.validation = &*validation_batch;
   }
   Signals signals;
@@ -84,9 +95,9 @@ void train(Network<T>& network, const py::array& x, const py::array& y, const st
 }
 
 // (network, x, y, sample_weight, order, epochs, batch_size, optimizer, lr, dropout, result), as for train.
-using ManyRun = std::tuple<py::object, py::array, py::array, std::optional<py::array>, std::optional<py::array>,
-                           int64_t, int64_t, Optimizer, std::optional<py::array>,
-                           std::optional<std::pair<py::array, py::array>>, py::object>;
+using ManyRun =
+    std::tuple<py::object, py::array, py::array, std::optional<py::array>, std::optional<py::array>, int64_t, int64_t,
+               Optimizer, std::optional<py::array>, std::optional<std::pair<py::array, py::array>>, py::object>;
 // One network's training, on one thread; it must not throw.
 using Training = std::function<void(const Interrupt&)>;
 
@@ -113,9 +124,8 @@ inline void train_many(const std::vector<ManyRun>& runs, int threads) {
   std::vector<std::exception_ptr> errors(runs.size());
   std::vector<Training> trainings;
   for (size_t i = 0; i < runs.size(); ++i)
-    trainings.push_back(py::isinstance<Network<float>>(std::get<0>(runs[i]))
-                            ? training_of<float>(runs[i], errors[i])
-                            : training_of<double>(runs[i], errors[i]));
+    trainings.push_back(py::isinstance<Network<float>>(std::get<0>(runs[i])) ? training_of<float>(runs[i], errors[i])
+                                                                             : training_of<double>(runs[i], errors[i]));
   Signals signals;
   std::atomic<bool> stop{false};
   std::atomic<int64_t> next{0};

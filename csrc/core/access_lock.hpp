@@ -19,8 +19,9 @@ namespace deltarule {
 // which is worth waiting for.
 struct NetworkBusy : std::runtime_error {
   explicit NetworkBusy(bool is_brief = false)
-      : std::runtime_error("the network is in use by another thread: it is trained by one at a time, "
-                           "and not read meanwhile; use a copy"),
+      : std::runtime_error(
+            "the network is in use by another thread: it is trained by one at a time, "
+            "and not read meanwhile; use a copy"),
         brief(is_brief) {}
   bool brief;
 };

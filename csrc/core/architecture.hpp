@@ -23,8 +23,6 @@ struct Architecture {
 };
 
 // Whether g'(z) needs z; the others' derivatives follow from a = g(z).
-constexpr bool derivative_needs_z(Activation g) {
-  return g == Activation::gelu || g == Activation::silu;
-}
+constexpr bool derivative_needs_z(Activation g) { return g == Activation::gelu || g == Activation::silu; }
 
 }  // namespace deltarule

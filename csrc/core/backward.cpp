@@ -23,8 +23,7 @@ void backward_layer(const Architecture& architecture, const Parameters<T>& theta
                    breaks_off);
   if (chunk.dropout) chunk.dropout.apply(l, first, rows, left, right, delta, delta, ld);
   kernels<T>().activate_backward(architecture.hidden[l - 1], static_cast<T>(architecture.leaky_slope), rows,
-                                 right - left, state.z(l, first) + left, state.a(l, first) + left, delta + left,
-                               ld);
+                                 right - left, state.z(l, first) + left, state.a(l, first) + left, delta + left, ld);
 }
 
 template <class T>
@@ -32,8 +31,7 @@ void backward(const Architecture& architecture, const Parameters<T>& theta, cons
               int64_t last, Activations<T>& state, const BreakOff& breaks_off) {
   for (int64_t l = architecture.layers() - 1; l >= 1; --l) {
     if (breaks_off()) return;
-    backward_layer(architecture, theta, l, chunk, first, last, 0, padded<T>(architecture.sizes[l]), state,
-                   breaks_off);
+    backward_layer(architecture, theta, l, chunk, first, last, 0, padded<T>(architecture.sizes[l]), state, breaks_off);
   }
 }
 

@@ -32,9 +32,7 @@ struct Batch {
     return part;
   }
 
-  double weight_of(int64_t r) const {
-    return weight ? weight[x.index ? x.index[r] : r] : 1.0;
-  }
+  double weight_of(int64_t r) const { return weight ? weight[x.index ? x.index[r] : r] : 1.0; }
 };
 
 }  // namespace deltarule

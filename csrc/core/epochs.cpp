@@ -251,8 +251,7 @@ TrainingResult Network<T>::train(const TrainingRun<T>& settings) {
   const Writing use(lock_);
   reach_ = INFINITY;
   const int64_t batch = std::min(settings.batch_size, settings.data.rows);
-  const int planned =
-      standing_team_size(training_work(architecture_) * static_cast<double>(batch), settings.threads);
+  const int planned = standing_team_size(training_work(architecture_) * static_cast<double>(batch), settings.threads);
   reserve(batch, planned, settings.dropout != nullptr);
   reserve_for(settings.optimizer);
   const int64_t validation_rows = settings.validation ? settings.validation->rows : 0;
@@ -320,8 +319,8 @@ int64_t Network<T>::layer_not_finite(const Batch<T>& batch) const {
     for (int64_t l = 1; l <= L; ++l) look(rows, l, state.z(l, 0));
     for (int64_t l = 1; l < L; ++l) look(rows, l, state.a(l, 0));
     T* y_hat = state.delta(L, 0);  // z is written over
-    kernels<T>().output(output_layer<T>(architecture_), rows.rows, architecture_.n_outputs(), state.z(L, 0), state.ld(L), y_hat,
-                        state.ld(L));
+    kernels<T>().output(output_layer<T>(architecture_), rows.rows, architecture_.n_outputs(), state.z(L, 0),
+                        state.ld(L), y_hat, state.ld(L));
     look(rows, L, y_hat);
   }
   return found > L ? 0 : found;

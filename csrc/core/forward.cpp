@@ -7,9 +7,8 @@
 namespace deltarule {
 
 template <class T>
-void layer_product(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> below, int64_t left,
-                   int64_t right, const std::type_identity_t<T>* b, bool add, T* z, int64_t ld,
-                   const BreakOff& breaks_off) {
+void layer_product(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> below, int64_t left, int64_t right,
+                   const std::type_identity_t<T>* b, bool add, T* z, int64_t ld, const BreakOff& breaks_off) {
   if (left == right) return;
   const LayerLayout& layer = theta.layer(l);
   if (layer.narrow)
@@ -32,8 +31,8 @@ void forward_layer(const Architecture& architecture, const Parameters<T>& theta,
 }
 
 template <class T>
-void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
-             int64_t first, int64_t last, Activations<T>& state, const BreakOff& breaks_off) {
+void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
+             int64_t last, Activations<T>& state, const BreakOff& breaks_off) {
   InputRows<T> below = chunk.slice(first, last).x;
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
     if (breaks_off()) return;
@@ -50,8 +49,7 @@ void forward(const Architecture& architecture, const Parameters<T>& theta, const
 template <class T>
 static int64_t widest_stride(const Architecture& architecture) {
   int64_t widest = 0;
-  for (int64_t l = 1; l <= architecture.layers(); ++l)
-    widest = std::max(widest, row_stride<T>(architecture.sizes[l]));
+  for (int64_t l = 1; l <= architecture.layers(); ++l) widest = std::max(widest, row_stride<T>(architecture.sizes[l]));
   return widest;
 }
 
@@ -61,8 +59,8 @@ int64_t scratch_elements(const Architecture& architecture, int64_t rows) {
 }
 
 template <class T>
-T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
-          T* scratch, const BreakOff& breaks_off) {
+T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows, T* scratch,
+          const BreakOff& breaks_off) {
   const int64_t tile = rows * widest_stride<T>(architecture);
   InputRows<T> below = x;
   T* z = scratch;
@@ -76,23 +74,23 @@ T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRow
 }
 
 template <class T>
-void predict(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
-             T* scratch, T* y_hat, int64_t ldy, const BreakOff& breaks_off) {
+void predict(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows, T* scratch,
+             T* y_hat, int64_t ldy, const BreakOff& breaks_off) {
   T* z = last_z(architecture, theta, x, rows, scratch, breaks_off);
   const int64_t n = architecture.n_outputs();
   kernels<T>().output(output_layer<T>(architecture), rows, n, z, row_stride<T>(n), y_hat, ldy);
 }
 
-#define DELTARULE_INSTANTIATE(T)                                                                        \
-  template void layer_product(const Parameters<T>&, int64_t, int64_t, InputRows<T>, int64_t, int64_t,   \
-                              const T*, bool, T*, int64_t, const BreakOff&);                                             \
-  template void forward_layer(const Architecture&, const Parameters<T>&, int64_t, int64_t, InputRows<T>, \
-                              int64_t, int64_t, T*, T*, int64_t, const BreakOff&);                                       \
-  template void forward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,   \
-                        Activations<T>&, const BreakOff&);                                              \
-  template void predict(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*, T*,       \
-                        int64_t, const BreakOff&);                                                      \
-  template T* last_z(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*, const BreakOff&); \
+#define DELTARULE_INSTANTIATE(T)                                                                                       \
+  template void layer_product(const Parameters<T>&, int64_t, int64_t, InputRows<T>, int64_t, int64_t, const T*, bool,  \
+                              T*, int64_t, const BreakOff&);                                                           \
+  template void forward_layer(const Architecture&, const Parameters<T>&, int64_t, int64_t, InputRows<T>, int64_t,      \
+                              int64_t, T*, T*, int64_t, const BreakOff&);                                              \
+  template void forward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t, Activations<T>&, \
+                        const BreakOff&);                                                                              \
+  template void predict(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*, T*, int64_t,             \
+                        const BreakOff&);                                                                              \
+  template T* last_z(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*, const BreakOff&);           \
   template int64_t scratch_elements<T>(const Architecture&, int64_t);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)

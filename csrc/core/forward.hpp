@@ -15,9 +15,8 @@ namespace deltarule {
 // being null. Of a wide layer the columns [left, right), cut at whole lanes; a narrow one is done as a whole, where
 // the range is not empty. Ends early where it is broken off, as what follows here does.
 template <class T>
-void layer_product(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> below, int64_t left,
-                   int64_t right, const std::type_identity_t<T>* b, bool add, T* z, int64_t ld,
-                   const BreakOff& breaks_off = {});
+void layer_product(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> below, int64_t left, int64_t right,
+                   const std::type_identity_t<T>* b, bool add, T* z, int64_t ld, const BreakOff& breaks_off = {});
 
 // Layer l from the rows a[l-1]: z[l], and a[l] = g(z[l]) below the last layer; a may be z. Columns as for
 // layer_product.
@@ -29,18 +28,18 @@ void forward_layer(const Architecture& architecture, const Parameters<T>& theta,
 // Rows [first, last) of the chunk, x being the chunk's: fills a[1..L-1], what is left of them after dropout, and z[L]
 // (kept in a[L]'s place).
 template <class T>
-void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
-             int64_t first, int64_t last, Activations<T>& state, const BreakOff& breaks_off = {});
+void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
+             int64_t last, Activations<T>& state, const BreakOff& breaks_off = {});
 
 // y_hat of rows of x, through two scratch tiles of `rows` rows; nothing is kept.
 template <class T>
-void predict(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
-             T* scratch, T* y_hat, int64_t ldy, const BreakOff& breaks_off = {});
+void predict(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows, T* scratch,
+             T* y_hat, int64_t ldy, const BreakOff& breaks_off = {});
 
 // z[L] of rows of x, through the same tiles; returns where it lies, with row stride row_stride(n_L).
 template <class T>
-T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
-          T* scratch, const BreakOff& breaks_off = {});
+T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows, T* scratch,
+          const BreakOff& breaks_off = {});
 
 // Elements of the scratch for that many rows.
 template <class T>

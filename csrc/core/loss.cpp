@@ -15,12 +15,12 @@ double total_weight(const Batch<T>& batch) {
 
 template <class T>
 double loss_and_delta(const Architecture& architecture, const Batch<T>& chunk, int64_t first, int64_t last,
-                    double scale, Activations<T>& state, double* row_loss) {
+                      double scale, Activations<T>& state, double* row_loss) {
   const OutputLoss<T> f = output_loss<T>(architecture);
   const int64_t L = architecture.layers();
   const Batch<T> tile = chunk.slice(first, last);
-  kernels<T>().loss(f, tile.rows, architecture.n_outputs(), state.z(L, first), state.delta(L, first),
-                    state.ld(L), tile.y, tile.weight, scale, true, row_loss + first);
+  kernels<T>().loss(f, tile.rows, architecture.n_outputs(), state.z(L, first), state.delta(L, first), state.ld(L),
+                    tile.y, tile.weight, scale, true, row_loss + first);
   double largest = 0.0;
   for (int64_t r = first; r < last; ++r)
     largest = std::max(largest, std::isfinite(row_loss[r]) ? std::abs(row_loss[r]) : INFINITY);
@@ -45,10 +45,10 @@ double weighted_sum(const Batch<T>& batch, const double* row_loss) {
   return sum;
 }
 
-#define DELTARULE_INSTANTIATE(T)                                                                       \
-  template double total_weight(const Batch<T>&);                                                       \
-  template double loss_and_delta(const Architecture&, const Batch<T>&, int64_t, int64_t, double,         \
-                               Activations<T>&, double*);                                              \
+#define DELTARULE_INSTANTIATE(T)                                                                                  \
+  template double total_weight(const Batch<T>&);                                                                  \
+  template double loss_and_delta(const Architecture&, const Batch<T>&, int64_t, int64_t, double, Activations<T>&, \
+                                 double*);                                                                        \
   template double weighted_sum(const Batch<T>&, const double*);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)

@@ -104,8 +104,7 @@ void Network<T>::predict_by_columns(const Member& team, InputRows<T> x, int64_t 
 // The tiles of the forward pass, and one for y_hat.
 template <class T>
 int64_t Network<T>::evaluation_elements() const {
-  return scratch_elements<T>(architecture_, plan_.row_tile) +
-         plan_.row_tile * row_stride<T>(architecture_.n_outputs());
+  return scratch_elements<T>(architecture_, plan_.row_tile) + plan_.row_tile * row_stride<T>(architecture_.n_outputs());
 }
 
 template <class T>
@@ -119,8 +118,7 @@ void Network<T>::evaluate_rows(const Member& team, const Batch<T>& batch, T* scr
   for (int64_t r = first; r < last && !breaks_off(); r += tile) {
     const Batch<T> rows = batch.slice(r, std::min(r + tile, last));
     T* z = last_z(architecture_, theta_, rows.x, rows.rows, mine, breaks_off);
-    kernels<T>().loss(f, rows.rows, n, z, y_hat, ld, rows.y, rows.weight, 1.0, false,
-                       row_loss + r);
+    kernels<T>().loss(f, rows.rows, n, z, y_hat, ld, rows.y, rows.weight, 1.0, false, row_loss + r);
   }
 }
 

@@ -31,7 +31,7 @@ struct TrainingRun {
   int64_t epochs;
   int64_t batch_size;
   Optimizer optimizer;
-  const double* lr;       // lr_per_epoch of them an epoch, one or as many as steps; or null: the optimizer's
+  const double* lr;  // lr_per_epoch of them an epoch, one or as many as steps; or null: the optimizer's
   int64_t lr_per_epoch;
   const double* dropout;         // rates of the hidden layers, or null
   const uint64_t* dropout_keys;  // one an epoch
@@ -115,8 +115,8 @@ class Network {
 
  private:
   enum class StepEnd { complete, interrupted, diverged, may_overflow };
-  struct Shared;    // what a team shares while it trains
-  struct Run;       // one call of train
+  struct Shared;  // what a team shares while it trains
+  struct Run;     // one call of train
 
   void reserve(int64_t rows, int threads, bool drops = false);
   void reserve_state(int64_t rows, bool drops);
@@ -125,8 +125,7 @@ class Network {
   void reserve_for(const Optimizer& optimizer);
 
   StepEnd step(const Member& team, const Batch<T>& batch, Shared& shared, const Optimizer* optimizer);
-  double row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
-                   double* row_loss);
+  double row_phase(const Member& team, const Batch<T>& chunk, double scale, Shared& shared, double* row_loss);
   double row_phase_by_columns(const Member& team, const Batch<T>& chunk, double scale, Shared& shared,
                               double* row_loss);
   StepEnd step_by_super_blocks(const Member& team, const Batch<T>& batch, Shared& shared, const Optimizer* optimizer);
@@ -169,7 +168,7 @@ class Network {
 
   // Training memory, planned before a region and kept.
   Memory<T> memory_;
-  double reach_ = INFINITY;    // a bound of the parameters and of what the optimizer remembers; infinite: unknown
+  double reach_ = INFINITY;     // a bound of the parameters and of what the optimizer remembers; infinite: unknown
   double reach_epsilon_ = 0.0;  // of the step it was found for
   std::unique_ptr<Activations<T>> state_;
   std::vector<Activations<T>> member_states_;  // a super-block a member
@@ -181,7 +180,7 @@ class Network {
   std::vector<double> tile_sums_;  // a sum of squares a tile of parameters
   Buffer<T> tile_scratch_;         // a gradient tile a thread
   int tile_scratch_threads_ = 0;
-  std::unique_ptr<Activations<T>> tangents_;   // what products with theta's derivatives take besides
+  std::unique_ptr<Activations<T>> tangents_;  // what products with theta's derivatives take besides
   std::unique_ptr<Parameters<T>> theta_dot_;
   Buffer<T> gradient_;  // laid out as theta's values: the gradient so far, or the one to return
 };

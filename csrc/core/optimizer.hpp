@@ -16,9 +16,9 @@ struct Optimizer {
   double momentum = 0.0;  // of sgd, as is nesterov
   bool nesterov = false;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // of adam
-  bool epsilon_hat = false;   // epsilon beside the uncorrected second moment
-  double weight_decay = 0.0;  // of the weights, not the biases, as is l1
-  bool decoupled = false;     // the decay shrinks the weights, and is no part of the gradient
+  bool epsilon_hat = false;                           // epsilon beside the uncorrected second moment
+  double weight_decay = 0.0;                          // of the weights, not the biases, as is l1
+  bool decoupled = false;                             // the decay shrinks the weights, and is no part of the gradient
   double l1 = 0.0;
   double max_norm = 0.0;  // of the gradient of all parameters, which is scaled down to it; 0: any
   // The decay is of the sum of a batch's losses, not of their mean, and losses are reported with its penalty

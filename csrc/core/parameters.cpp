@@ -11,8 +11,8 @@ template <class T>
 Parameters<T>::Parameters(const Architecture& architecture) {
   double estimate = 0.0;  // elements, W and its copy: what no address space holds is refused here
   for (int64_t l = 1; l <= architecture.layers(); ++l)
-    estimate += 2.0 * static_cast<double>(architecture.sizes[l - 1] + 64) *
-                static_cast<double>(architecture.sizes[l] + 64);
+    estimate +=
+        2.0 * static_cast<double>(architecture.sizes[l - 1] + 64) * static_cast<double>(architecture.sizes[l] + 64);
   if (estimate > 1e15) throw std::bad_alloc();
   int64_t copies = 0;
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
@@ -72,8 +72,7 @@ void Parameters<T>::refresh_copy(const ParameterTile& tile) {
   const LayerLayout& layer = this->layer(tile.l);
   if (!layer.transposed || tile.is_bias) return;
   kernels<T>().transpose(tile.last - tile.first, tile.columns(), W(tile.l) + tile.first * layer.ld + tile.left,
-                         layer.ld, copies_.get() + layer.WT + tile.left * layer.ld_t + tile.first,
-                         layer.ld_t);
+                         layer.ld, copies_.get() + layer.WT + tile.left * layer.ld_t + tile.first, layer.ld_t);
 }
 
 template <class T>

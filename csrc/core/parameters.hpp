@@ -15,9 +15,9 @@ namespace deltarule {
 struct LayerLayout {
   int64_t n_in, n_out;
   bool narrow;
-  bool transposed;       // a copy of W in [n_out][n_in] is kept for backward-data
-  int64_t ld, ld_t;      // row strides of W and of that copy
-  int64_t W, b, WT;      // offsets: W and b in the values, WT in the copies
+  bool transposed;   // a copy of W in [n_out][n_in] is kept for backward-data
+  int64_t ld, ld_t;  // row strides of W and of that copy
+  int64_t W, b, WT;  // offsets: W and b in the values, WT in the copies
 
   int64_t rows() const { return narrow ? n_out : n_in; }
   int64_t columns() const { return narrow ? n_in : n_out; }
@@ -43,8 +43,8 @@ class Parameters {
  public:
   explicit Parameters(const Architecture& architecture);
 
-  int64_t count() const { return count_; }           // D of the notes
-  int64_t storage() const { return storage_; }       // elements of values(), padding included
+  int64_t count() const { return count_; }      // D of the notes
+  int64_t storage() const { return storage_; }  // elements of values(), padding included
   const LayerLayout& layer(int64_t l) const { return layers_[l - 1]; }
 
   T* values() { return values_.get(); }
@@ -54,9 +54,7 @@ class Parameters {
   T* b(int64_t l) { return values_.get() + layer(l).b; }
   const T* b(int64_t l) const { return values_.get() + layer(l).b; }
   // W as [n_out][n_in], for l >= 2.
-  const T* W_by_output(int64_t l) const {
-    return layer(l).transposed ? copies_.get() + layer(l).WT : W(l);
-  }
+  const T* W_by_output(int64_t l) const { return layer(l).transposed ? copies_.get() + layer(l).WT : W(l); }
   int64_t stride_by_output(int64_t l) const { return layer(l).transposed ? layer(l).ld_t : layer(l).ld; }
 
   // Where row i of a tile begins in values().

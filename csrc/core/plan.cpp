@@ -28,8 +28,7 @@ static std::atomic<double> work_per_thread{kWorkPerThread};
 template <class T>
 Plan make_plan(const Architecture& architecture, int64_t parameter_storage) {
   Plan plan{};
-  const int64_t row_bytes =
-      Activations<T>::row_elements(architecture) * static_cast<int64_t>(sizeof(T));
+  const int64_t row_bytes = Activations<T>::row_elements(architecture) * static_cast<int64_t>(sizeof(T));
   plan.chunk_rows = std::max<int64_t>(1, kChunkBytes / row_bytes / kSuperBlock) * kSuperBlock;
   plan.widest = *std::max_element(architecture.sizes.begin() + 1, architecture.sizes.end());
   plan.row_tile = plan.widest > kWide ? kWideRowTile : kRowTile;
@@ -41,15 +40,13 @@ Plan make_plan(const Architecture& architecture, int64_t parameter_storage) {
     const int64_t step = std::clamp((rows / 8 + 11) / 12 * 12, kLeastTileRows, kTileRows);
     for (int64_t left = 0; left < columns; left += panel)
       for (int64_t first = 0; first < rows; first += step)
-        plan.tiles.push_back(
-            {l, first, std::min(first + step, rows), left, std::min(left + panel, columns), false});
+        plan.tiles.push_back({l, first, std::min(first + step, rows), left, std::min(left + panel, columns), false});
     plan.tiles.push_back({l, 0, 1, 0, n_out, true});
   }
   const int64_t gradient_bytes = parameter_storage * static_cast<int64_t>(sizeof(T));
   plan.partial_gradients = gradient_bytes <= kPartialBytes / 32 ? kPartialBytes / gradient_bytes : 0;
   for (const ParameterTile& tile : plan.tiles)
-    plan.tile_elements =
-        std::max(plan.tile_elements, (tile.last - tile.first) * padded<T>(tile.columns()));
+    plan.tile_elements = std::max(plan.tile_elements, (tile.last - tile.first) * padded<T>(tile.columns()));
   return plan;
 }
 

@@ -49,8 +49,8 @@ void Network<T>::product_rows(const ThetaProduct<T>& call, const Batch<T>& chunk
   std::copy_n(tangents_->z(L, first), rows * ld, delta_dot);
   kernels<T>().loss_curvature(f, rows, n, z, delta_dot, ld, tile.y, tile.weight, scale, gauss_newton, scratch);
   if (!gauss_newton) loss_and_delta(architecture_, chunk, first, last, scale, *state_, row_loss);
-  backward_tangents(architecture_, theta_, first, last, gauss_newton ? nullptr : theta_dot_.get(), *state_,
-                    *tangents_, breaks_off);
+  backward_tangents(architecture_, theta_, first, last, gauss_newton ? nullptr : theta_dot_.get(), *state_, *tangents_,
+                    breaks_off);
 }
 
 // The chunk's part of a tile of the product, on top of what came before: delta a^T; or delta_dot a^T and, of H v, delta
@@ -101,8 +101,7 @@ PassEnd Network<T>::theta_product(const ThetaProduct<T>& call, int threads, cons
       if (shared.rows_broken_off.load()) return;
       if (team.rank() == 0) shared.next_row_tile.store(0);
       for (int64_t t; (t = team.take(shared.next_parameter_tile)) < parameter_tiles && !breaks_gradient_off();)
-        product_tile(call, plan_.tiles[t], chunk, first == 0,
-                     tile_scratch_.get() + plan_.tile_elements * team.rank());
+        product_tile(call, plan_.tiles[t], chunk, first == 0, tile_scratch_.get() + plan_.tile_elements * team.rank());
       team.wait();
       if (shared.gradient_broken_off.load()) return;
     }

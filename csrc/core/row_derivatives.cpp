@@ -113,8 +113,7 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
       kernels<T>().loss_gradient(f, tile.rows, n_out, z, delta, ld, tile.y, tile.weight, scale,
                                  scratch.get() + team.rank() * ld);
       pack_rows(tile.rows, n_out, delta, ld, to.dy_hat + first * n_out);
-      const double largest =
-          loss_and_delta(architecture_, tile, 0, tile.rows, scale, state, to.losses + first);
+      const double largest = loss_and_delta(architecture_, tile, 0, tile.rows, scale, state, to.losses + first);
       put(to.delta, L, first, tile.rows, delta);
       for (int64_t l = L - 1; l >= 1; --l) {
         backward_product(theta_, l, tile.rows, state.delta(l + 1, 0), state.ld(l + 1), 0,
@@ -197,14 +196,13 @@ PassEnd Network<T>::push_forward(const PushForward<T>& call, int threads, const 
   std::optional<Parameters<T>> theta_dot;
   if (call.theta_dot) theta_dot.emplace(architecture_).from_theta(call.theta_dot, theta_dot->values());
   run_team(timed.size(), [&](const Member& team) {
-    Activations<T>&state = states[static_cast<size_t>(team.rank())],
-                  &dots = tangents[static_cast<size_t>(team.rank())];
+    Activations<T>&state = states[static_cast<size_t>(team.rank())], &dots = tangents[static_cast<size_t>(team.rank())];
     loop.each(team, [&](int64_t first, int64_t last, const BreakOff& breaks_off) {
       const Batch<T> tile = call.batch.slice(first, last);
       const T* x_dot = call.x_dot ? call.x_dot + first * architecture_.n_inputs() : nullptr;
       forward(architecture_, theta_, tile, 0, tile.rows, state, breaks_off);
-      forward_tangents(architecture_, theta_, tile, 0, tile.rows, theta_dot ? &*theta_dot : nullptr, x_dot, state,
-                       dots, breaks_off);
+      forward_tangents(architecture_, theta_, tile, 0, tile.rows, theta_dot ? &*theta_dot : nullptr, x_dot, state, dots,
+                       breaks_off);
       kernels<T>().output_jacobian(output_layer<T>(architecture_), tile.rows, n_out, state.z(L, 0), dots.z(L, 0),
                                    dots.ld(L));
       pack_rows(tile.rows, n_out, dots.z(L, 0), dots.ld(L), call.y_dot + first * n_out);

@@ -18,9 +18,9 @@ struct Network<T>::Shared {
   std::optional<Poll> caller;
   bool pauses = false;  // after the first whole step from that time on
   Clock::time_point pause{};
-  std::atomic<bool> stop{false};      // set by rank 0 between the barriers of a parameter phase
-  // Long phases that change nothing that stays are broken off within. Each flag is set by rank 0 in its own phase alone: after
-  // the barrier that ends it, all members read the same.
+  std::atomic<bool> stop{false};  // set by rank 0 between the barriers of a parameter phase
+  // Long phases that change nothing that stays are broken off within. Each flag is set by rank 0 in its own phase
+  // alone: after the barrier that ends it, all members read the same.
   std::atomic<bool> rows_broken_off{false}, gradient_broken_off{false};
   std::atomic<bool> diverged{false};  // set by any member in a row phase
   std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
@@ -28,7 +28,7 @@ struct Network<T>::Shared {
   const Update<T>* foreseen = nullptr;
   double reach = INFINITY;
   std::atomic<double> magnitudes{0.0};
-  bool looks = false;  // at x, whether it is finite
+  bool looks = false;                     // at x, whether it is finite
   bool clips = false, penalizes = false;  // as the optimizer does
   // In a training of many steps: whether they go on alone or as a team is decided anew after each; rank 0.
   TeamChoice* choice = nullptr;

@@ -42,11 +42,9 @@ void backward_tangents(const Architecture& architecture, const Parameters<T>& th
     const T *z = state.z(l, first), *a = state.a(l, first);
     T *delta = state.delta(l, first), *delta_dot = tangents.delta(l, first);
     if (breaks_off()) return;
-    backward_product(theta, l, rows, tangents.delta(l + 1, first), ld_above, 0, n, false, delta_dot, ld,
-                     breaks_off);
+    backward_product(theta, l, rows, tangents.delta(l + 1, first), ld_above, 0, n, false, delta_dot, ld, breaks_off);
     if (theta_dot) {
-      backward_product(*theta_dot, l, rows, state.delta(l + 1, first), ld_above, 0, n, true, delta_dot, ld,
-                       breaks_off);
+      backward_product(*theta_dot, l, rows, state.delta(l + 1, first), ld_above, 0, n, true, delta_dot, ld, breaks_off);
       backward_product(theta, l, rows, state.delta(l + 1, first), ld_above, 0, n, false, delta, ld, breaks_off);
     }
     kernels<T>().activate_backward(g, slope, rows, n, z, a, delta_dot, ld);
@@ -57,12 +55,11 @@ void backward_tangents(const Architecture& architecture, const Parameters<T>& th
   }
 }
 
-#define DELTARULE_INSTANTIATE(T)                                                                                \
-  template void forward_tangents(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,  \
-                                 const Parameters<T>*, const T*, Activations<T>&, Activations<T>&,              \
-                                 const BreakOff&);                                                              \
-  template void backward_tangents(const Architecture&, const Parameters<T>&, int64_t, int64_t,                  \
-                                  const Parameters<T>*, Activations<T>&, Activations<T>&, const BreakOff&);
+#define DELTARULE_INSTANTIATE(T)                                                                                     \
+  template void forward_tangents(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,       \
+                                 const Parameters<T>*, const T*, Activations<T>&, Activations<T>&, const BreakOff&); \
+  template void backward_tangents(const Architecture&, const Parameters<T>&, int64_t, int64_t, const Parameters<T>*, \
+                                  Activations<T>&, Activations<T>&, const BreakOff&);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

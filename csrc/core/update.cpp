@@ -17,9 +17,8 @@ static Operands<T> operands(const Parameters<T>& theta, const ParameterTile& til
   static constexpr T one = 1;
   const LayerLayout& layer = theta.layer(tile.l);
   const InputRows<T> delta{state.delta(tile.l, first), state.ld(tile.l), nullptr};
-  const InputRows<T> below = tile.l == 1
-                                 ? chunk.slice(first, last).x
-                                 : InputRows<T>{fed.fed(tile.l - 1, first), fed.ld(tile.l - 1), nullptr};
+  const InputRows<T> below =
+      tile.l == 1 ? chunk.slice(first, last).x : InputRows<T>{fed.fed(tile.l - 1, first), fed.ld(tile.l - 1), nullptr};
   Operands<T> tile_of{tile.last - tile.first, padded<T>(tile.columns()), below, delta};
   if (tile.is_bias)
     tile_of.P = {&one, 0, nullptr};
@@ -51,8 +50,8 @@ bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T
   const Operands<T> of = operands(theta, tile, chunk, first, last, state, state);
   const Descent<T> descent = descent_on(theta, tile, update);
   const T* G_tile = G ? G + theta.row_offset(tile, tile.first) : nullptr;
-  const bool finite = kernels<T>().weight_descent(last - first, of.rows, of.columns, of.P, of.Q, scratch, G_tile,
-                                                  descent.ld, descent);
+  const bool finite =
+      kernels<T>().weight_descent(last - first, of.rows, of.columns, of.P, of.Q, scratch, G_tile, descent.ld, descent);
   theta.refresh_copy(tile);
   return finite;
 }
@@ -93,13 +92,13 @@ void scale_tile(const Parameters<T>& theta, const ParameterTile& tile, const Cli
   }
 }
 
-#define DELTARULE_INSTANTIATE(T)                                                                              \
-  template void tile_gradient(const Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,  \
-                              Activations<T>&, Activations<T>&, bool, T*, T*);                                \
-  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,         \
-                             Activations<T>&, const Update<T>&, T*, const T*);                                \
-  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Update<T>&, const T*);               \
-  template double tile_square(const Parameters<T>&, const ParameterTile&, const T*, double);                       \
+#define DELTARULE_INSTANTIATE(T)                                                                                       \
+  template void tile_gradient(const Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,           \
+                              Activations<T>&, Activations<T>&, bool, T*, T*);                                         \
+  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t, Activations<T>&, \
+                             const Update<T>&, T*, const T*);                                                          \
+  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Update<T>&, const T*);                        \
+  template double tile_square(const Parameters<T>&, const ParameterTile&, const T*, double);                           \
   template void scale_tile(const Parameters<T>&, const ParameterTile&, const Clipping&, T*);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)

@@ -18,8 +18,8 @@ void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const 
 // The same, and the step of theta on the tile along it, on top of G where that is not null; then its transposed
 // copy. Returns whether every new parameter is finite.
 template <class T>
-bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first,
-                  int64_t last, Activations<T>& state, const Update<T>& update, T* scratch, const T* G);
+bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first, int64_t last,
+                  Activations<T>& state, const Update<T>& update, T* scratch, const T* G);
 
 // The step alone, along G.
 template <class T>

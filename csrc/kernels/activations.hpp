@@ -9,7 +9,9 @@ namespace deltarule::DELTARULE_ISA {
 // Each: value(z) = g(z), derivative(z, a) = g'(z) and curvature(z, a) = g''(z) where a = g(z), lane by lane. slope is
 // leaky_relu's. At a kink the derivative is that of the side below, and the curvature 0.
 template <class T>
-DELTARULE_INLINE static inline pack<T> constant(double x) { return pack<T>(T(x)); }
+DELTARULE_INLINE static inline pack<T> constant(double x) {
+  return pack<T>(T(x));
+}
 
 struct Identity {
   template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) { return z; }
@@ -129,14 +131,13 @@ static void activate(Activation g, T slope, int64_t rows, int64_t n, const T* z,
   if (g == Activation::identity && z == a) return;
   with_activation(g, [=](auto function) {
     for (int64_t r = 0; r < rows; ++r)
-      for (int64_t i = r * ld; i < r * ld + n; i += kLanes<T>)
-        store(function.value(load_pack(z + i), slope), a + i);
+      for (int64_t i = r * ld; i < r * ld + n; i += kLanes<T>) store(function.value(load_pack(z + i), slope), a + i);
   });
 }
 
 template <class T>
-static void activate_backward(Activation g, T slope, int64_t rows, int64_t n, const T* z, const T* a,
-                              T* delta, int64_t ld) {
+static void activate_backward(Activation g, T slope, int64_t rows, int64_t n, const T* z, const T* a, T* delta,
+                              int64_t ld) {
   if (g == Activation::identity) return;
   with_activation(g, [=](auto function) {
     for (int64_t r = 0; r < rows; ++r)

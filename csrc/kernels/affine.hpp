@@ -14,8 +14,7 @@ struct StridedRows {
   int64_t stride;  // in bytes
 
   StridedRows(const InputRows<T>& a, int64_t r, int64_t k) : stride(a.stride * int64_t(sizeof(T))) {
-    for (int i = 0; i < kBases; ++i)
-      base[i] = reinterpret_cast<const char*>(a.data + (r + 3 * i) * a.stride + k);
+    for (int i = 0; i < kBases; ++i) base[i] = reinterpret_cast<const char*>(a.data + (r + 3 * i) * a.stride + k);
   }
   // The rows' values at one k, to f(row, value); then on to the next k.
   template <class F>
@@ -61,8 +60,8 @@ struct Ahead {
 // One block of terms of z[r][j], for MR rows and NP packs of columns: a chain from 0, added to what z holds where
 // `add`; else one that starts at b (or 0).
 template <int MR, int NP, class T, class Rows>
-static inline void affine_tile(int64_t first, int64_t last, Rows x, const T* W, int64_t ldw, Ahead<T> ahead,
-                               const T* b, bool add, T* z, int64_t ldz) {
+static inline void affine_tile(int64_t first, int64_t last, Rows x, const T* W, int64_t ldw, Ahead<T> ahead, const T* b,
+                               bool add, T* z, int64_t ldz) {
   constexpr int L = kLanes<T>;
   pack<T> acc[MR][NP];
 #pragma GCC unroll 16
@@ -141,8 +140,7 @@ static inline void affine_row(int64_t n_in, int64_t n_out, const T* a, const T* 
       const int64_t last = smaller(first + kFanInBlock, n_in);
       const bool further = add || first > 0;
       T* acc = further ? chain : z + left;
-      for (int64_t j = 0; j < columns; j += L)
-        store(b && !further ? load_pack(b + left + j) : pack<T>(T(0)), acc + j);
+      for (int64_t j = 0; j < columns; j += L) store(b && !further ? load_pack(b + left + j) : pack<T>(T(0)), acc + j);
       for (int64_t k = first; k < last; k += kTerms)
         with_count<kTerms>(smaller(kTerms, last - k), [&](auto terms) {
           constexpr int N = decltype(terms)::value;
@@ -167,8 +165,8 @@ static inline void affine_row(int64_t n_in, int64_t n_out, const T* a, const T* 
 }
 
 template <class T>
-static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
-                   const T* b, bool add, T* z, int64_t ldz) {
+static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw, const T* b,
+                   bool add, T* z, int64_t ldz) {
   using S = TileShape;
   if (rows == 1 && n_out > S::packs_alone * kLanes<T>)
     affine_row(n_in, n_out, row(a, 0), W, ldw, b, add, z);

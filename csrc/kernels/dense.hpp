@@ -13,8 +13,8 @@ static inline float chain_step(float a, float b, float acc) { return fmaf(a, b, 
 static inline double chain_step(double a, double b, double acc) { return fma(a, b, acc); }
 
 template <class T>
-static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
-                   const T* b, bool add, T* z, int64_t ldz) {
+static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw, const T* b,
+                   bool add, T* z, int64_t ldz) {
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < n_out; ++j) {
       T& total = z[r * ldz + j];
@@ -29,8 +29,8 @@ static void affine(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, co
 }
 
 template <class T>
-static void affine_narrow(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W,
-                          int64_t ldw, const T* b, bool add, T* z, int64_t ldz) {
+static void affine_narrow(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
+                          const T* b, bool add, T* z, int64_t ldz) {
   constexpr int64_t L = kLanes<T>;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < n_out; ++j) {

@@ -65,7 +65,8 @@ static void loss_gradient(const OutputLoss<T>& f, int64_t rows, int64_t n, const
       if (f.loss == Loss::cross_entropy) gradient = -over(t, p);
       if (f.loss == Loss::poisson) gradient = one - over(t, p);
       if (f.loss == Loss::binary_cross_entropy)
-        gradient = over(one - t, f.layer.output == Output::sigmoid ? logistic(-load_pack(z_r + j)) : one - p) - over(t, p);
+        gradient =
+            over(one - t, f.layer.output == Output::sigmoid ? logistic(-load_pack(z_r + j)) : one - p) - over(t, p);
       store(gradient, g_r + j);
     });
     scaled_row(n, factor, g_r, ld);
@@ -170,22 +171,22 @@ static inline void softmax_binary_gauss_newton(int64_t n, const T* z, const T* p
   const T beside = u[arg] - others.largest_mean, of_y = y[arg] * rest * beside;
   const T of_rest = (T(1) - y[arg]) * p[arg] * p[arg] * beside;
   for (int64_t i = 0; i < n; ++i) {
-    const T from_largest = i == arg ? of_y * rest + of_rest
-                                    : -(p[i] * of_y) - others.share_beside_largest(e, i) * of_rest;
+    const T from_largest =
+        i == arg ? of_y * rest + of_rest : -(p[i] * of_y) - others.share_beside_largest(e, i) * of_rest;
     e[i] = (i == arg ? T(0) : t(i)) - p[i] * sum + from_largest;
   }
   for (int64_t i = 0; i < n; ++i) u[i] = e[i];
 }
 
-// d(log a)/dz - e^-a = (1 - (1 + a) e^-a) / a, a = log(1 + e^z): by its series, sum_k (-1)^k (k - 1) / k! a^(k - 1) from
-// k = 2, where the terms cancel.
+// d(log a)/dz - e^-a = (1 - (1 + a) e^-a) / a, a = log(1 + e^z): by its series, sum_k (-1)^k (k - 1) / k! a^(k - 1)
+// from k = 2, where the terms cancel.
 template <class T>
 static inline pack<T> log_softplus_bend(pack<T> a, const LogSoftplus<T>& g) {
   using V = pack<T>;
-  static constexpr T series[] = {
-      T(1.0 / 2),         T(-1.0 / 3),         T(1.0 / 8),           T(-1.0 / 30),          T(1.0 / 144),
-      T(-1.0 / 840),      T(1.0 / 5760),       T(-1.0 / 45360),      T(1.0 / 403200),       T(-1.0 / 3991680),
-      T(1.0 / 43545600),  T(-1.0 / 518918400), T(1.0 / 6706022400.), T(-1.0 / 93405312000.)};
+  static constexpr T series[] = {T(1.0 / 2),           T(-1.0 / 3),           T(1.0 / 8),        T(-1.0 / 30),
+                                 T(1.0 / 144),         T(-1.0 / 840),         T(1.0 / 5760),     T(-1.0 / 45360),
+                                 T(1.0 / 403200),      T(-1.0 / 3991680),     T(1.0 / 43545600), T(-1.0 / 518918400),
+                                 T(1.0 / 6706022400.), T(-1.0 / 93405312000.)};
   return select(a < V(T(0.5)), a * horner(series, a), g.ratio - (V(T(1)) - g.slope));
 }
 
@@ -199,9 +200,8 @@ static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, 
   const Output output = f.layer.output;
   output_row(f.layer, n, z, y_hat);
   const auto map = [=](auto h) {
-    each_pack<T>(n, [=](int64_t j, int64_t count) {
-      store(load_pack(u + j) * h(load_pack(y_hat + j), y.at(j, count)), u + j);
-    });
+    each_pack<T>(
+        n, [=](int64_t j, int64_t count) { store(load_pack(u + j) * h(load_pack(y_hat + j), y.at(j, count)), u + j); });
   };
   if (is_canonical(output, f.loss)) {  // H = J_O
     if (output == Output::softmax) return times_covariance(n, y_hat, u);
@@ -218,9 +218,7 @@ static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, 
       return map([=](V, V) { return total; });
     }
     const V mean(lane_sum<T>(n, [=](int64_t j, int64_t) { return load_pack(y_hat + j) * load_pack(u + j); }));
-    each_pack<T>(n, [=](int64_t j, int64_t count) {
-      store(y.at(j, count) * (load_pack(u + j) - mean), other + j);
-    });
+    each_pack<T>(n, [=](int64_t j, int64_t count) { store(y.at(j, count) * (load_pack(u + j) - mean), other + j); });
     each_pack<T>(n, [=](int64_t j, int64_t) { store(load_pack(y_hat + j), u + j); });
     return through_softmax(n, other, u);
   }

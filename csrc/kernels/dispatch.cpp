@@ -6,10 +6,10 @@ namespace deltarule {
 
 // The tables of this build, best first, each with what the processor must have. The last one runs anywhere.
 #if defined(DELTARULE_X86)
-#define DELTARULE_ISAS(ISA)                                                                      \
-  ISA(avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&         \
-                  __builtin_cpu_supports("avx512vl"))                                            \
-  ISA(avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))                     \
+#define DELTARULE_ISAS(ISA)                                                                                          \
+  ISA(avx512,                                                                                                        \
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) \
+  ISA(avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))                                         \
   ISA(oracle, true)
 #elif defined(DELTARULE_NEON)
 #define DELTARULE_ISAS(ISA) ISA(neon, true) ISA(oracle, true)
@@ -17,15 +17,14 @@ namespace deltarule {
 #define DELTARULE_ISAS(ISA) ISA(oracle, true)
 #endif
 
-#define DELTARULE_DECLARE(isa, supported)      \
-  namespace isa {                              \
-  extern const Kernels<float> kernels_f32;     \
-  extern const Kernels<double> kernels_f64;    \
+#define DELTARULE_DECLARE(isa, supported)   \
+  namespace isa {                           \
+  extern const Kernels<float> kernels_f32;  \
+  extern const Kernels<double> kernels_f64; \
   }
 DELTARULE_ISAS(DELTARULE_DECLARE)
 
-#define DELTARULE_ROW(isa, supported) \
-  {#isa, [] { return bool(supported); }, &isa::kernels_f32, &isa::kernels_f64},
+#define DELTARULE_ROW(isa, supported) {#isa, [] { return bool(supported); }, &isa::kernels_f32, &isa::kernels_f64},
 const Isa kIsas[] = {DELTARULE_ISAS(DELTARULE_ROW)};
 const int kIsaCount = sizeof(kIsas) / sizeof(kIsas[0]);
 

@@ -26,8 +26,12 @@ inline void select_isa(const Isa& isa) { active.store(&isa, std::memory_order_re
 template <class T>
 const Kernels<T>& kernels();
 template <>
-inline const Kernels<float>& kernels<float>() { return *active_isa().f32; }
+inline const Kernels<float>& kernels<float>() {
+  return *active_isa().f32;
+}
 template <>
-inline const Kernels<double>& kernels<double>() { return *active_isa().f64; }
+inline const Kernels<double>& kernels<double>() {
+  return *active_isa().f64;
+}
 
 }  // namespace deltarule

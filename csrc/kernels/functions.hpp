@@ -13,19 +13,7 @@ constexpr bool is_curved(Activation g) {
 }
 
 // Of the last layer: every activation, by its number, and two more.
-enum class Output : int32_t {
-  identity,
-  sigmoid,
-  tanh,
-  relu,
-  leaky_relu,
-  elu,
-  softplus,
-  gelu,
-  silu,
-  softmax,
-  exp
-};
+enum class Output : int32_t { identity, sigmoid, tanh, relu, leaky_relu, elu, softplus, gelu, silu, softmax, exp };
 static_assert(static_cast<int32_t>(Output::silu) == static_cast<int32_t>(Activation::silu));
 
 // Whether y_hat_j depends on z_j alone.

@@ -102,18 +102,16 @@ static inline void gradient_sums_of(int64_t rows, int64_t n_i, int64_t n_j, cons
         fetch_rows<T>(next_q, from, to, n_j);
       }
       if (last == rows)
-        each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
-          __builtin_prefetch(target + (i + m) * ld_target + j + c * L, 1, 3);
-        });
+        each_in_tile<M, N>(
+            [&](int m, int c) DELTARULE_INLINE { __builtin_prefetch(target + (i + m) * ld_target + j + c * L, 1, 3); });
       pack<T> sums[M][N];
       gradient_chains(p, i, q, j, tail, sums);
       T* S_tile = S + i * lds + j;
       if (first == 0)
         each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE { sums[m][c] = pack<T>(T(0)) + sums[m][c]; });
       else
-        each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
-          sums[m][c] = load_pack(S_tile + m * lds + c * L) + sums[m][c];
-        });
+        each_in_tile<M, N>([&](int m, int c)
+                               DELTARULE_INLINE { sums[m][c] = load_pack(S_tile + m * lds + c * L) + sums[m][c]; });
       if (last == rows)
         finish(i, j, tail, sums);
       else
@@ -135,15 +133,15 @@ template <class T>
 static void weight_gradient(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, bool add, T* S,
                             T* G, int64_t ldg) {
   constexpr int L = kLanes<T>;
-  gradient_sums(rows, n_i, n_j, P, Q, S, G, ldg,
-                [=]<int M, int N>(int64_t i, int64_t j, int64_t, pack<T>(&sums)[M][N]) DELTARULE_INLINE {
-    T* G_tile = G + i * ldg + j;
-    if (add)
-      each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
-        sums[m][c] = load_pack(G_tile + m * ldg + c * L) + sums[m][c];
+  gradient_sums(
+      rows, n_i, n_j, P, Q, S, G, ldg,
+      [=]<int M, int N>(int64_t i, int64_t j, int64_t, pack<T>(&sums)[M][N]) DELTARULE_INLINE {
+        T* G_tile = G + i * ldg + j;
+        if (add)
+          each_in_tile<M, N>([&](int m, int c)
+                                 DELTARULE_INLINE { sums[m][c] = load_pack(G_tile + m * ldg + c * L) + sums[m][c]; });
+        each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE { store(sums[m][c], G_tile + m * ldg + c * L); });
       });
-    each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE { store(sums[m][c], G_tile + m * ldg + c * L); });
-  });
 }
 
 template <class T>
@@ -155,27 +153,28 @@ static bool weight_descent(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> 
   pack<T> seen(T(0));
   gradient_sums(rows, n_i, n_j, P, Q, S, descent.w, descent.ld,
                 [&]<int M, int N>(int64_t i, int64_t j, int64_t tail, pack<T>(&sums)[M][N]) DELTARULE_INLINE {
-    if (G)
-      each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
-        sums[m][c] = load_pack(G + (i + m) * ldg + j + c * L) + sums[m][c];
-      });
-    if (!is_plain || (N == 1 && tail)) {
-      alignas(64) T lines[M][N * L];
-      each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE { store(sums[m][c], lines[m] + c * L); });
-      for (int m = 0; m < M; ++m) seen = descend_row(tail ? tail : N * L, lines[m], descent.row(i + m).from(j), seen);
-      return;
-    }
-    // copies, or each pack's store would be followed by reading them again
-    const pack<T> minus_rate_here = minus_rate, decay_here = decay;
-    pack<T> seen_here = seen;
-    each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
-      T* w = descent.w + (i + m) * descent.ld + j + c * L;
-      const pack<T> new_w = plain_step(minus_rate_here, decay_here, sums[m][c], load_pack(w));
-      store(new_w, w);
-      seen_here = look_at(new_w, seen_here);
-    });
-    seen = seen_here;
-  });
+                  if (G)
+                    each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
+                      sums[m][c] = load_pack(G + (i + m) * ldg + j + c * L) + sums[m][c];
+                    });
+                  if (!is_plain || (N == 1 && tail)) {
+                    alignas(64) T lines[M][N * L];
+                    each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE { store(sums[m][c], lines[m] + c * L); });
+                    for (int m = 0; m < M; ++m)
+                      seen = descend_row(tail ? tail : N * L, lines[m], descent.row(i + m).from(j), seen);
+                    return;
+                  }
+                  // copies, or each pack's store would be followed by reading them again
+                  const pack<T> minus_rate_here = minus_rate, decay_here = decay;
+                  pack<T> seen_here = seen;
+                  each_in_tile<M, N>([&](int m, int c) DELTARULE_INLINE {
+                    T* w = descent.w + (i + m) * descent.ld + j + c * L;
+                    const pack<T> new_w = plain_step(minus_rate_here, decay_here, sums[m][c], load_pack(w));
+                    store(new_w, w);
+                    seen_here = look_at(new_w, seen_here);
+                  });
+                  seen = seen_here;
+                });
   return sum(seen) == T(0);
 }
 

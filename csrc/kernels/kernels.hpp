@@ -81,27 +81,27 @@ struct Kernels {
   // Contract: acc = b[j] (0 where b is null), acc = fma(a, w, acc) over the first kFanInBlock terms; each
   // further block is such a chain from 0, added to the sum of the blocks before it. Where `add`, b is null and
   // what z holds is the sum of the blocks before the first.
-  void (*affine)(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
-                 const T* b, bool add, T* z, int64_t ldz);
+  void (*affine)(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw, const T* b,
+                 bool add, T* z, int64_t ldz);
 
   // z[r][j] = sum_k a[r][k] W[j][k] + b[j], for a few j; W is [n_out][ldw].
   // Contract: lane i of kLanes<T> is the fma chain from 0 over k = i, i + lanes, ..., as if a row were
   // padded with zeros to a multiple of the lanes; the lanes are summed by halving; then b[j] is added (0 where b is
   // null), or, where `add`, what z holds.
-  void (*affine_narrow)(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W,
-                        int64_t ldw, const T* b, bool add, T* z, int64_t ldz);
+  void (*affine_narrow)(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw, const T* b,
+                        bool add, T* z, int64_t ldz);
 
   // a = g(z); a may be z. Arrays are [rows][ld].
   void (*activate)(Activation g, T slope, int64_t rows, int64_t n, const T* z, T* a, int64_t ld);
 
   // delta = delta * g'(z), from z and a = g(z).
-  void (*activate_backward)(Activation g, T slope, int64_t rows, int64_t n, const T* z, const T* a,
-                            T* delta, int64_t ld);
+  void (*activate_backward)(Activation g, T slope, int64_t rows, int64_t n, const T* z, const T* a, T* delta,
+                            int64_t ld);
 
   // delta_dot = delta_dot + da * g''(z) * z_dot, from z, a = g(z) and da = dL/da: what the change z_dot of z makes of
   // g'(z) changes delta.
-  void (*activate_curvature)(Activation g, int64_t rows, int64_t n, const T* z, const T* a, const T* z_dot,
-                             const T* da, T* delta_dot, int64_t ld);
+  void (*activate_curvature)(Activation g, int64_t rows, int64_t n, const T* z, const T* a, const T* z_dot, const T* da,
+                             T* delta_dot, int64_t ld);
 
   // y_hat = O(z), unpadded; z, padded, is written over.
   void (*output)(const OutputLayer<T>& layer, int64_t rows, int64_t n, T* z, int64_t ldz, T* y_hat, int64_t ldy);
@@ -109,8 +109,8 @@ struct Kernels {
   // Per row: the loss (unweighted, in double) into row_loss[r], and dL/dz * scale_r into delta, whose
   // columns from n to ld are set to 0. scale_r = scale * weight of the row (weight may be null).
   // z is overwritten. With want_delta false, delta is scratch of the same shape.
-  void (*loss)(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld,
-               Targets<T> y, const double* weight, double scale, bool want_delta, double* row_loss);
+  void (*loss)(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld, Targets<T> y,
+               const double* weight, double scale, bool want_delta, double* row_loss);
 
   // u = J_O(z) u, padded with zeros to ld; J_O is symmetric. z may be overwritten.
   void (*output_jacobian)(const OutputLayer<T>& layer, int64_t rows, int64_t n, T* z, T* u, int64_t ld);
@@ -131,14 +131,14 @@ struct Kernels {
   // S[i][j] = sum_r P[r][i] Q[r][j] over at most kSuperBlock rows; then G = S, or G = G + S where `add`. S is
   // scratch of n_i times n_j padded to whole lanes, as rows of G are. dL/db is the case of one i with P = 1.
   // Contract: an fma chain from 0 over each kRowBlock rows, the chains added to 0 in order.
-  void (*weight_gradient)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, bool add,
-                          T* S, T* G, int64_t ldg);
+  void (*weight_gradient)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, bool add, T* S, T* G,
+                          int64_t ldg);
 
   // The same S, then one step of descent along G + S, or along S where G is null. Returns whether every new
   // parameter is finite, and what Adam remembers.
   // Contract: a product and the sum it is in are one fma, but for g^2, whose factor alpha2 g is rounded.
-  bool (*weight_descent)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* S,
-                         const T* G, int64_t ldg, const Descent<T>& descent);
+  bool (*weight_descent)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* S, const T* G,
+                         int64_t ldg, const Descent<T>& descent);
 
   // The step of descent alone, along G.
   bool (*descend)(int64_t rows, int64_t n, const T* G, int64_t ldg, const Descent<T>& descent);

@@ -107,8 +107,8 @@ static inline Largest<T> two_largest(int64_t n, const T* z) {
 
 // -sum_j (y_j log p_j + (1 - y_j) log(1 - p_j)) for the softmax.
 template <class T, class Y>
-static inline double softmax_binary_cross_entropy_value(int64_t n, const T* z, const T* p,
-                                                        const SoftmaxRow<T>& s, double log_sum, Y y) {
+static inline double softmax_binary_cross_entropy_value(int64_t n, const T* z, const T* p, const SoftmaxRow<T>& s,
+                                                        double log_sum, Y y) {
   const Largest<T> m = two_largest(n, z);
   const double rest = lane_sum<double>(n, [=](int64_t j, int64_t count) {
     const pack<double> e = exponential(load_double(z + j, count) - pack<double>(double(m.next)));
@@ -127,8 +127,8 @@ static inline double softmax_binary_cross_entropy_value(int64_t n, const T* z, c
 // The loss of one row of n outputs from z, y_hat and the targets; sum(term) adds up the terms, each given as
 // term(first column, count): to a double, or to those of several rows.
 template <class T, class Y, class Sum>
-static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const T* y_hat,
-                            const SoftmaxRow<T>& s, double log_sum, Y y, Sum sum) {
+static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const T* y_hat, const SoftmaxRow<T>& s,
+                            double log_sum, Y y, Sum sum) {
   using V = pack<double>;
   const V zero(0.0), half(0.5);
   const auto error = [=](int64_t j, int64_t count) { return load_double(y_hat + j, count) - y.wide(j, count); };
@@ -138,7 +138,7 @@ static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const
       case Output::softmax: return (z_j - V(double(s.highest))) - V(log_sum);
       case Output::sigmoid: return -softplus(-z_j);
       case Output::softplus: return select(z_j < V(-40.0), z_j, logarithm(softplus(z_j)));  // log e^z to rounding
-      default: return z_j;  // exp
+      default: return z_j;                                                                  // exp
     }
   };
   const auto square = [=](int64_t j, int64_t count) {
@@ -150,8 +150,7 @@ static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const
     case Loss::squared_error: return R(0.5) * sum(square);
     case Loss::sum_squared_error: return sum(square);
     case Loss::mean_squared_error: return sum(square) / R(double(n));
-    case Loss::absolute_error:
-      return sum([=](int64_t j, int64_t count) { return absolute(error(j, count)); });
+    case Loss::absolute_error: return sum([=](int64_t j, int64_t count) { return absolute(error(j, count)); });
     case Loss::huber:
       return sum([=](int64_t j, int64_t count) {
         const V e = absolute(error(j, count)), d(double(f.huber_delta));
@@ -254,9 +253,7 @@ static inline void row_delta(const OutputLoss<T>& f, int64_t n, int64_t outputs,
   const Output output = f.layer.output;
   // delta_j = function(y_hat_j, y_j)
   const auto map = [=](T* to, auto function) {
-    each_pack<T>(n, [=](int64_t j, int64_t count) {
-      store(function(load_pack(y_hat + j), y.at(j, count)), to + j);
-    });
+    each_pack<T>(n, [=](int64_t j, int64_t count) { store(function(load_pack(y_hat + j), y.at(j, count)), to + j); });
   };
   const auto g = [=](V a, V t) { return residual_gradient<T>(f.loss, a - t, T(outputs), f.huber_delta); };
   if (is_canonical(output, f.loss)) return map(y_hat, [](V a, V t) { return a - t; });
@@ -343,9 +340,8 @@ static void loss_of_few(const OutputLoss<T>& f, int64_t rows, int64_t n, const T
 
 // Eight rows at a time, so that one logarithm serves them.
 template <class T>
-static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld,
-                 Targets<T> y, const double* weight, double scale, bool want_delta,
-                 double* row_loss) {
+static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld, Targets<T> y,
+                 const double* weight, double scale, bool want_delta, double* row_loss) {
   constexpr int kGroup = kLanes<double>;
   for (int64_t first = 0; first < rows; first += kGroup) {
     const int64_t count = rows - first < kGroup ? rows - first : kGroup;
@@ -367,8 +363,7 @@ static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta
       const auto finish = [&](auto targets) {
         return finish_row(f, n, z + r * ld, delta + r * ld, ld, targets, scale_r, s[g], log_sum[g], want_delta);
       };
-      row_loss[r] = y.classes ? finish(OneHot<T>{y.classes[i]})
-                              : finish(DenseTargets<T>{y.values + i * y.stride});
+      row_loss[r] = y.classes ? finish(OneHot<T>{y.classes[i]}) : finish(DenseTargets<T>{y.values + i * y.stride});
       if (weight && weight[i] == 0.0) leave_out(ld, want_delta, delta + r * ld, row_loss + r);
     }
   }
@@ -380,9 +375,7 @@ static void output(const OutputLayer<T>& layer, int64_t rows, int64_t n, T* z, i
   for (int64_t r = 0; r < rows; ++r) {
     T* z_r = z + r * ldz;
     output_row(layer, n, z_r, z_r);
-    each_pack<T>(n, [=](int64_t j, int64_t count) {
-      store_first(load_pack(z_r + j), y_hat + r * ldy + j, count);
-    });
+    each_pack<T>(n, [=](int64_t j, int64_t count) { store_first(load_pack(z_r + j), y_hat + r * ldy + j, count); });
   }
 }
 

@@ -21,24 +21,21 @@ struct Constants<float> {
   // exp overflows above the first, and is subnormal (hence 0) below the second
   static constexpr float exp_highest = 0x1.62e42ep+6f, exp_lowest = -0x1.5d589ep+6f;
   // (e^r - 1 - r) / r^2 on |r| <= ln 2 / 2, error 3e-9 of e^r
-  static constexpr float exp[] = {0x1p-1f, 0x1.55548ep-3f, 0x1.55545ep-5f, 0x1.123b92p-7f,
-                                  0x1.6db47ep-10f};
+  static constexpr float exp[] = {0x1p-1f, 0x1.55548ep-3f, 0x1.55545ep-5f, 0x1.123b92p-7f, 0x1.6db47ep-10f};
   // (log((1 + s) / (1 - s)) / s - 2) / s^2 in s^2, |s| <= 0.1717, error 2e-7
   static constexpr float log[] = {0x1.55555cp-1f, 0x1.997be8p-2f, 0x1.2ef104p-2f};
 };
 
 template <>
 struct Constants<double> {
-  static constexpr double log2_e = 0x1.71547652b82fep+0, ln2_high = 0x1.62e42feep-1,
-                          ln2_low = 0x1.a39ef35793c76p-33;
+  static constexpr double log2_e = 0x1.71547652b82fep+0, ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
   static constexpr double magic = 0x1.8p+52;
   static constexpr double exp_highest = 0x1.62e42fefa39efp+9, exp_lowest = -0x1.6232bdd7abcd2p+9;
   // error 4e-18 of e^r
-  static constexpr double exp[] = {0x1.000000000000cp-1,  0x1.5555555555561p-3,
-                                   0x1.555555554ffeap-5,  0x1.111111110d609p-7,
-                                   0x1.6c16c185b70efp-10, 0x1.a01a01baf2b03p-13,
-                                   0x1.a0199667de669p-16, 0x1.71dddfa6ff6b2p-19,
-                                   0x1.28b072bc56b8ep-22, 0x1.af85c26aff576p-26};
+  static constexpr double exp[] = {0x1.000000000000cp-1,  0x1.5555555555561p-3,  0x1.555555554ffeap-5,
+                                   0x1.111111110d609p-7,  0x1.6c16c185b70efp-10, 0x1.a01a01baf2b03p-13,
+                                   0x1.a0199667de669p-16, 0x1.71dddfa6ff6b2p-19, 0x1.28b072bc56b8ep-22,
+                                   0x1.af85c26aff576p-26};
   // error 4e-16
   static constexpr double log[] = {0x1.5555555555558p-1, 0x1.999999999514ep-2, 0x1.2492492e1b70ap-2,
                                    0x1.c71c62b2513b4p-3, 0x1.7462c2a5ad000p-3, 0x1.39fc9fcbe0189p-3,

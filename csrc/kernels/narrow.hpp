@@ -7,8 +7,8 @@ namespace deltarule::DELTARULE_ISA {
 
 // Dots of MR rows with NO rows of W.
 template <int MR, int NO, class T>
-static inline void dot_tile(int64_t n_in, const T* const* a, const T* W, int64_t ldw, const T* b, bool add,
-                            T* z, int64_t ldz) {
+static inline void dot_tile(int64_t n_in, const T* const* a, const T* W, int64_t ldw, const T* b, bool add, T* z,
+                            int64_t ldz) {
   constexpr int L = kLanes<T>;
   pack<T> acc[MR][NO];
 #pragma GCC unroll 8
@@ -39,8 +39,8 @@ static inline void dot_tile(int64_t n_in, const T* const* a, const T* W, int64_t
 }
 
 template <class T>
-static void affine_narrow(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W,
-                          int64_t ldw, const T* b, bool add, T* z, int64_t ldz) {
+static void affine_narrow(int64_t rows, int64_t n_in, int64_t n_out, InputRows<T> a, const T* W, int64_t ldw,
+                          const T* b, bool add, T* z, int64_t ldz) {
   row_tiles<TileShape::dot_rows>(rows, [&](auto count, int64_t r) {
     constexpr int MR = decltype(count)::value;
     const T* tile[MR];

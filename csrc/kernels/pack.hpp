@@ -153,9 +153,8 @@ DELTARULE_INLINE static inline pack<T> with_sign(const pack<T>& x, const pack<T>
 // 1 in lane i, 0 elsewhere; all 0 where i is no lane.
 template <class T>
 DELTARULE_INLINE static inline pack<T> unit(int64_t i) {
-  return each<T>([=](int k) {
-    return select(lane_is(vec<T>{}, i - k * vec<T>::width), broadcast(T(1)), broadcast(T(0)));
-  });
+  return each<T>(
+      [=](int k) { return select(lane_is(vec<T>{}, i - k * vec<T>::width), broadcast(T(1)), broadcast(T(0))); });
 }
 
 // The lanes below n of a, `other` from there on.

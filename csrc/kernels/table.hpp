@@ -13,9 +13,26 @@ namespace deltarule::DELTARULE_ISA {
 
 template <class T>
 constexpr Kernels<T> table() {
-  return {&affine<T>, &affine_narrow<T>, &activate<T>, &activate_backward<T>, &activate_curvature<T>, &output<T>,
-          &loss<T>, &output_jacobian<T>, &loss_gradient<T>, &loss_curvature<T>, &outer<T>, &weight_gradient<T>,
-          &weight_descent<T>, &descend<T>, &drop<T>, &transpose<T>, &all_finite<T>, &magnitude<T>, &first_outside<T>, &peak<T>};
+  return {&affine<T>,
+          &affine_narrow<T>,
+          &activate<T>,
+          &activate_backward<T>,
+          &activate_curvature<T>,
+          &output<T>,
+          &loss<T>,
+          &output_jacobian<T>,
+          &loss_gradient<T>,
+          &loss_curvature<T>,
+          &outer<T>,
+          &weight_gradient<T>,
+          &weight_descent<T>,
+          &descend<T>,
+          &drop<T>,
+          &transpose<T>,
+          &all_finite<T>,
+          &magnitude<T>,
+          &first_outside<T>,
+          &peak<T>};
 }
 
 extern const Kernels<float> kernels_f32;

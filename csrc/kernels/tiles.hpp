@@ -18,8 +18,7 @@ DELTARULE_INLINE static inline void extend(T x, const pack<T> (&w)[NP], pack<T> 
 #pragma GCC unroll 8
   for (int c = 0; c < NP; ++c)
 #pragma GCC unroll 4
-    for (int i = 0; i < pack<T>::registers; ++i)
-      acc[c].r[i] = fused(x_lanes, w[c].r[i], acc[c].r[i]);
+    for (int i = 0; i < pack<T>::registers; ++i) acc[c].r[i] = fused(x_lanes, w[c].r[i], acc[c].r[i]);
 }
 
 // Calls f with the row counts of balanced tiles of at most MR rows, as compile-time constants. Where there are at

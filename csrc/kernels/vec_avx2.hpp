@@ -96,9 +96,7 @@ static inline vec<double> split_exponent(vec<double> x, vec<double>& k) {
 static inline vec<float> broadcast(float x) { return {_mm256_set1_ps(x)}; }
 static inline vec<double> broadcast(double x) { return {_mm256_set1_pd(x)}; }
 
-static inline vec<float> fused(vec<float> a, vec<float> b, vec<float> c) {
-  return {_mm256_fmadd_ps(a.v, b.v, c.v)};
-}
+static inline vec<float> fused(vec<float> a, vec<float> b, vec<float> c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 static inline vec<double> fused(vec<double> a, vec<double> b, vec<double> c) {
   return {_mm256_fmadd_pd(a.v, b.v, c.v)};
 }
@@ -117,12 +115,8 @@ static inline __m256 less(vec<float> a, vec<float> b) { return _mm256_cmp_ps(a.v
 static inline __m256d less(vec<double> a, vec<double> b) { return _mm256_cmp_pd(a.v, b.v, _CMP_LT_OQ); }
 static inline __m256 is_nan(vec<float> a) { return _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q); }
 static inline __m256d is_nan(vec<double> a) { return _mm256_cmp_pd(a.v, a.v, _CMP_UNORD_Q); }
-static inline vec<float> select(__m256 m, vec<float> a, vec<float> b) {
-  return {_mm256_blendv_ps(b.v, a.v, m)};
-}
-static inline vec<double> select(__m256d m, vec<double> a, vec<double> b) {
-  return {_mm256_blendv_pd(b.v, a.v, m)};
-}
+static inline vec<float> select(__m256 m, vec<float> a, vec<float> b) { return {_mm256_blendv_ps(b.v, a.v, m)}; }
+static inline vec<double> select(__m256d m, vec<double> a, vec<double> b) { return {_mm256_blendv_pd(b.v, a.v, m)}; }
 static inline vec<float> bit_and(vec<float> a, vec<float> b) { return {_mm256_and_ps(a.v, b.v)}; }
 static inline vec<double> bit_and(vec<double> a, vec<double> b) { return {_mm256_and_pd(a.v, b.v)}; }
 static inline vec<float> and_not(vec<float> a, vec<float> b) { return {_mm256_andnot_ps(a.v, b.v)}; }

@@ -72,9 +72,7 @@ static inline vec<double> split_exponent(vec<double> x, vec<double>& k) {
 static inline vec<float> broadcast(float x) { return {_mm512_set1_ps(x)}; }
 static inline vec<double> broadcast(double x) { return {_mm512_set1_pd(x)}; }
 
-static inline vec<float> fused(vec<float> a, vec<float> b, vec<float> c) {
-  return {_mm512_fmadd_ps(a.v, b.v, c.v)};
-}
+static inline vec<float> fused(vec<float> a, vec<float> b, vec<float> c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 static inline vec<double> fused(vec<double> a, vec<double> b, vec<double> c) {
   return {_mm512_fmadd_pd(a.v, b.v, c.v)};
 }
@@ -89,17 +87,11 @@ static inline vec<double> divide(vec<double> a, vec<double> b) { return {_mm512_
 static inline vec<float> square_root(vec<float> a) { return {_mm512_sqrt_ps(a.v)}; }
 static inline vec<double> square_root(vec<double> a) { return {_mm512_sqrt_pd(a.v)}; }
 
-static inline __mmask16 less(vec<float> a, vec<float> b) {
-  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ);
-}
-static inline __mmask8 less(vec<double> a, vec<double> b) {
-  return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LT_OQ);
-}
+static inline __mmask16 less(vec<float> a, vec<float> b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ); }
+static inline __mmask8 less(vec<double> a, vec<double> b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LT_OQ); }
 static inline __mmask16 is_nan(vec<float> a) { return _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q); }
 static inline __mmask8 is_nan(vec<double> a) { return _mm512_cmp_pd_mask(a.v, a.v, _CMP_UNORD_Q); }
-static inline vec<float> select(__mmask16 m, vec<float> a, vec<float> b) {
-  return {_mm512_mask_blend_ps(m, b.v, a.v)};
-}
+static inline vec<float> select(__mmask16 m, vec<float> a, vec<float> b) { return {_mm512_mask_blend_ps(m, b.v, a.v)}; }
 static inline vec<double> select(__mmask8 m, vec<double> a, vec<double> b) {
   return {_mm512_mask_blend_pd(m, b.v, a.v)};
 }

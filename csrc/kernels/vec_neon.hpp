@@ -82,9 +82,7 @@ static inline vec<double> load_double_masked(const float* p, uint64x2_t m) {
 }
 
 static inline vec<float> fused(vec<float> a, vec<float> b, vec<float> c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
-static inline vec<double> fused(vec<double> a, vec<double> b, vec<double> c) {
-  return {vfmaq_f64(c.v, a.v, b.v)};
-}
+static inline vec<double> fused(vec<double> a, vec<double> b, vec<double> c) { return {vfmaq_f64(c.v, a.v, b.v)}; }
 static inline vec<float> add(vec<float> a, vec<float> b) { return {vaddq_f32(a.v, b.v)}; }
 static inline vec<double> add(vec<double> a, vec<double> b) { return {vaddq_f64(a.v, b.v)}; }
 static inline vec<float> subtract(vec<float> a, vec<float> b) { return {vsubq_f32(a.v, b.v)}; }
@@ -103,9 +101,7 @@ static inline uint64x2_t is_nan(vec<double> a) {
   return vreinterpretq_u64_u32(vmvnq_u32(vreinterpretq_u32_u64(vceqq_f64(a.v, a.v))));
 }
 static inline vec<float> select(uint32x4_t m, vec<float> a, vec<float> b) { return {vbslq_f32(m, a.v, b.v)}; }
-static inline vec<double> select(uint64x2_t m, vec<double> a, vec<double> b) {
-  return {vbslq_f64(m, a.v, b.v)};
-}
+static inline vec<double> select(uint64x2_t m, vec<double> a, vec<double> b) { return {vbslq_f64(m, a.v, b.v)}; }
 
 static inline uint32x4_t bits(vec<float> a) { return vreinterpretq_u32_f32(a.v); }
 static inline uint64x2_t bits(vec<double> a) { return vreinterpretq_u64_f64(a.v); }
@@ -135,9 +131,7 @@ static inline vec<double> split_exponent(vec<double> x, vec<double>& k) {
 }
 
 // Halving: lane i + lane i + half.
-static inline float sum_lanes(vec<float> a) {
-  return vpadds_f32(vadd_f32(vget_low_f32(a.v), vget_high_f32(a.v)));
-}
+static inline float sum_lanes(vec<float> a) { return vpadds_f32(vadd_f32(vget_low_f32(a.v), vget_high_f32(a.v))); }
 static inline double sum_lanes(vec<double> a) { return vpaddd_f64(a.v); }
 // Not by vmaxq, which gives NaN and +0 where `less` keeps its first operand.
 static inline float largest_lane(vec<float> a) {

@@ -7,12 +7,12 @@ namespace deltarule {
 
 namespace {
 
-constexpr int kTrialCalls = 4;        // the first tells nothing: it wakes the workers, or finds cold caches
-constexpr int kCallsBetween = 32;     // trials, at least
+constexpr int kTrialCalls = 4;     // the first tells nothing: it wakes the workers, or finds cold caches
+constexpr int kCallsBetween = 32;  // trials, at least
 constexpr double kMostPatience = 128.0;
-constexpr double kMargin = 1.04;      // slower than that is slower
-constexpr double kMemory = 8.0;       // calls that the recent time looks back
-constexpr double kOutlier = 2.0;      // of the recent time: what one call may count at most
+constexpr double kMargin = 1.04;  // slower than that is slower
+constexpr double kMemory = 8.0;   // calls that the recent time looks back
+constexpr double kOutlier = 2.0;  // of the recent time: what one call may count at most
 
 std::atomic<bool> keep_planned{false};
 
@@ -59,8 +59,7 @@ TeamChoice* TeamChoices::of(int64_t rows) {
   return &(*by_rows_)[std::min(bits, by_rows_->size() - 1)];
 }
 
-TimedTeam::TimedTeam(TeamChoices& choices, int planned, int64_t rows)
-    : choices_(choices), rows_(rows), size_(planned) {
+TimedTeam::TimedTeam(TeamChoices& choices, int planned, int64_t rows) : choices_(choices), rows_(rows), size_(planned) {
   if (planned <= 1 || choices.busy_.test_and_set(std::memory_order_acquire)) return;
   choice_ = choices.of(rows);
   if (!choice_) {

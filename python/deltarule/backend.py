@@ -79,7 +79,7 @@ class State:
 class MLPLike(Protocol):
     """What is used of an `MLP` by those that it calls: they do not import its class.
 
-    The state of its training: `_epochs` of all fits, `_watch` of the last fit's `Plateau`,
+    The state of its training: `_epochs` of all fits, `_plateau` of the last fit's `Plateau`,
     `_split_seed` of its `validation_split`, `_history`.
     """
 
@@ -87,7 +87,7 @@ class MLPLike(Protocol):
     _core: Core
     _rng: np.random.Generator
     _epochs: int
-    _watch: Any
+    _plateau: Any
     _split_seed: int | None
     _history: Any
 

@@ -45,8 +45,8 @@ BUGS = (
     ),
     Bug(
         "stale", "the transposed copy of W is not refreshed by an update", "csrc/core/update.cpp",
-        "of.columns, of.P, of.Q, scratch, G_tile, descent.ld, descent);\n  theta.refresh_copy(tile);\n",
-        "of.columns, of.P, of.Q, scratch, G_tile, descent.ld, descent);\n",
+        "of.P, of.Q, scratch, G_tile, descent.ld, descent);\n  theta.refresh_copy(tile);\n",
+        "of.P, of.Q, scratch, G_tile, descent.ld, descent);\n",
         ("core/test_core_against_reference.py", "core/test_optimizers.py"),
     ),
     Bug(

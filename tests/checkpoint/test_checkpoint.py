@@ -24,8 +24,8 @@ from checkpoint_support import (
     stopped,
     whole,
 )
-from deltarule.checkpoint.rng_state import generator_of, generator_words
-from deltarule.checkpoint.writer import Keeper
+from deltarule.checkpoint.rng_state import generator_from_json, generator_to_json
+from deltarule.checkpoint.writer import CheckpointWriter
 from deltarule.io.json_fields import Fields
 from deltarule.mlp.resume import read_checkpoint
 
@@ -156,22 +156,22 @@ def test_checkpoints_within_an_epoch(
     else:
         run = RUNS[name]
     path, copies = tmp_path / "run", []
-    save = Keeper.save
+    save = CheckpointWriter.save
 
     def watched(*arguments: Any, **more: Any) -> None:
         save(*arguments, **more)
         copies.append(path.read_bytes())
 
-    monkeypatch.setattr(Keeper, "save", watched)
+    monkeypatch.setattr(CheckpointWriter, "save", watched)
     net = run.new()
     history = run.fit(net, checkpoint=dr.Checkpoint(path, every="0.000001s"))
-    monkeypatch.setattr(Keeper, "save", save)
+    monkeypatch.setattr(CheckpointWriter, "save", save)
     expected = left(net, history)
     assert expected == whole(run)
     within = []
     for data in copies:
         path.write_bytes(data)
-        within.append(len(read_checkpoint(path)[1].course.partial.blocks))
+        within.append(len(read_checkpoint(path)[1].progress.partial.blocks))
         assert left(*run.resume(path)) == expected
     assert set(range(1, 5)) <= set(within)
 
@@ -180,7 +180,7 @@ KINDS = ["PCG64", "PCG64DXSM", "SFC64", "Philox", "MT19937"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_generator_of_numpys(kind: str, tmp_path: Path) -> None:
+def test_every_generator_from_json_numpys(kind: str, tmp_path: Path) -> None:
     run = Run({"dropout": 0.2}, seed=lambda: np.random.Generator(getattr(np.random, kind)(3)))
     stopped(run, tmp_path / "run", 2)
     assert left(*run.resume(tmp_path / "run")) == whole(run)
@@ -204,18 +204,18 @@ def test_states_that_no_generator_has(
     kind: str, part: str | None, name: str, values: list[Any]
 ) -> None:
     """C trusts a position that it is given: it would read beyond its arrays."""
-    good = generator_words(getattr(np.random, kind)(3).state)
-    generator_of(Fields(good, "state"))
+    good = generator_to_json(getattr(np.random, kind)(3).state)
+    generator_from_json(Fields(good, "state"))
     for value in values:
         words = {**good, "state": dict(good["state"])}
         (words if part is None else words[part])[name] = value
         with pytest.raises(dr.ModelFileError, match=name):
-            generator_of(Fields(words, "state"))
+            generator_from_json(Fields(words, "state"))
 
 
 def test_a_generator_that_is_not_numpys() -> None:
     with pytest.raises(TypeError, match=r"one of NumPy's generators .* not 'Mine'"):
-        generator_words({"bit_generator": "Mine"})
+        generator_to_json({"bit_generator": "Mine"})
 
 
 # What ends a run

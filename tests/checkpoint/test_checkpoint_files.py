@@ -200,6 +200,6 @@ net.fit(x, x[:, 0], epochs=400, checkpoint=dr.Checkpoint({path!r}, every=1, keep
             except FileNotFoundError as error:
                 assert not epochs, error  # none was written yet
             else:
-                epochs.append(run.saved.course.epochs)
+                epochs.append(run.saved.progress.epochs)
     assert writer.returncode == 0
     assert epochs == sorted(epochs) and len(set(epochs)) > 3

@@ -240,7 +240,7 @@ def test_a_pause_within_an_epoch_changes_nothing(
     steps = []
     for data in copies[:: max(1, len(copies) // 8)]:
         path.write_bytes(data)
-        steps.append(read_checkpoint(path)[1].course.partial.step)
+        steps.append(read_checkpoint(path)[1].progress.partial.step)
         assert left(*dr.resume(path, x, y, validation_data=settings["validation_data"])) == expected
     assert any(steps)
 

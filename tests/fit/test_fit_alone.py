@@ -25,7 +25,13 @@ def network() -> dr.MLP:
 
 def state(net: dr.MLP) -> tuple[Any, ...]:
     memory = [None if part is None else repr(part) for part in net._memory()]
-    return net.theta.tobytes(), str(net._rng.bit_generator.state), *memory, net._epochs, net._watch
+    return (
+        net.theta.tobytes(),
+        str(net._rng.bit_generator.state),
+        *memory,
+        net._epochs,
+        net._plateau,
+    )
 
 
 def test_a_refused_fit_of_another_thread_changes_nothing() -> None:

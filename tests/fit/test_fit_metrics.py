@@ -102,7 +102,7 @@ def test_r2_of_a_constant() -> None:
 def test_r2_of_a_constant_whose_mean_is_rounded(value: float) -> None:
     y = np.full((1000, 2), value)
     assert (y.mean(axis=0) != value).all()
-    kind = metrics.Kind("identity", "squared_error", 2, False)
+    kind = metrics.MetricContext("identity", "squared_error", 2, False)
     assert metrics.r2(y, y + 1, kind) == 0.0
     assert metrics.r2(y, y, kind) == 1.0
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deltarule import schedules
-from deltarule.training.learning_rate import Watch, rates
+from deltarule.training.learning_rate import PlateauState, rates
 
 OURS = {
     "constant": (schedules.Constant(0.3), lambda e: 0.3),
@@ -49,7 +49,7 @@ def test_a_function_is_asked_once_an_epoch() -> None:
 
 
 def test_a_plateau_lowers_the_rate_after_its_patience() -> None:
-    watch = Watch(schedules.Plateau(1.0, factor=0.5, patience=1, min_delta=0.1, least=0.2))
+    watch = PlateauState(schedules.Plateau(1.0, factor=0.5, patience=1, min_delta=0.1, least=0.2))
     seen = []
     for loss in (10.0, 8.0, 7.9, 7.8, 7.7, 7.6, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0):
         seen.append(watch.rate)

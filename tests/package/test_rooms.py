@@ -6,9 +6,15 @@ Imports within functions and for types alone count as any other.
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+import deltarule as dr
+from deltarule.training.core_call import CoreCall
 
 PACKAGE = Path(__file__).parents[2] / "python" / "deltarule"
 
@@ -133,3 +139,19 @@ def test_no_circle_of_includes_and_no_header_name_twice() -> None:
         for header in free:
             del below[header]
     assert sorted(below) == []
+
+
+def test_fit_reaches_the_core_in_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    depths = []
+
+    def train(*_: object, **__: object) -> None:
+        files = [frame.filename for frame in inspect.stack(0)]
+        depths.append(
+            sum(str(Path(dr.__file__).parent) in file for file in files) + 1
+        )  # `CoreCall.train` itself
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(CoreCall, "train", train)
+    with pytest.raises(ZeroDivisionError):
+        dr.MLP([2, 1]).fit([[1.0, 2.0]], [0.0], epochs=1, verbose=1)
+    assert len(depths) == 1 and depths[0] <= 8

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.checkpoint.rng_state import generator_words
+from deltarule.checkpoint.rng_state import generator_to_json
 
 rng = np.random.default_rng(1)
 X = rng.standard_normal((60, 6)).astype(np.float32)
@@ -136,7 +136,7 @@ def left(net: dr.MLP, history: dr.History) -> dict[str, Any]:
         "theta": state["theta"].tobytes(),
         "memory": [None if array is None else array.tobytes() for array in memory],
         "kind": (kind, steps),
-        "rng": generator_words(state["rng"].bit_generator.state),
+        "rng": generator_to_json(state["rng"].bit_generator.state),
         "history": figures,
         "best_epoch": history.best_epoch,
     }

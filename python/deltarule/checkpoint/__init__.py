@@ -1,7 +1,7 @@
-"""What lets a fit go on: what a checkpoint holds, and when it is written.
+"""Checkpoints: the state from which a fit can be resumed, and when it is written.
 
-`settings` are what the user chooses; `format` is the run as tensors and metadata (`settings_json`,
-`rng_state`, `data_digest`); `writer` writes it. `mlp.resume` reads it and fits on.
+`settings` are the user's choices; `format` is the run as tensors and metadata (`options_json`,
+`rng_state`, `data_digest`); `writer` writes it. `mlp.resume` reads it and continues the fit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fingerprints of data: shape, dtype and SHA-256 of the bytes that a fit trains on.
 
-All bytes are hashed, also those of rows that are ready a block at a time: about 1 s a GB where the
-processor has instructions for SHA (2 to 3 s where not), before the first epoch.
+All bytes are hashed before the first epoch, also those of data larger than memory: about 1 s per GB
+where the processor has instructions for SHA, else 2 to 3 s.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Fingerprint = dict[str, Any]
 
 
 def fingerprints(samples: Samples) -> dict[str, Fingerprint | None]:
-    """Return those of x, y and sample_weight, as JSON can hold them.
+    """Return those of x, y and sample_weight, for JSON.
 
-    They are of the values as the core takes them: the same of a list, a table or an array.
+    They are of the values in the form of the core: the same for a list, a table or an array.
     """
     return {
         "x": _fingerprint(samples.x),
@@ -32,28 +32,28 @@ def fingerprints(samples: Samples) -> dict[str, Fingerprint | None]:
     }
 
 
-def compare(given: Samples, words: Fields, where: str) -> None:
-    """Raise ValueError where samples are not those of some fingerprints, naming the argument.
+def compare(given: Samples, wanted: Fields, where: str) -> None:
+    """Raise ValueError, naming the argument, unless samples have the wanted fingerprints.
 
     Parameters
     ----------
     given : Samples
-    words : Fields
-        The fingerprints as a file has them.
+    wanted : Fields
+        The fingerprints in the file.
     where : str
         Before the argument's name: "" or "validation_data: ".
     """
     for name, found in fingerprints(given).items():
-        wanted = words.part(name).all() if words.has(name) else None
-        if found == wanted:
+        known = wanted.part(name).all() if wanted.has(name) else None
+        if found == known:
             continue
-        if found is None or wanted is None:
-            had = "none" if wanted is None else "one"
+        if found is None or known is None:
+            had = "none" if known is None else "one"
             raise ValueError(f"{where}{name} must be what the run was given, which was {had}")
         what = "other values"
         for rule in ("shape", "dtype"):
-            if found[rule] != wanted.get(rule):
-                what = f"{rule} {found[rule]}, not {wanted.get(rule)}"
+            if found[rule] != known.get(rule):
+                what = f"{rule} {found[rule]}, not {known.get(rule)}"
                 break
         raise ValueError(f"{where}{name} must be what the run was trained on, but has {what}")
 
@@ -70,7 +70,7 @@ def _fingerprint(values: Array | Rows) -> Fingerprint:
 
 
 def digest_of_batch(before: str, batch: Batch) -> str:
-    """Return the digest of all batches up to this one, from that of those before it."""
+    """Return the digest of all batches up to this one from the digest before it."""
     digest = hashlib.sha256(before.encode())
     for values in batch:
         digest.update(b"-" if values is None else f"{values.shape}{values.dtype}".encode())

@@ -1,4 +1,4 @@
-"""Checkpoints of a fit: where and when they are written, and how a run goes on from one."""
+"""The settings of checkpoints: where and when they are written, and the names of their files."""
 
 from __future__ import annotations
 
@@ -14,32 +14,30 @@ from typing import Any
 
 from deltarule.arguments import check_flag, whole_number
 
-Words = dict[str, Any]
-
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST_KEPT = 1000
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where and when `MLP.fit` writes down where it is, for `deltarule.resume` to go on from.
+    """Where and when `MLP.fit` saves its state, for `deltarule.resume` to continue from.
 
     A checkpoint is written at the beginning, then as often as `every` says, at the end, and when
-    Ctrl-C or another exception stops the fit: at that very mini-batch. Each is one file, put in
-    place whole: a process that is killed leaves the one before.
+    Ctrl-C or another exception stops the fit, at that very mini-batch. Each is one file that
+    replaces the one before as a whole: a process that is killed leaves the one before.
 
     Parameters
     ----------
     path : str or path
-        The file, replaced each time. With ``{epoch}`` in its name, or ``{epoch:04d}``, a file for
-        each number of whole epochs.
+        The file, replaced each time. With ``{epoch}`` in its name, or ``{epoch:04d}``, one file per
+        number of complete epochs.
     every : int or str, default "1m"
-        Epochs, or a time as "90s", "10m", "2h", in which case a checkpoint may be written within
-        an epoch, too.
+        Epochs, or a time such as "90s", "10m", "2h", in which case a checkpoint may also be written
+        within an epoch.
     keep : int, default 1
-        How many of the last files are left, where the name has ``{epoch}``.
+        How many of the last files to keep, where the name has ``{epoch}``.
     overwrite : bool, default False
-        Replace whatever is there. Otherwise a file that is no checkpoint, or that of a run that is
+        Replace an existing file. Otherwise a file that is no checkpoint, or one of a run that is
         not over, is an error when the fit begins.
 
     Raises
@@ -50,9 +48,9 @@ class Checkpoint:
     Notes
     -----
     The file is safetensors, a few times as large as the parameters, and is written and flushed
-    to the disk while the training waits. It is a model file, too: `deltarule.load` gives the
-    network as it was then (and of a run that is over, as `fit` left it). When a later checkpoint
-    cannot be written, as on a full disk, a RuntimeWarning says so and the training goes on.
+    to the disk while the training waits. It is also a model file: `deltarule.load` gives the
+    network of that moment (of a run that is over, as `fit` left it). When a later checkpoint
+    cannot be written, as on a full disk, a RuntimeWarning says so and the training continues.
 
     Examples
     --------
@@ -83,11 +81,11 @@ class Checkpoint:
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | os.PathLike):
             raise TypeError(f"path must be a str or a path, not {self.path!r}")
-        names = Names(self.path)
+        files = CheckpointFiles(self.path)
         interval(self.every)
         if whole_number(self.keep, "keep", 1) > _MOST_KEPT:
             raise ValueError(f"keep must be at most {_MOST_KEPT}, not {self.keep!r}")
-        if self.keep > 1 and not names.are_many:
+        if self.keep > 1 and not files.are_many:
             raise ValueError(
                 f"keep must be 1 where the name has no {{epoch}}, not {self.keep!r} "
                 f"for {os.fspath(self.path)!r}"
@@ -118,8 +116,8 @@ def interval(every: object) -> tuple[int | None, float]:
     return whole_number(every, "every", 1), math.inf
 
 
-class Names:
-    """The names of the files at a path that may have ``{epoch}`` in its last part.
+class CheckpointFiles:
+    """The files at a path that may have ``{epoch}`` in its last part.
 
     Raises
     ------
@@ -137,7 +135,7 @@ class Names:
             self.are_many = bool(fields)
             texts = [re.escape(text) + ("" if f is None else r"(\d+)") for text, f, _, _ in parts]
             self._pattern = re.compile("".join(texts))
-            good = fields in ([], ["epoch"]) and self.are(self.of(12).name)
+            good = fields in ([], ["epoch"]) and self.contains(self.of(12).name)
         except (ValueError, KeyError, IndexError):
             good = False
         if not good or self.name in ("", ".."):
@@ -150,22 +148,22 @@ class Names:
         """Return the file after so many epochs."""
         return self.folder / self.name.format(epoch=epoch)
 
-    def are(self, name: str) -> bool:
-        """Whether a file of that name is one of them."""
+    def contains(self, name: str) -> bool:
+        """Return whether a file of that name is one of them."""
         match = self._pattern.fullmatch(name)
         if match is None or not self.are_many:
             return match is not None
         return len(match[1]) < 20 and self.of(int(match[1])).name == name
 
     def newest(self) -> Path | None:
-        """Return the file that was written last, if there is one."""
+        """Return the file that was written last; None if there is none."""
         if not self.are_many:
             path = self.of(0)
             return path if path.exists() else None
-        for _ in range(4):  # a listing may miss the file that a writer puts in another's place
+        for _ in range(4):  # a listing may miss a file that a writer replaces at that moment
             there = []
             for path in self.folder.iterdir():
-                if self.are(path.name):
+                if self.contains(path.name):
                     with suppress(FileNotFoundError):
                         there.append((path.stat().st_mtime_ns, path.name))
             if there:
@@ -174,19 +172,19 @@ class Names:
 
 
 @dataclass(frozen=True)
-class NotedCheckpoint(Checkpoint):
-    """A checkpoint with what a caller adds.
+class AnnotatedCheckpoint(Checkpoint):
+    """A checkpoint with additions of the caller.
 
     Attributes
     ----------
     note : dict
-        Words of the caller's own, which the file has beside those of the checkpoint.
+        Metadata of the caller, which the file holds beside those of the checkpoint.
     written : sequence of str
-        The names of the run's files that are there already.
+        The names of the files that the run has written already.
     id : str
-        Which all of these have, and no others; "" for a new run.
+        The run's, by which its files are known; "" for a new run.
     """
 
-    note: Words = field(default_factory=dict)
+    note: dict[str, Any] = field(default_factory=dict)
     written: Sequence[str] = ()
     id: str = ""

@@ -1,4 +1,4 @@
-"""Writes the checkpoints of a fit, keeps the last of them, and reads one."""
+"""Writes the checkpoints of a fit, and removes all but the last of them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deltarule.backend import MLPLike, State
-from deltarule.checkpoint.format import Saved
-from deltarule.checkpoint.rng_state import generator_words
-from deltarule.checkpoint.settings import Checkpoint, Names, NotedCheckpoint, interval
+from deltarule.checkpoint.format import SavedRun
+from deltarule.checkpoint.rng_state import generator_to_json
+from deltarule.checkpoint.settings import (
+    AnnotatedCheckpoint,
+    Checkpoint,
+    CheckpointFiles,
+    interval,
+)
 from deltarule.errors import ModelFileError
 from deltarule.io import model_file
 from deltarule.io.json_fields import Fields
 
 if TYPE_CHECKING:
     from deltarule.training.history import History
-    from deltarule.training.progress import Course
+    from deltarule.training.progress import Progress
 
-Words = dict[str, Any]
+Json = dict[str, Any]
 
-# The part of a model file's own words that makes it a checkpoint.
+# The part of a model file's metadata that makes it a checkpoint.
 PART = "checkpoint"
 
 
-class Keeper:
+class CheckpointWriter:
     """Writes the checkpoints of one fit.
 
     Parameters
@@ -38,41 +43,41 @@ class Keeper:
     settings : Checkpoint
     network : MLPLike
     run, data : dict
-        The settings of the fit and the fingerprints of its data, as JSON can hold them.
-    course, is_over : Course, bool
-        Where the fit begins, and whether it is over there.
+        The options of the fit and the fingerprints of its data, as JSON.
+    progress, is_over : Progress, bool
+        The beginning of the fit, and whether the run has ended there.
 
     Raises
     ------
     TypeError
-        If the network's random generator cannot be written down.
+        If the state of the network's random generator cannot be saved.
     """
 
     def __init__(
         self,
         settings: Checkpoint,
         network: MLPLike,
-        run: Words,
-        data: Words,
-        course: Course,
+        run: Json,
+        data: Json,
+        progress: Progress,
         is_over: bool,
     ) -> None:
         self._settings, self._network = settings, network
-        self._names = Names(settings.path)
+        self._files = CheckpointFiles(settings.path)
         self._run, self._data = run, data
-        self._epochs_before = network._epochs - course.epochs
+        self._epochs_before = network._epochs - progress.epochs
         self._every, self._seconds = interval(settings.every)
-        noted = settings if isinstance(settings, NotedCheckpoint) else None
-        self._note = {} if noted is None else noted.note
-        self._written = [] if noted is None else list(noted.written)
-        self._id = os.urandom(8).hex() if noted is None or not noted.id else noted.id
-        self._saved = (course, is_over) if self._written else None
-        self._saved_epochs, self._saved_at = course.epochs, time.perf_counter()
-        generator_words(network._rng.bit_generator.state)
+        more = settings if isinstance(settings, AnnotatedCheckpoint) else None
+        self._note = {} if more is None else more.note
+        self._written = [] if more is None else list(more.written)
+        self._id = os.urandom(8).hex() if more is None or not more.id else more.id
+        self._saved = (progress, is_over) if self._written else None
+        self._saved_epochs, self._saved_at = progress.epochs, time.perf_counter()
+        generator_to_json(network._rng.bit_generator.state)
 
     def check_place(self) -> None:
-        """Raise OSError where a file is in the way."""
-        path = self._names.newest()
+        """Raise OSError where a file exists that must not be replaced."""
+        path = self._files.newest()
         if path is None or self._settings.overwrite:
             return
         try:
@@ -91,77 +96,77 @@ class Keeper:
 
     @property
     def seconds_left(self) -> float:
-        """Until the next checkpoint."""
+        """Time until the next checkpoint is due."""
         return max(0.0, self._saved_at + self._seconds - time.perf_counter())
 
     def epochs_left(self, done: int) -> int:
-        """Return how many epochs may follow those that are done until the next checkpoint."""
+        """Return the number of epochs until the next checkpoint is due, at least 1."""
         if self._every is None:
             return sys.maxsize
         return max(1, self._saved_epochs + self._every - done)
 
     def is_due(self, done: int) -> bool:
-        """Whether a checkpoint is to be written after so many epochs."""
+        """Return whether a checkpoint is due after so many epochs."""
         if self._every is None:
             return self.seconds_left == 0
         return done >= self._saved_epochs + self._every
 
-    def has(self, course: Course, is_over: bool) -> bool:
-        """Whether that is what was written last."""
-        return self._saved == (course, is_over)
+    def has(self, progress: Progress, is_over: bool) -> bool:
+        """Return whether the last checkpoint is of that state."""
+        return self._saved == (progress, is_over)
 
     def save(
-        self, course: Course, history: History, generator: Words | None, is_over: bool
+        self, progress: Progress, history: History, generator: Json | None, is_over: bool
     ) -> None:
-        """Write a checkpoint, and remove those that are not to be kept any more.
+        """Write a checkpoint, and remove the oldest beyond `Checkpoint.keep`.
 
         Parameters
         ----------
-        course : Course
-            Without a call under way.
+        progress : Progress
+            Without a call that runs.
         history : History
-            Of the whole epochs.
+            Of the complete epochs.
         generator : dict or None
-            The state of the random generator before the next epoch; None: as it is.
+            The state of the random generator before the next epoch; None: its present state.
         is_over : bool
         """
-        self._saved_epochs, self._saved_at = course.epochs, time.perf_counter()
+        self._saved_epochs, self._saved_at = progress.epochs, time.perf_counter()
         now = State(self._network._core)
         if not np.isfinite(now.theta).all():
-            return  # an update overflowed a moment ago
-        path = self._names.of(course.epochs)
+            return  # an update has just overflowed, and is about to be undone
+        path = self._files.of(progress.epochs)
         written = [name for name in self._written if name != path.name] + [path.name]
         settings = self._settings
-        saved = Saved(
-            course=course,
+        saved = SavedRun(
+            progress=progress,
             history=history,
-            generator=generator_words(generator or self._network._rng.bit_generator.state),
+            generator=generator_to_json(generator or self._network._rng.bit_generator.state),
             epochs_before=self._epochs_before,
             split_seed=self._network._split_seed,
             is_over=is_over,
             run=self._run,
             data=self._data,
             keeping={
-                "name": self._names.name,
+                "name": self._files.name,
                 "every": settings.every,
                 "keep": int(settings.keep),
                 "written": written,
                 "id": self._id,
             },
         )
-        main, tensors, words = saved.encoded(now)
-        words = {**self._note, PART: words}
+        main, tensors, metadata = saved.encoded(now)
+        metadata = {**self._note, PART: metadata}
         model_file.write_model(
-            path, self._network, tensors, words, theta=main.theta, names_functions=True
+            path, self._network, tensors, metadata, theta=main.theta, names_functions=True
         )
-        self._saved, self._saved_at = (course, is_over), time.perf_counter()
+        self._saved, self._saved_at = (progress, is_over), time.perf_counter()
         self._written = written[-settings.keep :]
         for name in written[: -settings.keep]:
-            self._remove(self._names.folder / name)
+            self._remove(self._files.folder / name)
 
     def _remove(self, path: Path) -> None:
-        """Remove a file, if it is of this run, whatever named it."""
+        """Remove a file if it is one of this run."""
         with suppress(OSError, ModelFileError):
-            words = Fields(model_file.read_words(path).get(PART), PART)
-            if words.part("keeping").text("id") == self._id:
+            metadata = Fields(model_file.read_words(path).get(PART), PART)
+            if metadata.part("keeping").text("id") == self._id:
                 path.unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import deltarule as dr
-from deltarule.checkpoint.settings import NotedCheckpoint
+from deltarule.checkpoint.settings import AnnotatedCheckpoint
 from deltarule.command.console import CommandError
 from deltarule.command.destinations import check_destination
 from deltarule.command.parser import parse
@@ -63,7 +63,7 @@ def new_checkpoint(given: Words) -> dr.Checkpoint | None:
         return None
     note = {NOTE: {name: _text(value) for name, value in given.items() if name not in FREE}}
     try:
-        return NotedCheckpoint(given["checkpoint"], _every(given), note=note)
+        return AnnotatedCheckpoint(given["checkpoint"], _every(given), note=note)
     except ValueError as error:
         raise CommandError(f"--checkpoint: {error}") from None
 
@@ -117,7 +117,7 @@ def with_words(arguments: argparse.Namespace) -> argparse.Namespace:
             )
     _check_data(arguments, made, run)
     free = {name: value for name, value in vars(arguments).items() if name in FREE | {"given"}}
-    epochs = given.get("epochs", run.settings["epochs"])
+    epochs = given.get("epochs", run.arguments["epochs"])
     return argparse.Namespace(**{**vars(made), **free, "epochs": epochs})
 
 

@@ -15,6 +15,7 @@ MOVED = {
     "deltarule.history": "deltarule.training.history",
     "deltarule.many": "deltarule.mlp.ensemble",
     "deltarule.network": "deltarule.mlp.network",
+    "deltarule.pace": "deltarule.training.learning_rate",
     "deltarule.stopping": "deltarule.training.early_stopping",
 }
 

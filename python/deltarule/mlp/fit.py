@@ -171,20 +171,18 @@ class Trainable(Parameterized):
         >>> len(net.fit(batches, epochs=3))
         3
         """
-        from deltarule.training.fit import fit_network
+        from deltarule.training.fit import fit
+        from deltarule.training.fit_data import FitData
+        from deltarule.training.options import FitOptions
 
-        return fit_network(
-            cast("MLPLike", self),
-            x,
-            y,
+        options = FitOptions.checked(
+            self._architecture,
             epochs=epochs,
             batch_size=batch_size,
             optimizer=optimizer,
             schedule=schedule,
             dropout=dropout,
-            validation_data=validation_data,
             validation_split=validation_split,
-            sample_weight=sample_weight,
             class_weight=class_weight,
             label_smoothing=label_smoothing,
             shuffle=shuffle,
@@ -197,6 +195,8 @@ class Trainable(Parameterized):
             threads=threads,
             checkpoint=checkpoint,
         )
+        data = FitData(x, y, sample_weight, validation_data)
+        return fit(cast("MLPLike", self), data, options)
 
     def gradient_descent(
         self,

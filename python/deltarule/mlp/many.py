@@ -7,18 +7,13 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deltarule._load import core
-from deltarule.arguments import (
-    check_batch_size,
-    check_dropout,
-    check_flag,
-    whole_number,
-)
+from deltarule.backend import MLPLike
 from deltarule.config import resolve_threads
 from deltarule.custom import LossWord
 from deltarule.data import validation
@@ -26,88 +21,72 @@ from deltarule.data.numeric import numeric
 from deltarule.data.samples import Batch
 from deltarule.mlp.ensemble import ManyFits
 from deltarule.mlp.network import MLP
-from deltarule.optimizers import Optimizer, check_optimizer
+from deltarule.optimizers import check_optimizer
 from deltarule.schedules import Plateau
+from deltarule.training.core_call import CoreCall
 from deltarule.training.history import History
-from deltarule.training.learning_rate import check_schedule, is_vector, rates
-from deltarule.training.sampling import Draws, generator
+from deltarule.training.learning_rate import LearningRates
+from deltarule.training.options import FitOptions
+from deltarule.training.sampling import EpochSampler, generator
 
 Array = NDArray[Any]
-# What networks of the same dtype, inputs, outputs and loss share.
+# Shared by networks of the same dtype, inputs, outputs and loss.
 Data = dict[tuple[str, int, int, LossWord], Batch]
 
-_NETWORK = frozenset(inspect.signature(MLP).parameters)
-_FIT = {
-    "epochs": 10,
-    "batch_size": "auto",
-    "optimizer": None,
-    "schedule": None,
-    "dropout": 0.0,
-    "shuffle": True,
-    "rows": None,
-}
-# Seconds of a call of the core, and row numbers drawn ahead at most (64 MB).
+_OF_NETWORK = frozenset(inspect.signature(MLP).parameters)
+_OF_FIT = ("epochs", "batch_size", "optimizer", "schedule", "dropout", "shuffle")
+# Seconds of one call of the core, and most row numbers drawn ahead (64 MB).
 _SLICE_SECONDS = 0.5
 _ORDER_LIMIT = 2**23
 
 
-@dataclass
+@dataclass(eq=False)
 class _Member:
     """A network of `fit_many` and its training."""
 
     net: MLP
     batch: Batch
     rows: Array  # of the data that it trains on
-    epochs: int
-    batch_size: int
-    optimizer: Optimizer
-    schedule: Any
-    dropout: Array | None
-    shuffle: bool
+    options: FitOptions
+    core_call: CoreCall
     history: History = field(default_factory=History)
-    rates: Array | None = None  # of the epochs that the core was last given
+    lr: Array | None = None  # of the epochs that the core was last given
     before: Any = None  # the generator's state before these epochs were drawn
     diverged: bool = False
 
     @property
-    def draws(self) -> Draws:
-        return Draws(generator(self.net), self.shuffle, self.dropout is not None)
+    def sampler(self) -> EpochSampler:
+        """Of the network's generator."""
+        options = self.options
+        return EpochSampler(generator(self.net), options.shuffle, options.dropout is not None)
 
     @property
-    def left(self) -> int:
-        return 0 if self.diverged else self.epochs - len(self.history)
+    def epochs_left(self) -> int:
+        """Epochs still to train."""
+        return 0 if self.diverged else self.options.epochs - len(self.history)
 
-    def run(self, epochs: int) -> tuple[Any, ...]:
-        """Return the arguments of the core for the next epochs; draws their orders."""
-        draws = self.draws
-        self.before = draws.state
-        order = np.empty((epochs, len(self.rows)), dtype=np.int64)
-        keys = np.zeros(epochs, dtype=np.uint64)
-        for epoch in range(epochs):
-            drawn = draws.epoch(len(self.rows))
-            order[epoch] = self.rows if drawn.order is None else self.rows[drawn.order]
-            keys[epoch] = drawn.key or 0
-        settings = self.optimizer._settings_in(self.net.dtype)
-        first = len(self.history)
-        if isinstance(self.schedule, np.ndarray):
-            self.rates = self.schedule[first : first + epochs]
-        elif self.schedule is not None:
-            steps = -(-len(self.rows) // self.batch_size)
-            self.rates = rates(self.schedule, first, epochs, steps)
+    def next_run(self, epochs: int) -> tuple[Any, ...]:
+        """Draw the orders of the next epochs, and return the core's arguments for them."""
+        sampler, call, n = self.sampler, self.core_call, len(self.rows)
+        self.before = sampler.state
+        drawn = [sampler.epoch(n) for _ in range(epochs)]
+        order = [self.rows if epoch.order is None else self.rows[epoch.order] for epoch in drawn]
+        keys = np.array([epoch.key or 0 for epoch in drawn], dtype=np.uint64)
+        batch_size = call.samples_per_step(n)
+        self.lr = call.rates.rates(epochs, -(-n // batch_size))
         return (
-            self.net._core, *self.batch, order, epochs, self.batch_size, settings, self.rates,
-            None if self.dropout is None else (self.dropout, keys),
+            call.network, *self.batch, np.array(order), epochs, batch_size, call.optimizer, self.lr,
+            None if call.dropout is None else (call.dropout, keys),
             core.TrainingResult(),
         )  # fmt: skip
 
-    def take(self, result: core.TrainingResult) -> None:
-        """Enter what a call of the core did."""
-        self.diverged = result.diverged
+    def record(self, result: core.TrainingResult) -> None:
+        """Record the epochs of a call of the core."""
+        epochs, self.diverged = len(result.loss), result.diverged
         if self.diverged:
-            self.draws.go_back(self.before, len(result.loss), len(self.rows))
-        self.net._epochs += len(result.loss)
-        constant = [float(self.optimizer.lr)] * len(result.loss)
-        lr = constant if self.rates is None else self.rates[:, 0].tolist()
+            self.sampler.rewind(self.before, epochs, len(self.rows))
+        self.core_call.rates.advance(epochs)
+        lr = [self.core_call.lr] * epochs if self.lr is None else self.lr[:, 0].tolist()
         self.history._extend(result.loss, [], result.seconds, lr)
 
 
@@ -128,9 +107,9 @@ def fit_many(
     Parameters
     ----------
     x, y, sample_weight
-        As for `MLP.fit`; shared, not copied for a network.
+        As for `MLP.fit`; shared by the networks, not copied.
     configs : sequence of mappings
-        One a network: arguments of `MLP` (`sizes`, `hidden`, `output`, `seed`, ...), and of its
+        One per network: arguments of `MLP` (`sizes`, `hidden`, `output`, `seed`, ...), and of its
         fit `epochs`, `batch_size`, `optimizer`, `schedule` (no Plateau), `dropout`, `shuffle` and
         `rows`: the samples it trains on, as indices or as a mask of bools, all by default; the
         others are its held-out rows.
@@ -201,10 +180,12 @@ def _member(
     if not isinstance(config, Mapping):
         raise TypeError(f"must be a mapping, not {config!r}")
     settings = {**common, **config}
-    unknown = [name for name in settings if name not in _NETWORK and name not in _FIT]
+    known = (*_OF_FIT, "rows")
+    unknown = [name for name in settings if name not in _OF_NETWORK and name not in known]
     if unknown:
-        raise TypeError(f"{unknown[0]!r} is no argument of MLP, and none of {', '.join(_FIT)}")
-    fit = {name: settings.pop(name, default) for name, default in _FIT.items()}
+        raise TypeError(f"{unknown[0]!r} is no argument of MLP, and none of {', '.join(known)}")
+    of_fit = {name: settings.pop(name) for name in _OF_FIT if name in settings}
+    rows_given = settings.pop("rows", None)
     if "sizes" not in settings:
         raise TypeError("sizes must be given")
     net = MLP(**settings)
@@ -212,38 +193,17 @@ def _member(
     if key not in data:
         data[key] = validation.checked_batch(net._architecture, x, y, sample_weight)
     batch = data[key]
-    rows = _rows(fit["rows"], len(batch[0]))
+    rows = _rows(rows_given, len(batch[0]))
     if batch[2] is not None:
         validation.sample_weights(batch[2][rows], len(rows), "sample_weight of rows")
-    size = check_batch_size(fit["batch_size"])
-    return _Member(
-        net=net,
-        batch=batch,
-        rows=rows,
-        epochs=whole_number(fit["epochs"], "epochs", 0),
-        batch_size=len(rows) if size is None else min(len(rows), size),
-        optimizer=_fitting_optimizer(fit["optimizer"], net),
-        schedule=_schedule(fit["schedule"], whole_number(fit["epochs"], "epochs", 0)),
-        dropout=check_dropout(fit["dropout"], len(net.hidden)),
-        shuffle=check_flag(fit["shuffle"], "shuffle"),
-    )
-
-
-def _schedule(schedule: object, epochs: int) -> Any:
-    """Return the schedule, or, of a user's function, the rates of all epochs, all of them good."""
-    checked = check_schedule(schedule)
-    if isinstance(checked, Plateau):
+    check_optimizer(of_fit.get("optimizer"))
+    if isinstance(of_fit.get("schedule"), Plateau):
         raise TypeError("schedule must be one of the epoch alone, not a Plateau")
-    if checked is None:
-        return None
-    table = rates(checked, 0, epochs, 1)
-    return checked if is_vector(checked) else table
-
-
-def _fitting_optimizer(optimizer: object, net: MLP) -> Optimizer:
-    checked = check_optimizer(optimizer)
-    checked._settings_in(net.dtype)
-    return checked
+    options = FitOptions.checked(net._architecture, **of_fit)
+    learning_rates = LearningRates(options.schedule, net, options.epochs)
+    learning_rates.rates(max(1, options.epochs), 1)  # a user's function is checked for all epochs
+    core_call = CoreCall.of_fit(cast("MLPLike", net), options, learning_rates)
+    return _Member(net, batch, rows, options, core_call)
 
 
 def _rows(rows: object, n: int) -> Array:
@@ -271,20 +231,19 @@ def _rows(rows: object, n: int) -> Array:
 
 def _train(members: list[_Member], threads: int) -> None:
     epochs = 1
-    while any(m.left for m in members):
-        at_work = [m for m in members if m.left]
-        runs = [m.run(min(epochs, m.left)) for m in at_work]
+    while active := [m for m in members if m.epochs_left]:
+        runs = [m.next_run(min(epochs, m.epochs_left)) for m in active]
         start = time.perf_counter()
         _train_side_by_side(runs, threads)
         seconds = (time.perf_counter() - start) / epochs
-        for member, run in zip(at_work, runs, strict=True):
-            member.take(run[-1])
-        by_memory = _ORDER_LIMIT // sum(len(m.rows) for m in at_work)
+        for member, run in zip(active, runs, strict=True):
+            member.record(run[-1])
+        by_memory = _ORDER_LIMIT // sum(len(m.rows) for m in active)
         epochs = int(max(1, min(_SLICE_SECONDS / max(seconds, 1e-9), by_memory)))
 
 
 def _train_side_by_side(runs: list[tuple[Any, ...]], threads: int) -> None:
-    """Train each in the core's team; those with functions of the user's own one by one."""
+    """Train compiled networks in one team of the core; those with custom functions one by one."""
     compiled: list[tuple[Any, ...]] = []
     others: list[tuple[Any, ...]] = []
     for run in runs:

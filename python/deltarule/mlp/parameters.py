@@ -21,7 +21,7 @@ from deltarule.mlp.initializers import TOGETHER
 from deltarule.mlp.parameter_view import ParameterView, ParameterViews, refuse
 
 if TYPE_CHECKING:
-    from deltarule.training.learning_rate import Watch
+    from deltarule.training.learning_rate import PlateauState
 
 Array = NDArray[Any]
 
@@ -33,7 +33,7 @@ class Parameterized:
     _core: Core
     _rng: np.random.Generator
     _epochs: int = 0  # of all fits, by which schedules count
-    _watch: Watch | None = None  # of the last fit's Plateau
+    _plateau: PlateauState | None = None  # of the last fit's Plateau
     _split_seed: int | None = None  # of the fits' validation_split, once one was asked for
 
     @property
@@ -243,7 +243,7 @@ class Parameterized:
             "rng": self._rng,
             "split_seed": self._split_seed,
             "epochs": self._epochs,
-            "watch": self._watch,
+            "watch": self._plateau,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -251,7 +251,7 @@ class Parameterized:
         self._architecture = Architecture.checked(**state["architecture"])
         self._rng = copy.deepcopy(state["rng"])
         self._split_seed = state.get("split_seed")
-        self._epochs, self._watch = state["epochs"], state["watch"]
+        self._epochs, self._plateau = state["epochs"], state["watch"]
         self._core = make_core(self._architecture)
         self.theta = state["theta"]
         kind, m, v, steps = state["memory"]

@@ -80,7 +80,6 @@ def after_fit(
     network: MLPLike,
     history: History,
     data: Pass[Any],
-    lr: float,
     epochs: int,
     stacklevel: int,
 ) -> None:
@@ -92,25 +91,24 @@ def after_fit(
     history : History
         Of the fit.
     data : Pass
-        What it went over.
-    lr : float
-        Its last learning rate.
+        Over the data of the fit.
     epochs : int
-        How many it was to have.
+        How many the fit was to have.
     stacklevel : int
         Of the caller of `MLP.fit`, for `warnings.warn` called from here.
     """
     if not _enabled or sum(history.seconds) < LEAST_SECONDS:
         return
     found: list[str] = []
+    lr = history.learning_rate[-1]
     try:
         found += of_the_loss(history, lr, epochs)
         rows = min(MOST_ROWS, data.samples * len(history) // 100)
         if rows >= _LEAST_ROWS:
             x = data.some_rows(rows)
             found += [*of_the_inputs(x), *of_the_units(network, x, lr)]
-    except Exception:  # no memory, another thread that trains, a function of the user's
-        pass  # the fit is over, and good
+    except Exception:  # MemoryError, another thread that trains, an error in a custom function
+        pass  # the fit itself has succeeded
     for text in found:
         warnings.warn(text, TrainingAdvice, stacklevel=stacklevel)
 

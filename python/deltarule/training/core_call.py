@@ -1,4 +1,4 @@
-"""The core with the settings of a fit: the one place where it is called to train."""
+"""The core with the options of a fit: the one place where it is called to train."""
 
 from __future__ import annotations
 
@@ -6,29 +6,63 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from deltarule._load import core
-from deltarule.backend import Core
+from deltarule.backend import Core, MLPLike
 from deltarule.data.samples import Batch
-from deltarule.training.learning_rate import Pace
+from deltarule.optimizers import Optimizer
+from deltarule.training.learning_rate import LearningRates
+from deltarule.training.options import FitOptions
 from deltarule.training.progress import START, Partial
 
 Array = NDArray[Any]
 
 
 @dataclass(eq=False, repr=False)
-class Training:
-    """The core with the settings of a fit: the one place where it is called to train."""
+class CoreCall:
+    """The core network of a fit, with the options that each of its calls takes.
+
+    Attributes
+    ----------
+    network : core network
+    optimizer : core.Optimizer
+    lr : float
+        The optimizer's.
+    rates : LearningRates
+    dropout : ndarray or None
+        One rate per hidden layer.
+    batch_size : int or None
+        None: all samples.
+    threads : int
+    reduction : {"mean", "sum"}
+    """
 
     network: Core
-    settings: core.Optimizer
-    lr: float  # of the settings
-    pace: Pace
-    dropout: Array | None  # rates of the hidden layers
-    batch_size: int | None  # None: all samples
+    optimizer: core.Optimizer
+    lr: float
+    rates: LearningRates
+    dropout: NDArray[np.float64] | None
+    batch_size: int | None
     threads: int
     reduction: str
+
+    @classmethod
+    def of_fit(cls, network: MLPLike, options: FitOptions, rates: LearningRates) -> CoreCall:
+        """Return the calls of a fit with an optimizer of the core."""
+        optimizer = options.optimizer
+        assert isinstance(optimizer, Optimizer)
+        return cls(
+            network._core,
+            optimizer._settings_in(network.dtype),
+            float(optimizer.lr),
+            rates,
+            options.dropout,
+            options.batch_size,
+            options.threads,
+            network.reduction,
+        )
 
     def train(
         self,
@@ -49,18 +83,18 @@ class Training:
         Parameters
         ----------
         batch, result, order, epochs, lr, keys, validation, seconds
-            As the core takes them.
+            As in the core's `train`.
         start : Partial
-            Where the first epoch, over these samples, begins.
+            The state of the first epoch over these samples.
         pause : float
-            Seconds after which to stop at a whole step, of which it does one or more.
+            Seconds after which to stop at a whole step, after at least one.
         """
         self.network.train(
             *batch,
             order=order,
             epochs=epochs,
-            batch_size=self.batch_of(len(batch[0])),
-            optimizer=self.settings,
+            batch_size=self.samples_per_step(len(batch[0])),
+            optimizer=self.optimizer,
             lr=lr,
             dropout=None if keys is None or self.dropout is None else (self.dropout, keys),
             validation=validation,
@@ -73,6 +107,6 @@ class Training:
             pause=pause,
         )
 
-    def batch_of(self, n: int) -> int:
-        """Return the samples of a mini-batch where there are n."""
+    def samples_per_step(self, n: int) -> int:
+        """Return the samples of a mini-batch of n samples."""
         return n if self.batch_size is None else min(n, self.batch_size)

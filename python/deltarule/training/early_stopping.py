@@ -72,24 +72,24 @@ class EarlyStopping:
         check_flag(self.restore_best, "restore_best")
 
 
-class Followed(NamedTuple):
-    """What a `Follower` has seen: the lowest cost, its epoch, and the epochs since."""
+class MonitorState(NamedTuple):
+    """Best value so far, signed so that lower is better; its epoch from 1; epochs since then."""
 
     best: float = math.inf
     epoch: int = 0
     waited: int = 0
 
 
-class Follower:
-    """Follows one fit for its `EarlyStopping`.
+class Monitor:
+    """The monitored figure of one fit with `EarlyStopping`.
 
     Parameters
     ----------
     settings : EarlyStopping
     recorded : iterable of str
         The figures that the fit records.
-    seen : Followed, optional
-        Of the epochs before.
+    state : MonitorState, optional
+        After the epochs before.
 
     Raises
     ------
@@ -98,33 +98,35 @@ class Follower:
     """
 
     def __init__(
-        self, settings: EarlyStopping, recorded: Iterable[str], seen: Followed | None = None
+        self, settings: EarlyStopping, recorded: Iterable[str], state: MonitorState | None = None
     ) -> None:
         names = tuple(recorded)
         self.settings = settings
-        self.seen = seen or Followed()
+        self.state = state or MonitorState()
         self.figure = _recorded(settings.monitor, names)
         self._sign = -1.0 if _higher_is_better(settings, self.figure) else 1.0
         self._min_delta = float(settings.min_delta)
 
     def is_best(self, epoch: int, value: float) -> bool:
-        """Take the figure of an epoch; whether it is the best so far."""
-        cost, seen = self._sign * value, self.seen
-        if cost < seen.best - self._min_delta or seen.epoch == 0:
-            self.seen = Followed(cost if not math.isnan(cost) else math.inf, epoch, 0)
+        """Record the figure of an epoch; return whether it is the best so far."""
+        cost, state = self._sign * value, self.state
+        if cost < state.best - self._min_delta or state.epoch == 0:
+            self.state = MonitorState(cost if not math.isnan(cost) else math.inf, epoch, 0)
             return True
-        self.seen = seen._replace(waited=seen.waited + 1)
+        self.state = state._replace(waited=state.waited + 1)
         return False
 
     @property
-    def best_epoch(self) -> int:
-        """The best so far, from 1."""
-        return self.seen.epoch
-
-    @property
     def is_over(self) -> bool:
-        """Whether patience is at its end."""
-        return self.seen.waited >= self.settings.patience
+        """Whether as many epochs as `patience` brought no improvement."""
+        return self.state.waited >= self.settings.patience
+
+
+def check_early_stopping(early_stopping: object) -> EarlyStopping | None:
+    """Return the argument `early_stopping` of `MLP.fit`, or raise TypeError."""
+    if early_stopping is None or isinstance(early_stopping, EarlyStopping):
+        return early_stopping
+    raise TypeError(f"early_stopping must be a deltarule.EarlyStopping, not {early_stopping!r}")
 
 
 def _recorded(monitor: str, names: tuple[str, ...]) -> str:

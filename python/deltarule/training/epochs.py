@@ -1,4 +1,4 @@
-"""Passes over the training data: what they have in common, and whole arrays."""
+"""Passes over the training data: their base, and the pass over arrays in memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from deltarule.backend import State, loss_of
 from deltarule.data.samples import Samples
-from deltarule.training.core_call import Training
+from deltarule.training.core_call import CoreCall
 from deltarule.training.progress import ArraysCall, Call, Partial
-from deltarule.training.sampling import Draws
+from deltarule.training.sampling import EpochSampler
 
 Array = NDArray[Any]
 
-# Row numbers drawn ahead at most (8 MB).
+# Most row numbers drawn ahead (8 MB).
 _ORDER_LIMIT = 2**20
 
 AnyCall = TypeVar("AnyCall", bound=Call)
@@ -28,32 +28,32 @@ class Pass(ABC, Generic[AnyCall]):
 
     Parameters
     ----------
-    training : Training
+    core_call : CoreCall
     validation : Samples or None
         Evaluated after each epoch.
-    draws : Draws
+    sampler : EpochSampler
     """
 
     samples = 0  # of the last epoch
     new_call: type[AnyCall]
 
-    def __init__(self, training: Training, validation: Samples | None, draws: Draws) -> None:
-        self._training = training
-        self._validation = validation
-        self._draws = draws
+    def __init__(
+        self, core_call: CoreCall, validation: Samples | None, sampler: EpochSampler
+    ) -> None:
+        self._core_call, self._validation, self._sampler = core_call, validation, sampler
 
     @property
     def epochs_at_once(self) -> int:
-        """How many epochs a call may be of."""
+        """The most epochs of one call."""
         return 1
 
     def call(self, epochs: int, start: Partial) -> AnyCall:
-        """Return a call of `run` that has done nothing yet."""
-        return self.new_call(epochs, start, self._draws.state)
+        """Return a new call of `run`."""
+        return self.new_call(epochs, start, self._sampler.state)
 
     @abstractmethod
     def run(self, call: AnyCall, seconds: float, pause: float, first_epoch: int) -> None:
-        """Train for the epochs of a call, which knows what was done whatever is raised.
+        """Train for the epochs of a call, which has its progress whatever is raised.
 
         Parameters
         ----------
@@ -61,14 +61,14 @@ class Pass(ABC, Generic[AnyCall]):
         seconds : float
             No epoch begins after that time.
         pause : float
-            Seconds after which to stop within an epoch, at a whole step; one at least is done.
+            Seconds after which to stop within an epoch, at a whole step, after at least one.
         first_epoch : int
-            Its number in the fit, from 1.
+            The number of the call's first epoch in the fit, from 1.
         """
 
     def generator_after(self, call: Call, epochs: int) -> dict[str, Any] | None:
         """Return the state of the random generator after so many epochs of a call."""
-        return self._draws.state_after(call.before, epochs, self._drawn_rows)
+        return self._sampler.state_after(call.before, epochs, self._drawn_rows)
 
     @abstractmethod
     def some_rows(self, count: int) -> Array:
@@ -76,38 +76,38 @@ class Pass(ABC, Generic[AnyCall]):
 
     @property
     @abstractmethod
-    def words(self) -> dict[str, Any]:
-        """How the data are gone over, where that decides on bits of the losses."""
+    def metadata(self) -> dict[str, Any]:
+        """How the pass reads the data, as far as bits of the losses depend on it; for JSON."""
 
     @abstractmethod
     def can_begin(self, partial: Partial) -> bool:
-        """Whether an epoch can have come that far."""
+        """Return whether an epoch of this pass can be in that state."""
 
     @property
     def _drawn_rows(self) -> int:
-        """Of which an epoch draws an order."""
+        """The length of the order that an epoch draws."""
         return self.samples
 
     def _validate(self) -> float | None:
         if self._validation is None:
             return None
-        training = self._training
-        return loss_of(training.network, self._validation, training.reduction, training.threads)
+        call = self._core_call
+        return loss_of(call.network, self._validation, call.reduction, call.threads)
 
     def _back(self, call: Call) -> State:
-        """Return the network as it is to be where the epoch diverges."""
-        back = call.origin or State(self._training.network)
+        """Return the state to restore if the epoch diverges."""
+        back = call.origin or State(self._core_call.network)
         if not call.start.is_begun:
             call.origin = back
         return back
 
 
 class ArraysPass(Pass[ArraysCall]):
-    """Over whole arrays: many epochs a call of the core.
+    """A pass over arrays in memory: many epochs per call of the core.
 
     Parameters
     ----------
-    training, validation, draws
+    core_call, validation, sampler
         As for `Pass`.
     data : Samples
     """
@@ -115,9 +115,13 @@ class ArraysPass(Pass[ArraysCall]):
     new_call = ArraysCall
 
     def __init__(
-        self, training: Training, validation: Samples | None, draws: Draws, data: Samples
+        self,
+        core_call: CoreCall,
+        validation: Samples | None,
+        sampler: EpochSampler,
+        data: Samples,
     ) -> None:
-        super().__init__(training, validation, draws)
+        super().__init__(core_call, validation, sampler)
         self._data = data
         batch = data.whole
         assert batch is not None
@@ -133,21 +137,21 @@ class ArraysPass(Pass[ArraysCall]):
 
     @property
     def steps(self) -> int:
-        """Of an epoch."""
-        return math.ceil(self.samples / self._training.batch_of(self.samples))
+        """Steps of an epoch."""
+        return math.ceil(self.samples / self._core_call.samples_per_step(self.samples))
 
     def run(self, call: ArraysCall, seconds: float, pause: float, first_epoch: int) -> None:
         n, result, epochs, back = len(self._data), call.result, call.epochs, call.origin
         call.is_in_core = self._validation is None or self._in_core is not None
-        lr = self._training.pace.rates(epochs, self.steps)
-        call.learning_rate = first_rates(lr, epochs, self._training.lr)
+        lr = self._core_call.rates.rates(epochs, self.steps)
+        call.learning_rate = first_rates(lr, epochs, self._core_call.lr)
         try:
-            drawn = [self._draws.epoch(n) for _ in range(epochs)]
+            drawn = [self._sampler.epoch(n) for _ in range(epochs)]
             if call.start.trained is None:
-                # Without a pause the core remembers how the epoch began.
+                # Without a pause the core itself restores the beginning of an epoch.
                 if pause < math.inf and epochs == 1:
                     back = self._back(call)
-                self._training.train(
+                self._core_call.train(
                     self._batch,
                     result,
                     order=_stacked([draw.order for draw in drawn]),
@@ -161,10 +165,10 @@ class ArraysPass(Pass[ArraysCall]):
                 )
         finally:
             trained = 1 if call.start.trained is not None else len(result.loss)
-            self._training.pace.advance(trained)
+            self._core_call.rates.advance(trained)
             if trained < epochs:
-                # The generator goes back to where the complete epochs left it: a next fit goes on.
-                self._draws.go_back(call.before, trained, n)
+                # Back to the generator's state after the complete epochs: the next fit continues.
+                self._sampler.rewind(call.before, trained, n)
         if result.diverged:
             call.diverge(result.step, result.layer, None if result.loss else back)
         elif trained and (not call.is_in_core or call.start.trained is not None):
@@ -172,7 +176,7 @@ class ArraysPass(Pass[ArraysCall]):
             call.finish(loss, self._validate)
 
     @property
-    def words(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         return {"over": "arrays"}
 
     def can_begin(self, partial: Partial) -> bool:
@@ -183,7 +187,7 @@ class ArraysPass(Pass[ArraysCall]):
 
 
 def _stacked(arrays: list[Array | None]) -> Array | None:
-    """Return the orders of the epochs below each other, or their keys in a row."""
+    """Return the orders of the epochs, (epochs, n), or their keys, (epochs,)."""
     some = [array for array in arrays if array is not None]
     if not some:
         return None

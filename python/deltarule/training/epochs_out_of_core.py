@@ -1,4 +1,4 @@
-"""Passes over data of which a part is ready at a time: rows in blocks, a stream of batches."""
+"""Passes over data that are never in memory as a whole: blocks of rows, a stream of batches."""
 
 from __future__ import annotations
 
@@ -17,60 +17,64 @@ from deltarule.backend import State
 from deltarule.data.rows import parts
 from deltarule.data.samples import Batch, Samples, mean_loss, weight_of
 from deltarule.data.streams import Stream
-from deltarule.training.core_call import Training
+from deltarule.training.core_call import CoreCall
 from deltarule.training.epochs import Pass, first_rates
 from deltarule.training.progress import START, BlocksCall, Partial, StreamCall
-from deltarule.training.sampling import Draws
+from deltarule.training.sampling import EpochSampler
 
 Array = NDArray[Any]
 
-# Rows of a stream that are kept to look at.
+# Rows of a stream that are kept for the advice after the fit.
 _KEPT_ROWS = 1000
 
 
 class BlocksPass(Pass[BlocksCall]):
-    """Over rows of which some are ready at a time: whole mini-batches, a block of them a call.
+    """A pass over blocks of rows, each of whole mini-batches: one call of the core per block.
 
     Parameters
     ----------
-    training, validation, draws, data
+    core_call, validation, sampler, data
         As for `ArraysPass`.
     """
 
     new_call = BlocksCall
 
     def __init__(
-        self, training: Training, validation: Samples | None, draws: Draws, data: Samples
+        self,
+        core_call: CoreCall,
+        validation: Samples | None,
+        sampler: EpochSampler,
+        data: Samples,
     ) -> None:
-        super().__init__(training, validation, draws)
+        super().__init__(core_call, validation, sampler)
         self._data = data
-        self._batch_size = training.batch_of(len(data))
+        self._batch_size = core_call.samples_per_step(len(data))
         self.block = data.rows_a_block(self._batch_size)
         self.samples = len(data)
 
     @property
     def steps(self) -> int:
-        """Of an epoch."""
+        """Steps of an epoch."""
         return math.ceil(self.samples / self._batch_size)
 
     def run(self, call: BlocksCall, seconds: float, pause: float, first_epoch: int) -> None:
-        lr = self._training.pace.rates(1, self.steps)
-        call.learning_rate = first_rates(lr, 1, self._training.lr)
+        lr = self._core_call.rates.rates(1, self.steps)
+        call.learning_rate = first_rates(lr, 1, self._core_call.lr)
         back = self._back(call)
         is_whole = False
         try:
             is_whole = self._epoch(call, lr, pause, back)
-            self._training.pace.advance(is_whole)
+            self._core_call.rates.advance(is_whole)
         finally:
             if not is_whole:
-                self._draws.go_back(call.before, 0, len(self._data))
+                self._sampler.rewind(call.before, 0, len(self._data))
         if is_whole:
-            call.finish(mean_loss(call.blocks, self._training.reduction), self._validate)
+            call.finish(mean_loss(call.blocks, self._core_call.reduction), self._validate)
 
     def _epoch(self, call: BlocksCall, lr: Array | None, pause: float, back: State) -> bool:
-        """Train on block after block; return whether on the last."""
+        """Train on one block after another; return whether the epoch is complete."""
         n, stop = len(self._data), time.perf_counter() + pause
-        drawn = self._draws.epoch(n)
+        drawn = self._sampler.epoch(n)
         begun, start = len(call.start.blocks), call.start
         for part in list(parts(n, self.block))[begun:]:
             batch = self._data.take(part if drawn.order is None else drawn.order[part])
@@ -79,7 +83,7 @@ class BlocksPass(Pass[BlocksCall]):
             if lr is not None and lr.shape[1] > 1:
                 some_lr = np.ascontiguousarray(lr[:, first:last])
             result = call.begin(weight_of(batch))
-            self._training.train(
+            self._core_call.train(
                 batch,
                 result,
                 lr=some_lr,
@@ -98,7 +102,7 @@ class BlocksPass(Pass[BlocksCall]):
         return True
 
     @property
-    def words(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         return {"over": "blocks", "rows": self.block}
 
     def can_begin(self, partial: Partial) -> bool:
@@ -112,30 +116,30 @@ class BlocksPass(Pass[BlocksCall]):
 
 
 class StreamPass(Pass[StreamCall]):
-    """Over a stream: a step of the core for each batch.
+    """A pass over a stream: one step of the core per batch.
 
     Parameters
     ----------
-    training, validation, draws
+    core_call, validation, sampler
         As for `Pass`.
     stream : Stream
-    is_told : bool
-        Whether the digest of its batches is to be known.
+    has_digest : bool
+        Whether the digest of its batches is computed, for a checkpoint.
     """
 
     new_call = StreamCall
 
     def __init__(
         self,
-        training: Training,
+        core_call: CoreCall,
         validation: Samples | None,
-        draws: Draws,
+        sampler: EpochSampler,
         stream: Stream,
-        is_told: bool,
+        has_digest: bool,
     ) -> None:
-        super().__init__(training, validation, draws)
-        self._stream, self._is_told = stream, is_told
-        # Of the epoch under way: its batches to come, samples so far, whether it is the first here.
+        super().__init__(core_call, validation, sampler)
+        self._stream, self._has_digest = stream, has_digest
+        # Of the present epoch: its remaining batches, samples so far, whether it is the first.
         self._batches: Iterator[Batch] | None = None
         self._seen = 0
         self._is_first: bool | None = None
@@ -146,26 +150,26 @@ class StreamPass(Pass[StreamCall]):
         return 0
 
     def run(self, call: StreamCall, seconds: float, pause: float, first_epoch: int) -> None:
-        lr = self._training.pace.rates(1, 1)
-        call.learning_rate = first_rates(lr, 1, self._training.lr)
+        lr = self._core_call.rates.rates(1, 1)
+        call.learning_rate = first_rates(lr, 1, self._core_call.lr)
         back = self._back(call)
         is_whole = False
         try:
             is_whole = self._epoch(call, lr, pause, first_epoch, back)
-            self._training.pace.advance(is_whole)
+            self._core_call.rates.advance(is_whole)
         finally:
             if not is_whole:
-                self._draws.go_back(call.before, 0, 0)
+                self._sampler.rewind(call.before, 0, 0)
         if is_whole:
             self.samples = self._seen
-            call.finish(mean_loss(call.blocks, self._training.reduction), self._validate)
+            call.finish(mean_loss(call.blocks, self._core_call.reduction), self._validate)
 
     def _epoch(
         self, call: StreamCall, lr: Array | None, pause: float, epoch: int, back: State
     ) -> bool:
-        """Take a step for each batch; return whether for the last."""
+        """Do one step per batch; return whether the epoch is complete."""
         stop = time.perf_counter() + pause
-        drawn = self._draws.epoch(0)
+        drawn = self._sampler.epoch(0)
         for step, batch in enumerate(self._rest(call.start, epoch), start=len(call.start.blocks)):
             call.begin(batch, self._digest_of(call.digest, batch))
             loss, layer = self._step(call, batch, lr, drawn.key_from(step))
@@ -186,24 +190,24 @@ class StreamPass(Pass[StreamCall]):
         Returns
         -------
         loss : float
-            Not finite where nothing good came of it.
+            Not finite if the step diverged.
         layer : int
             Then the core's `first_not_finite`.
         """
-        training = self._training
+        core_call = self._core_call
         if lr is not None or keys is not None:
             result = call.begin_in_result()
-            replace(training, batch_size=None).train(batch, result, lr=lr, keys=keys)
+            replace(core_call, batch_size=None).train(batch, result, lr=lr, keys=keys)
             return (math.nan, result.layer) if result.diverged else (result.loss[0], 0)
-        settings, threads = training.settings, training.threads
+        network, optimizer, threads = core_call.network, core_call.optimizer, core_call.threads
         try:
-            loss = call.step(training.network.train_step, *batch, settings, threads)
+            loss = call.step(network.train_step, *batch, optimizer, threads)
         except core.UpdateOverflow:
             return math.nan, 0
-        return loss, 0 if math.isfinite(loss) else training.network.first_not_finite(*batch)
+        return loss, 0 if math.isfinite(loss) else network.first_not_finite(*batch)
 
     def _rest(self, start: Partial, epoch: int) -> Iterator[Batch]:
-        """Return the batches of the epoch that are to come; those before them are looked at."""
+        """Return the remaining batches of the epoch; those before are read again and compared."""
         if self._batches is None:
             self._is_first = self._is_first is None
             self._seen = 0
@@ -230,14 +234,14 @@ class StreamPass(Pass[StreamCall]):
         self._seen += len(x)
 
     def _digest_of(self, before: str, batch: Batch) -> str:
-        if not self._is_told:
+        if not self._has_digest:
             return ""
         from deltarule.checkpoint.data_digest import digest_of_batch
 
         return digest_of_batch(before, batch)
 
     @property
-    def words(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         return {"over": "stream"}
 
     def can_begin(self, partial: Partial) -> bool:

@@ -1,189 +1,108 @@
-"""A call of `MLP.fit`: its arguments, all checked before anything changes, and its course."""
+"""One call of `MLP.fit`: everything is checked before anything changes, then the epochs run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from deltarule.arguments import (
-    check_batch_size,
-    check_callbacks,
-    check_dropout,
-    check_flag,
-    check_seconds,
-    check_verbose,
-    whole_number,
-)
 from deltarule.backend import MLPLike
-from deltarule.checkpoint.settings import Checkpoint, check_checkpoint
-from deltarule.checkpoint.settings_json import run_words
-from deltarule.config import resolve_threads
+from deltarule.checkpoint.settings import Checkpoint
 from deltarule.data.samples import Samples
 from deltarule.data.streams import Stream
-from deltarule.optimizers import check_optimizer
-from deltarule.second_order import SecondOrder
+from deltarule.second_order.settings import SecondOrder
 from deltarule.training import advice
-from deltarule.training.core_call import Training
-from deltarule.training.display import epoch_lines, progress_bar
-from deltarule.training.epochs import ArraysPass, Pass
+from deltarule.training.core_call import CoreCall
+from deltarule.training.epochs import ArraysPass
 from deltarule.training.epochs_out_of_core import BlocksPass, StreamPass
+from deltarule.training.fit_data import FitData, SplitSeed
 from deltarule.training.history import History
-from deltarule.training.learning_rate import Pace, check_schedule
-from deltarule.training.loop import Fit
-from deltarule.training.metrics import Measure, check_metrics
-from deltarule.training.prepare import Given, SplitSeed, check_follower, check_measure
-from deltarule.training.progress import Course
-from deltarule.training.sampling import Draws, generator
+from deltarule.training.learning_rate import LearningRates
+from deltarule.training.loop import FitLoop
+from deltarule.training.observers import Observers
+from deltarule.training.options import FitOptions
+from deltarule.training.progress import Progress
+from deltarule.training.sampling import EpochSampler, generator
 
 if TYPE_CHECKING:
-    from deltarule.checkpoint.format import Saved
-    from deltarule.checkpoint.writer import Keeper
-
-# The seeds of validation_split are below that.
+    from deltarule.checkpoint.format import SavedRun
 
 
-def fit_network(
-    network: MLPLike,
-    x: Any,
-    y: Any,
-    *,
-    epochs: object,
-    batch_size: object,
-    optimizer: object,
-    schedule: object,
-    dropout: object,
-    validation_data: object,
-    validation_split: object,
-    sample_weight: object,
-    class_weight: object,
-    label_smoothing: object,
-    shuffle: object,
-    early_stopping: object,
-    metrics: object,
-    callbacks: object,
-    max_seconds: object,
-    verbose: object,
-    progress: object,
-    threads: Any,
-    checkpoint: object,
-    saved: Saved | None = None,
+def fit(
+    network: MLPLike, data: FitData, options: FitOptions, saved: SavedRun | None = None
 ) -> History:
-    """Do what `MLP.fit` says, going on where a `saved` run was."""
-    given = Given(
-        x, y, sample_weight, validation_data, validation_split, class_weight, label_smoothing
-    )
-    if isinstance(optimizer, SecondOrder):
-        from deltarule.second_order.call import fit_second_order
+    """Train a network, continuing a `saved` run if there is one; see `MLP.fit`."""
+    if isinstance(options.optimizer, SecondOrder):
+        from deltarule.second_order.fit import fit_second_order
 
-        if checkpoint is not None:
-            name = type(optimizer).__name__
-            raise ValueError(f"checkpoint must be None with {name}, not {checkpoint!r}")
-        return fit_second_order(
-            network, optimizer, given, epochs=epochs, batch_size=batch_size, schedule=schedule,
-            dropout=dropout, shuffle=shuffle, early_stopping=early_stopping, metrics=metrics,
-            callbacks=callbacks, max_seconds=max_seconds, verbose=verbose, progress=progress,
-            threads=threads,
-        )  # fmt: skip
-    n_epochs = whole_number(epochs, "epochs", 0)
-    size = check_batch_size(batch_size)
-    sgd = check_optimizer(optimizer)
-    settings = sgd._settings_in(network.dtype)
-    looking_on = check_callbacks(callbacks)
-    limit = check_seconds(max_seconds)
-    team = resolve_threads(threads)
-    course = Course(watch=network._watch) if saved is None else saved.course
-    pace = Pace(check_schedule(schedule), network, n_epochs - course.epochs)
-    rates = check_dropout(dropout, len(network.hidden))
-    draws = Draws(generator(network), check_flag(shuffle, "shuffle"), rates is not None)
-    watchers = [epoch_lines()] if check_verbose(verbose) else []
-    if check_flag(progress, "progress"):
-        watchers.append(progress_bar(n_epochs, course.epochs))
-    place = check_checkpoint(checkpoint)
+        return fit_second_order(network, data, options)
     split = SplitSeed(network)
-    left = n_epochs - course.epochs
-    data, validation = given.prepared(network._architecture, left, split.seed)
-    training = Training(
-        network._core, settings, float(sgd.lr), pace, rates, size, team, network.reduction
-    )
-    passes = _pass_over(data, training, validation, draws, is_told=place is not None)
-    named = check_metrics(metrics)
-    measure, measured = check_measure(network, named, data, validation)
-    fit = Fit(
-        training=training,
-        data=passes,
-        epochs=n_epochs,
-        callbacks=looking_on,
-        max_seconds=limit,
-        measure=measure,
-        measured=measured,
-        follower=check_follower(early_stopping, measure, validation, course.followed),
-        history=_history(measure) if saved is None else saved.history,
-        course=course,
-        keeper=None,
-    )
-    if place is not None:
-        run = run_words(
-            epochs=n_epochs, batch_size=size, optimizer=sgd, schedule=schedule, dropout=rates,
-            validation_data=validation_data, validation_split=validation_split,
-            class_weight=class_weight, label_smoothing=label_smoothing, shuffle=shuffle,
-            early_stopping=early_stopping, metrics=named, callbacks=looking_on,
-        )  # fmt: skip
-        fit.keeper = _keeper(place, network, run, data, validation, passes, saved)
-        fit.keeper.check_place()
-    if saved is not None:
-        saved.check_fit(passes, measure, fit.follower, data, validation)
+    loop = _fit_loop(network, data, options, split, saved)
+    epochs_before = loop.progress.epochs
     network._core.begin_training()  # refused while another thread trains: nothing has changed
     try:
-        split.keep()
+        split.commit()
         try:
-            fit.save_first()
+            loop.save_first()
         except BaseException:
-            split.take_back()
+            split.roll_back()
             raise
-        network._history = fit.history
-        history = fit.run(watchers)
+        network._history = loop.history
+        loop.run()
     finally:
         network._core.end_training()
-    if len(history) > course.epochs:
-        lr = history.learning_rate[-1]
-        advice.after_fit(network, history, passes, lr, n_epochs, stacklevel=4)
-    return history
+    if len(loop.history) > epochs_before:
+        advice.after_fit(network, loop.history, loop.data, options.epochs, stacklevel=4)
+    return loop.history
 
 
-def _pass_over(
-    data: Samples | Stream,
-    training: Training,
-    validation: Samples | None,
-    draws: Draws,
-    *,
-    is_told: bool,
-) -> ArraysPass | BlocksPass | StreamPass:
-    if isinstance(data, Stream):
-        return StreamPass(training, validation, draws, data, is_told)
-    over = BlocksPass if data.is_in_blocks else ArraysPass
-    return over(training, validation, draws, data)
+def _fit_loop(
+    network: MLPLike, data: FitData, options: FitOptions, split: SplitSeed, saved: SavedRun | None
+) -> FitLoop:
+    """Return the epoch loop of a fit, all of its arguments checked."""
+    progress = Progress(plateau=network._plateau) if saved is None else saved.progress
+    epochs_left = options.epochs - progress.epochs
+    rates = LearningRates(options.schedule, network, epochs_left)
+    samples, validation = data.samples(network._architecture, options, epochs_left, split)
+    observers = Observers.of_fit(
+        options, network._architecture, samples, validation, progress.monitor
+    )
+    core_call = CoreCall.of_fit(network, options, rates)
+    sampler = EpochSampler(generator(network), options.shuffle, options.dropout is not None)
+    passes: ArraysPass | BlocksPass | StreamPass
+    if isinstance(samples, Stream):
+        has_digest = options.checkpoint is not None
+        passes = StreamPass(core_call, validation, sampler, samples, has_digest)
+    elif samples.is_in_blocks:
+        passes = BlocksPass(core_call, validation, sampler, samples)
+    else:
+        passes = ArraysPass(core_call, validation, sampler, samples)
+    history = observers.new_history() if saved is None else saved.history
+    loop = FitLoop(options, core_call, passes, observers, history, progress)
+    if options.checkpoint is not None:
+        _add_writer(loop, network, options.checkpoint, samples, validation, saved)
+    if saved is not None:
+        saved.check_fit(passes, observers, samples, validation)
+    return loop
 
 
-def _keeper(
-    place: Checkpoint,
+def _add_writer(
+    loop: FitLoop,
     network: MLPLike,
-    run: dict[str, Any],
-    data: Samples | Stream,
+    place: Checkpoint,
+    samples: Samples | Stream,
     validation: Samples | None,
-    passes: Pass[Any],
-    saved: Saved | None,
-) -> Keeper:
+    saved: SavedRun | None,
+) -> None:
     from deltarule.checkpoint.data_digest import fingerprints
-    from deltarule.checkpoint.writer import Keeper
+    from deltarule.checkpoint.options_json import options_to_json
+    from deltarule.checkpoint.writer import CheckpointWriter
 
-    prints = {
-        "over": passes.words,
-        "training": None if isinstance(data, Stream) else fingerprints(data),
+    data = {
+        "over": loop.data.metadata,
+        "training": None if isinstance(samples, Stream) else fingerprints(samples),
         "validation": None if validation is None else fingerprints(validation),
     }
-    if saved is None:
-        return Keeper(place, network, run, prints, Course(), False)
-    return Keeper(place, network, run, prints, saved.course, saved.is_over)
-
-
-def _history(measure: Measure | None) -> History:
-    return History(metrics={name: [] for name in (() if measure is None else measure.names)})
+    has_validation_data = validation is not None and loop.options.validation_split is None
+    run = options_to_json(loop.options, has_validation_data)
+    is_over = saved is not None and saved.is_over
+    loop.writer = CheckpointWriter(place, network, run, data, loop.progress, is_over)
+    loop.writer.check_place()

@@ -1,10 +1,10 @@
-"""The learning rates of a fit: its schedule, asked for the epochs or steps that come next."""
+"""The learning rates of a fit: its schedule, evaluated for the next epochs or steps."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,16 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Watch:
-    """What a `Plateau` has seen so far, and the rate that follows from it."""
+class PlateauState:
+    """The losses that a `Plateau` has seen so far, and the learning rate that follows."""
 
     schedule: Plateau
     lr: float = field(default=math.nan)
     best: float = math.inf
     waited: int = 0
 
-    def after(self, loss: float) -> Watch:
-        """Return the watch after an epoch of that loss."""
+    def after(self, loss: float) -> PlateauState:
+        """Return the state after an epoch of that loss."""
         plateau = self.schedule
         lr = plateau.lr if math.isnan(self.lr) else self.lr
         if self.best == math.inf or loss < self.best - plateau.min_delta * abs(self.best):
@@ -50,86 +50,86 @@ class Watch:
         return self.schedule.lr if math.isnan(self.lr) else self.lr
 
 
-class Counted(Protocol):
-    """A network that counts the epochs of its fits, and keeps what the last `Plateau` saw."""
+Watch = PlateauState  # the name in pickles of 0.1.0
+
+
+class TrainingState(Protocol):
+    """A network's count of epochs over all fits, and the state of the last fit's `Plateau`."""
 
     _epochs: int
-    _watch: Watch | None
+    _plateau: PlateauState | None
 
 
-class Pace:
-    """The learning rates of a fit, which goes on where the fits of the network before it ended.
+class LearningRates:
+    """The learning rates of a fit; the epochs count over all fits of the network.
 
     Parameters
     ----------
     schedule : schedule, Plateau or None
         None: the optimizer's rate.
     network : MLP
-        Keeps how many epochs it had, and what a plateau saw.
+        Holds the count of epochs and the state of a plateau.
     epochs : int
-        Of the fit that are to come.
+        How many the fit has still to do.
 
     Raises
     ------
     TypeError, ValueError
-        If the rate of the next epoch is no rate; of this package's schedules, that of any epoch.
+        If the rate of the next epoch, or with a schedule of this package of any epoch, is no rate.
     """
 
     def __init__(
-        self, schedule: Schedule | Plateau | None, network: Counted, epochs: int = 1
+        self, schedule: Schedule | Plateau | None, network: TrainingState, epochs: int = 1
     ) -> None:
         self._schedule, self._network = schedule, network
-        self._asked: dict[int, float] = {}
-        self._watch: Watch | None = None
+        self._known: dict[int, float] = {}  # of a user's schedule, by epoch
+        self._plateau: PlateauState | None = None
         if isinstance(schedule, Plateau):
-            seen = network._watch
-            goes_on = seen is not None and seen.schedule == schedule
-            self._watch = seen if goes_on else Watch(schedule)
+            before = network._plateau
+            continues = before is not None and before.schedule == schedule
+            self._plateau = before if continues else PlateauState(schedule)
         self.rates(1, 1)
-        if (
-            epochs > 1
-            and not (schedule is None or isinstance(schedule, Plateau))
-            and (is_vector(schedule))
-        ):
-            # These are bounded, or rise all the way: the last is the one to look at.
+        if epochs > 1 and is_vector(schedule):
+            # Bounded, or rising throughout: if the first and last rates are good, all are.
             rates(schedule, network._epochs + epochs - 1, 1, 1)
 
     @property
-    def watch(self) -> Watch | None:
-        """What the network's last `Plateau` has seen."""
-        return self._network._watch
+    def plateau(self) -> PlateauState | None:
+        """The state of the network's last `Plateau`."""
+        return self._network._plateau
 
     @property
-    def is_watching(self) -> bool:
-        """Whether it has to see the loss of each epoch."""
-        return self._watch is not None
+    def follows_loss(self) -> bool:
+        """Whether `after_epoch` needs the loss of each epoch."""
+        return self._plateau is not None
 
     def rates(self, epochs: int, steps: int) -> Array | None:
-        """Return what `rates` does for the next epochs; None where there is no schedule."""
+        """Return `rates` of the next epochs; None without a schedule."""
         schedule = self._schedule
         if schedule is None:
             return None
-        if isinstance(schedule, Plateau):
-            return np.full((epochs, 1), float((self._watch or Watch(schedule)).rate))
+        if self._plateau is not None:
+            return np.full((epochs, 1), float(self._plateau.rate))
+        assert not isinstance(schedule, Plateau)
         first = self._network._epochs
         if is_vector(schedule):
             return rates(schedule, first, epochs, steps)
-        for epoch in range(first, first + epochs):  # each is asked for once
-            if epoch not in self._asked:
-                self._asked[epoch] = float(rates(schedule, epoch, 1, 1)[0, 0])
-        return np.array([[self._asked[first + i]] for i in range(epochs)])
+        for epoch in range(first, first + epochs):  # a user's function is called once per epoch
+            if epoch not in self._known:
+                self._known[epoch] = float(rates(schedule, epoch, 1, 1)[0, 0])
+        return np.array([[self._known[first + i]] for i in range(epochs)])
 
     def advance(self, epochs: int) -> None:
-        """Count epochs that are complete."""
+        """Count complete epochs."""
         self._network._epochs += epochs
 
-    def see(self, loss: float) -> None:
-        """Take the loss of an epoch."""
-        if self._watch is not None:
-            self._network._watch = self._watch = self._watch.after(loss)
+    def after_epoch(self, loss: float) -> None:
+        """Let a `Plateau` take the loss of an epoch."""
+        if self._plateau is not None:
+            self._network._plateau = self._plateau = self._plateau.after(loss)
 
 
-OURS = (Constant, Step, Exponential, Cosine, InverseScaling, WarmUp)
+SCHEDULES = (Constant, Step, Exponential, Cosine, InverseScaling, WarmUp)
 
 
 def check_schedule(schedule: object) -> Schedule | Plateau | None:
@@ -157,7 +157,7 @@ def rates(schedule: Schedule, first: int, epochs: int, steps: int) -> Array:
         with np.errstate(all="ignore"):
             table = np.asarray(schedule(at), dtype=np.float64)
     else:
-        table = np.array([[_asked(schedule, int(epoch))] for epoch in numbers], dtype=np.float64)
+        table = np.array([[_rate(schedule, int(epoch))] for epoch in numbers], dtype=np.float64)
     bad = np.argwhere(~(np.isfinite(table) & (table >= 0)))
     if len(bad):
         epoch, step = (int(i) for i in bad[0])
@@ -168,13 +168,13 @@ def rates(schedule: Schedule, first: int, epochs: int, steps: int) -> Array:
     return np.ascontiguousarray(table)
 
 
-def is_vector(schedule: object) -> bool:
-    """Return whether a schedule takes an array of epochs, as those of this module do."""
+def is_vector(schedule: object) -> TypeGuard[Schedule]:
+    """Return whether a schedule takes an array of epochs, as those of this package do."""
     inner = schedule.then if isinstance(schedule, WarmUp) else schedule
-    return isinstance(inner, OURS) and (inner is schedule or is_vector(inner))
+    return isinstance(inner, SCHEDULES) and (inner is schedule or is_vector(inner))
 
 
-def _asked(schedule: Schedule, epoch: int) -> float:
+def _rate(schedule: Schedule, epoch: int) -> float:
     rate = schedule(epoch)
     if not is_number(rate):
         raise TypeError(f"schedule({epoch}) must be a number, not {rate!r}")

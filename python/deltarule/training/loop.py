@@ -1,130 +1,102 @@
-"""The course of a fit: many epochs a call of the core, or one by one where somebody looks on."""
+"""The epoch loop of a fit: many epochs per call of the core, or one where observers follow it."""
 
 from __future__ import annotations
 
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
-
-import numpy as np
-from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.backend import State
-from deltarule.data.samples import Samples
 from deltarule.errors import DivergenceError, at_layer
-from deltarule.training.core_call import Training
-from deltarule.training.early_stopping import Follower
+from deltarule.training.core_call import CoreCall
 from deltarule.training.epochs import Pass
-from deltarule.training.history import EpochRecord, History
-from deltarule.training.metrics import Measure
-from deltarule.training.progress import START, Call, Course
+from deltarule.training.history import History
+from deltarule.training.observers import Observers
+from deltarule.training.options import FitOptions
+from deltarule.training.progress import START, Call, Progress
 
 if TYPE_CHECKING:
-    from deltarule.checkpoint.writer import Keeper
-
-Array = NDArray[Any]
+    from deltarule.checkpoint.writer import CheckpointWriter
 
 # Seconds of training between two returns to Python.
 _SLICE_SECONDS = 0.25
 
 
-Callback = Callable[[EpochRecord], object]
-# A callback that is there while the fit runs, or None: nothing to show.
-Watcher = AbstractContextManager[Callback | None]
-
-
 @dataclass(eq=False, repr=False)
-class Fit:
-    """One call of `MLP.fit`, its arguments checked.
+class FitLoop:
+    """One fit by epochs.
 
     Attributes
     ----------
-    training, data, epochs, callbacks, max_seconds, measure, follower
-    measured : Samples or None
-        What the metrics are of.
+    options, core_call, data, observers
     history : History
-        Of the epochs before, to which those to come are added.
-    course : Course
-        Where the fit begins.
-    keeper : Keeper or None
-        Writes the checkpoints.
+        Of the epochs before, to which this fit adds its own.
+    progress : Progress
+        The state in which the fit begins; replaced after each call of the core.
+    writer : CheckpointWriter or None
     """
 
-    training: Training
+    options: FitOptions
+    core_call: CoreCall
     data: Pass[Any]
-    epochs: int
-    callbacks: Sequence[Callback]
-    max_seconds: float
-    measure: Measure | None
-    measured: Samples | None
-    follower: Follower | None
+    observers: Observers
     history: History
-    course: Course
-    keeper: Keeper | None
+    progress: Progress
+    writer: CheckpointWriter | None = None
 
-    def run(self, watchers: Sequence[Watcher] = ()) -> History:
+    def run(self) -> None:
         """Train; whatever is raised, the network is at a whole mini-batch."""
-        deadline = time.perf_counter() + self.max_seconds
-        network = self.training.network
-        network.begin_training()
+        deadline = time.perf_counter() + self.options.max_seconds
         try:
-            if not watchers:
-                self._train(self.callbacks, deadline)
-                return self.history
-            with ExitStack() as stack:
-                shown = [stack.enter_context(watcher) for watcher in watchers]
-                self._train([*self.callbacks, *filter(None, shown)], deadline)
-        finally:
-            network.end_training()
-        return self.history
-
-    def save_first(self) -> None:
-        """Write a checkpoint of where the fit begins, if it is not there."""
-        if not self._is_saved:
-            self.save()
-
-    @property
-    def _is_saved(self) -> bool:
-        """Whether where the fit is now is the last checkpoint."""
-        course = self.course
-        return self.keeper is None or self.keeper.has(course, self._is_over(course))
-
-    def save(self) -> None:
-        """Write a checkpoint of where the fit is now."""
-        if self.keeper is None:
-            return
-        course = self.course
-        history, generator = self.history._until(course.epochs), None
-        if course.call is not None:
-            epochs, partial = course.call.position()
-            entries = course.call.entries()[:epochs]
-            history._enter(entries, course.call.learning_rate)
-            generator = self.data.generator_after(course.call, epochs)
-            course = course._replace(epochs=course.epochs + epochs, partial=partial, call=None)
-        self.keeper.save(course, history, generator, is_over=self._is_over(course))
-
-    def _train(self, callbacks: Sequence[Callback], deadline: float) -> None:
-        try:
-            self._epochs(callbacks, deadline)
-            if not self._is_saved:
-                self._save_in_time()
+            with self.observers.displayed(self.progress.epochs):
+                self._epochs(deadline)
+                if not self._is_saved:
+                    self._save_in_time()
         except BaseException as error:
             self.history._even()
             self._save_last(error)
             raise
-        best, followed = self.course.best, self.course.followed
-        if best is not None and followed is not None and followed.epoch != self.course.epochs:
-            best.restore()
+        progress = self.progress
+        if progress.best is not None and progress.monitor is not None:
+            if progress.monitor.epoch != progress.epochs:
+                progress.best.restore()
+
+    def save_first(self) -> None:
+        """Write a checkpoint of the beginning, unless the fit was resumed from it."""
+        if not self._is_saved:
+            self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint of the present state, also within a call of the core."""
+        if self.writer is None:
+            return
+        progress = self.progress
+        history, generator = self.history._until(progress.epochs), None
+        if progress.call is not None:
+            epochs, partial = progress.call.position()
+            entries = progress.call.entries()[:epochs]
+            history._enter(entries, progress.call.learning_rate)
+            generator = self.data.generator_after(progress.call, epochs)
+            progress = progress._replace(
+                epochs=progress.epochs + epochs, partial=partial, call=None
+            )
+        self.writer.save(progress, history, generator, is_over=self._is_over(progress))
+
+    @property
+    def _is_saved(self) -> bool:
+        """Whether the last checkpoint holds the present state."""
+        progress = self.progress
+        return self.writer is None or self.writer.has(progress, self._is_over(progress))
+
+    def _is_over(self, progress: Progress) -> bool:
+        return progress.epochs >= self.options.epochs or bool(progress.end)
 
     def _save_last(self, error: BaseException) -> None:
-        call = self.course.call
-        if self.keeper is None or (call is not None and (call.is_torn or self._is_custom)):
+        call = self.progress.call
+        if self.writer is None or (call is not None and (call.is_torn or self._steps_in_python)):
             return
         try:
             self.save()
@@ -132,62 +104,46 @@ class Fit:
             error.add_note(f"The last checkpoint could not be written: {problem}")
 
     @property
-    def _is_custom(self) -> bool:
-        """Whether Python does the steps, which may be raised between one and its count."""
-        return not isinstance(self.training.network, core.NetworkF32 | core.NetworkF64)
+    def _steps_in_python(self) -> bool:
+        """Whether steps run in Python, where Ctrl-C may come between a step and its count."""
+        return not isinstance(self.core_call.network, core.NetworkF32 | core.NetworkF64)
 
-    def _is_over(self, course: Course) -> bool:
-        return course.epochs >= self.epochs or bool(course.end)
-
-    def _epochs(self, callbacks: Sequence[Callback], deadline: float) -> None:
-        history, pace, follower = self.history, self.training.pace, self.follower
-        is_watched = bool(callbacks or self.measure or follower or pace.is_watching)
-        while not self._is_over(self.course):
-            if self._run(self._next_epochs(is_watched), deadline):
-                pace.see((history.validation_loss or history.loss)[-1])
-                self._measure()
-                best = self._best()
-                record = partial(history._record, self.epochs, self.data.samples)
-                answers = [callback(record()) for callback in callbacks]
-                end = ""
-                if any(isinstance(a, bool | np.bool_) and bool(a) for a in answers):
-                    end = "callback"
-                elif follower is not None and follower.is_over:
-                    end = "early stopping"
-                seen = None if follower is None else follower.seen
-                self.course = Course(len(history), START, None, pace.watch, seen, best, end)
+    def _epochs(self, deadline: float) -> None:
+        history, observers, rates = self.history, self.observers, self.core_call.rates
+        while not self._is_over(self.progress):
+            if self._run(self._next_epochs(), deadline):
+                rates.after_epoch((history.validation_loss or history.loss)[-1])
+                best = self.progress.best
+                if observers.evaluate(self.core_call.network, history):
+                    best = State(self.core_call.network)
+                end = observers.notify(history, self.data.samples)
+                monitor = None if observers.monitor is None else observers.monitor.state
+                self.progress = Progress(
+                    len(history), START, None, rates.plateau, monitor, best, end
+                )
                 if time.perf_counter() >= deadline:
                     return
-            if self.keeper is not None and self.keeper.is_due(self.course.epochs):
+            if self.writer is not None and self.writer.is_due(self.progress.epochs):
                 self._save_in_time()
 
-    def _save_in_time(self) -> None:
-        """Write a checkpoint; where that fails, the training goes on without it."""
-        try:
-            self.save()
-        except (OSError, MemoryError) as error:
-            warnings.warn(
-                f"a checkpoint could not be written, the one before it is left: {error}",
-                RuntimeWarning,
-                stacklevel=7,
-            )
-
-    def _next_epochs(self, watched: bool) -> int:
-        seconds = self.history.seconds
-        left = self.epochs - self.course.epochs
-        if self.keeper is not None:
-            left = min(left, self.keeper.epochs_left(self.course.epochs))
-        if watched or not seconds:
+    def _next_epochs(self) -> int:
+        """Return how many epochs the next call of the core is of."""
+        observers, seconds = self.observers, self.history.seconds
+        left = self.options.epochs - self.progress.epochs
+        if self.writer is not None:
+            left = min(left, self.writer.epochs_left(self.progress.epochs))
+        is_observed = bool(observers.callbacks or observers.evaluator or observers.monitor)
+        if is_observed or self.core_call.rates.follows_loss or not seconds:
             return min(left, 1)
         mean_seconds = sum(seconds) / len(seconds)
         by_time = _SLICE_SECONDS / max(mean_seconds, 1e-9)
         return int(max(1, min(left, by_time, self.data.epochs_at_once)))
 
     def _run(self, epochs: int, deadline: float) -> bool:
-        """Train for some epochs; whether whole ones, not stopped within one for a checkpoint."""
-        call = self.data.call(epochs, self.course.partial)
-        self.course = self.course._replace(call=call)
-        pause = math.inf if self.keeper is None or epochs > 1 else self.keeper.seconds_left
+        """Train for some epochs; return False where a checkpoint interrupts the first of them."""
+        call = self.data.call(epochs, self.progress.partial)
+        self.progress = self.progress._replace(call=call)
+        pause = math.inf if self.writer is None or epochs > 1 else self.writer.seconds_left
         try:
             self.data.run(call, deadline - time.perf_counter(), pause, len(self.history) + 1)
         finally:
@@ -196,8 +152,19 @@ class Fit:
         if call.diverged_in is not None:
             self._raise_diverged(call)
         if not entries:
-            self.course = self.course._replace(partial=call.position()[1], call=None)
+            self.progress = self.progress._replace(partial=call.position()[1], call=None)
         return bool(entries)
+
+    def _save_in_time(self) -> None:
+        """Write a checkpoint; where that fails, warn and train on."""
+        try:
+            self.save()
+        except (OSError, MemoryError) as error:
+            warnings.warn(
+                f"a checkpoint could not be written, the one before it is left: {error}",
+                RuntimeWarning,
+                stacklevel=6,
+            )
 
     def _raise_diverged(self, call: Call) -> NoReturn:
         assert call.diverged_in is not None
@@ -214,23 +181,3 @@ class Fit:
             step,
             call.layer or None,
         )
-
-    def _measure(self) -> None:
-        if self.measure is None or self.measured is None:
-            return
-        training = self.training
-        values = self.measure.of(training.network, self.measured, training.threads)
-        for name, value in values.items():
-            self.history.metrics[name].append(value)
-
-    def _best(self) -> State | None:
-        """Return the network after the best epoch, where it is to be kept."""
-        follower, history = self.follower, self.history
-        if follower is None:
-            return None
-        value = history.to_dict()[follower.figure][-1]
-        is_best = follower.is_best(len(history), value)
-        history.best_epoch = follower.best_epoch
-        if not follower.settings.restore_best:
-            return None
-        return State(self.training.network) if is_best else self.course.best

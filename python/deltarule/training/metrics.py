@@ -25,8 +25,8 @@ _TAKEN = ("loss", "validation_loss", "learning_rate", "seconds")
 
 
 @dataclass(eq=False, repr=False)
-class Kind:
-    """What a named metric has to know of a network and its targets."""
+class MetricContext:
+    """The network and the form of its targets, on which a named metric depends."""
 
     output: ActivationWord
     loss: LossWord
@@ -34,16 +34,16 @@ class Kind:
     has_class_indices: bool
 
 
-def accuracy(y: Array, y_hat: Array, kind: Kind) -> float:
+def accuracy(y: Array, y_hat: Array, context: MetricContext) -> float:
     """Share of the rows whose largest output is their class; else of the outputs on y's side."""
-    if kind.output == "softmax" or kind.loss == "cross_entropy":
+    if context.output == "softmax" or context.loss == "cross_entropy":
         classes = y if y.ndim == 1 else y.argmax(axis=1)
         return float(np.mean(y_hat.argmax(axis=1) == classes))
-    middle = 0.0 if kind.output == "tanh" else 0.5
+    middle = 0.0 if context.output == "tanh" else 0.5
     return float(np.mean((y_hat > middle) == (y > middle)))
 
 
-def r2(y: Array, y_hat: Array, kind: Kind) -> float:
+def r2(y: Array, y_hat: Array, context: MetricContext) -> float:
     """1 - sum (y - y_hat)^2 / sum (y - mean)^2, the mean over the outputs; 0 for a constant y."""
     y = y.astype(np.float64)
     residual = ((y - y_hat) ** 2).sum(axis=0)
@@ -54,23 +54,23 @@ def r2(y: Array, y_hat: Array, kind: Kind) -> float:
     return float(np.mean(1 - ratio))
 
 
-def mae(y: Array, y_hat: Array, kind: Kind) -> float:
+def mae(y: Array, y_hat: Array, context: MetricContext) -> float:
     """Mean of abs(y - y_hat)."""
     return float(np.mean(np.abs(y.astype(np.float64) - y_hat)))
 
 
-def rmse(y: Array, y_hat: Array, kind: Kind) -> float:
+def rmse(y: Array, y_hat: Array, context: MetricContext) -> float:
     """Square root of the mean of (y - y_hat)^2."""
     return float(np.sqrt(np.mean((y.astype(np.float64) - y_hat) ** 2)))
 
 
-_NAMED: dict[str, Callable[[Array, Array, Kind], float]] = {
+_NAMED: dict[str, Callable[[Array, Array, MetricContext], float]] = {
     "accuracy": accuracy,
     "r2": r2,
     "mae": mae,
     "rmse": rmse,
 }
-# Which of them are better when they are higher.
+# Whether a higher value is better.
 HIGHER_IS_BETTER = {"accuracy": True, "r2": True, "mae": False, "rmse": False}
 
 
@@ -110,14 +110,14 @@ def _pairs(metrics: object) -> Iterable[tuple[object, object]]:
     return [(m if isinstance(m, str) else getattr(m, "__name__", ""), m) for m in metrics]
 
 
-class Measure:
+class Evaluator:
     """Evaluates the metrics of a fit.
 
     Parameters
     ----------
     metrics : dict
         From `check_metrics`.
-    kind : Kind
+    context : MetricContext
     prefix : str
         Before each name: "validation_" or "".
 
@@ -127,17 +127,19 @@ class Measure:
         If a named metric makes no sense for the network and its targets.
     """
 
-    def __init__(self, metrics: Mapping[str, Metric | str], kind: Kind, prefix: str) -> None:
+    def __init__(
+        self, metrics: Mapping[str, Metric | str], context: MetricContext, prefix: str
+    ) -> None:
         self._functions = {prefix + name: metric for name, metric in metrics.items()}
-        self._kind = kind
-        self.n_outputs = kind.n_outputs
+        self._context = context
+        self.n_outputs = context.n_outputs
         for metric in metrics.values():
-            if metric == "accuracy" and kind.output not in ("softmax", "sigmoid", "tanh"):
+            if metric == "accuracy" and context.output not in ("softmax", "sigmoid", "tanh"):
                 raise ValueError(
                     "metrics: 'accuracy' needs an output of classes (softmax, sigmoid or tanh), "
-                    f"not {kind.output!r}"
+                    f"not {context.output!r}"
                 )
-            if metric in ("r2", "mae", "rmse") and kind.has_class_indices:
+            if metric in ("r2", "mae", "rmse") and context.has_class_indices:
                 raise ValueError(
                     f"metrics: {metric!r} needs numbers as targets, but y holds class indices"
                 )
@@ -163,7 +165,7 @@ class Measure:
         metric = self._functions[name]
         if isinstance(metric, str):
             with np.errstate(all="ignore"):
-                return _NAMED[metric](y, y_hat, self._kind)
+                return _NAMED[metric](y, y_hat, self._context)
         value: Any = metric(y, y_hat)
         if isinstance(value, np.ndarray) and value.ndim == 0:
             value = value.item()

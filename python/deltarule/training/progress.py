@@ -1,8 +1,8 @@
-"""Where a fit is: told at any moment, whatever has just been raised.
+"""Progress of a fit, consistent at every instruction, so that Ctrl-C cannot lose or repeat a step.
 
-Ctrl-C may come between any two lines of Python. So what a fit has done is never counted along: a
-`Call` is there before the core trains, the core fills it without a line of Python in between, and
-`Course`, what all calls before it did, is replaced by one assignment.
+Ctrl-C may come between any two lines of Python. Therefore nothing counts steps in Python: a `Call`
+exists before the core trains, the core fills it without a line of Python in between, and
+`Progress`, the result of all calls before it, is replaced by one assignment.
 """
 
 from __future__ import annotations
@@ -19,30 +19,31 @@ from deltarule.data.samples import weight_of
 if TYPE_CHECKING:
     from deltarule.backend import State
     from deltarule.data.samples import Batch
-    from deltarule.training.early_stopping import Followed
-    from deltarule.training.learning_rate import Watch
+    from deltarule.training.early_stopping import MonitorState
+    from deltarule.training.learning_rate import PlateauState
 
 
 class Partial(NamedTuple):
-    """An epoch as far as it has come.
+    """A begun epoch.
 
     Attributes
     ----------
     blocks : tuple of (float, float)
-        Loss and total weight of each block of rows, or batch of a stream, that is done; none where
-        x and y are whole arrays.
+        Loss and total weight of each completed block of rows, or batch of a stream; empty where x
+        and y are arrays in memory.
     step : int
-        Steps done of the block after those, or of whole arrays.
+        Completed steps of the next block, or of arrays in memory.
     loss, weight : float
         The core's sums over these steps.
     trained : float or None
-        Of whole arrays: the loss of the epoch, where all that is left is what follows its steps.
+        The loss of the epoch, where all steps over arrays in memory are done and only validation,
+        metrics and callbacks are left.
     digest : str
-        Of the batches of a stream.
+        Of the completed batches of a stream.
     seconds : float
-        That it took.
+        Time spent on the epoch.
     origin : State or None
-        The network before the epoch's first step, where it is known.
+        The network before the epoch's first step, if known.
     """
 
     blocks: tuple[tuple[float, float], ...] = ()
@@ -56,7 +57,7 @@ class Partial(NamedTuple):
 
     @property
     def is_begun(self) -> bool:
-        """Whether a step is done."""
+        """Whether the epoch has a completed step."""
         return bool(self.blocks or self.step or self.trained is not None)
 
 
@@ -64,7 +65,7 @@ START = Partial()
 
 
 class Entry(NamedTuple):
-    """What a whole epoch enters in the history."""
+    """The figures of a complete epoch for the history."""
 
     loss: float
     validation_loss: float | None
@@ -72,29 +73,29 @@ class Entry(NamedTuple):
 
 
 class Call:
-    """A call of `Pass.run`, and what it has done so far.
+    """A call of `Pass.run` and its progress.
 
     Parameters
     ----------
     epochs : int
     start : Partial
-        Where its first epoch begins.
+        The state in which its first epoch begins.
     before : dict or None
-        The state of the random generator before that epoch; None where nothing is drawn.
+        The state of the random generator before that epoch; None if nothing is drawn.
 
     Attributes
     ----------
     learning_rate : list of float
         At the beginning of each epoch.
     origin : State or None
-        The network before the first step of that epoch, where it is known.
+        The network before the first step of the first epoch, if known.
     diverged_in : int or None
-        The step, from 0, of the epoch after the last whole one, in which the loss was not finite
-        any more; the network is back at where that epoch began.
+        The step, from 0, of the epoch after the last complete one, in which the loss was not finite
+        any more; the network has been restored to the beginning of that epoch.
     layer : int
         Then the core's `first_not_finite`.
     is_torn : bool
-        Whether the network is between two states, for a moment.
+        Whether the network is being restored, so that it is in no consistent state.
     """
 
     def __init__(self, epochs: int, start: Partial, before: dict[str, Any] | None) -> None:
@@ -110,24 +111,27 @@ class Call:
         self._began = time.perf_counter()
 
     def entries(self) -> list[Entry]:
-        """Return what the whole epochs enter in the history."""
+        """Return the figures of the complete epochs."""
         if self._trained is None or self._took is None:
             return []
         return [Entry(self._trained, self._validated, self._took)]
 
     def finish(self, loss: float, validate: Callable[[], float | None]) -> None:
-        """Take the loss of the one epoch, and validate after it."""
+        """Record the loss of the one epoch, then validate."""
         self._trained = loss
         self._validated = validate()
         self._took = self.seconds
 
     @property
     def seconds(self) -> float:
-        """Since the first epoch began."""
+        """Time since the first epoch began."""
         return self.start.seconds + time.perf_counter() - self._began
 
     def diverge(self, step: int, layer: int, back: State | None) -> None:
-        """Take the step, from 0, and the layer where it diverged; the network back; None: it is."""
+        """Record the step, from 0, and the layer of the divergence, and restore the network.
+
+        Without `back` the core has restored it.
+        """
         self.layer = layer
         self.is_torn = True
         if back is not None:
@@ -137,20 +141,21 @@ class Call:
         self.is_torn = False
 
     def position(self) -> tuple[int, Partial]:
-        """Return the number of whole epochs, and how far the one after them has come.
+        """Return the number of complete epochs, and the begun one after them.
 
-        Where the call is of one epoch, that is never whole: what follows it may be to be done.
+        The epoch of a call of one epoch is never complete: its validation, metrics and callbacks
+        may not be done.
         """
         raise NotImplementedError
 
 
 class ArraysCall(Call):
-    """A call over whole arrays: `result` is of the core's one call."""
+    """A call over arrays in memory: `result` is that of one call of the core."""
 
     def __init__(self, epochs: int, start: Partial, before: dict[str, Any] | None) -> None:
         super().__init__(epochs, start, before)
         self.result = core.TrainingResult()
-        self.is_in_core = True  # all that an epoch needs
+        self.is_in_core = True  # the whole epoch, validation included
 
     def entries(self) -> list[Entry]:
         if not self.is_in_core or self.start.trained is not None:
@@ -188,20 +193,20 @@ class BlocksCall(Call):
         self._last = (len(start.blocks), core.TrainingResult(), 0.0)
 
     def begin(self, weight: float) -> core.TrainingResult:
-        """Return the result of the core's call for the next block, of that weight."""
+        """Return the result that the core fills for the next block, whose weight is given."""
         self.settle()
         self._last = (len(self._blocks), core.TrainingResult(), weight)
         return self._last[1]
 
     def settle(self) -> None:
-        """Count the block that was begun, where it is done."""
+        """Count the begun block if it is complete."""
         at, result, weight = self._last
         if at == len(self._blocks) and result.loss:
             self._blocks.append((result.loss[0], weight))
 
     @property
     def blocks(self) -> list[tuple[float, float]]:
-        """Loss and weight of those that are done."""
+        """Loss and weight of the completed blocks."""
         self.settle()
         return self._blocks
 
@@ -224,7 +229,7 @@ class BlocksCall(Call):
 
 
 class StreamCall(Call):
-    """A call over a stream, a step a batch."""
+    """A call over a stream, one step per batch."""
 
     def __init__(self, epochs: int, start: Partial, before: dict[str, Any] | None) -> None:
         super().__init__(epochs, start, before)
@@ -234,7 +239,7 @@ class StreamCall(Call):
         self._digests = (len(start.blocks), start.digest, start.digest)
 
     def begin(self, batch: Batch, digest: str) -> None:
-        """Take a batch that is to be trained on, and the digest of those up to it."""
+        """Record the next batch, and the digest of the batches up to it."""
         self.settle()
         done = len(self._losses)
         del self._weights[done:]
@@ -242,17 +247,17 @@ class StreamCall(Call):
         self._digests = (done, self.digest, digest)
 
     def step(self, train_step: Callable[..., float], *arguments: Any) -> float:
-        """Do a step and keep its loss: all within `extend`, which no signal interrupts."""
+        """Do a step and record its loss, all within `extend`, which no signal interrupts."""
         self._losses.extend(starmap(train_step, [arguments]))
         return self._losses[-1]
 
     def begin_in_result(self) -> core.TrainingResult:
-        """Return the result in which the core is to leave the step that was begun."""
+        """Return the result that the core fills for the begun step."""
         self._last = (len(self._losses), core.TrainingResult())
         return self._last[1]
 
     def settle(self) -> None:
-        """Count the step that was begun, where it is done."""
+        """Count the begun step if it is complete."""
         at, result = self._last
         if at == len(self._losses) and result.loss:
             self._losses.extend(result.loss)
@@ -261,13 +266,13 @@ class StreamCall(Call):
 
     @property
     def blocks(self) -> list[tuple[float, float]]:
-        """Loss and weight of the batches that are done."""
+        """Loss and weight of the completed batches."""
         self.settle()
         return list(zip(self._losses, self._weights, strict=False))
 
     @property
     def digest(self) -> str:
-        """Of the batches that are done."""
+        """Of the completed batches."""
         self.settle()
         at, before, after = self._digests
         return after if len(self._losses) > at else before
@@ -283,31 +288,31 @@ class StreamCall(Call):
         )
 
 
-class Course(NamedTuple):
-    """What the epochs to come depend on, beside the network as it is.
+class Progress(NamedTuple):
+    """The state on which the next epochs depend, besides the network.
 
     Attributes
     ----------
     epochs : int
-        Whole ones, with all that follows an epoch.
+        Complete ones, with their metrics and callbacks.
     partial : Partial
-        Of the next.
+        Of the next epoch.
     call : Call or None
-        The one under way, which goes on from here.
-    watch : Watch or None
-        What the network's last `Plateau` has seen.
-    followed : Followed or None
-        What early stopping has seen.
+        The call that continues from here, while it runs.
+    plateau : PlateauState or None
+        Of the network's last `Plateau`.
+    monitor : MonitorState or None
+        Of early stopping.
     best : State or None
         The network after the best epoch.
     end : str
-        Who ended the fit before its last epoch: "", "early stopping" or "callback".
+        What ended the fit before its last epoch: "", "early stopping" or "callback".
     """
 
     epochs: int = 0
     partial: Partial = START
     call: Call | None = None
-    watch: Watch | None = None
-    followed: Followed | None = None
+    plateau: PlateauState | None = None
+    monitor: MonitorState | None = None
     best: State | None = None
     end: str = ""

@@ -1,4 +1,4 @@
-"""The random numbers of a fit's epochs, in an order that a next fit continues."""
+"""The random numbers of the epochs: sample orders and dropout keys; the next fit continues them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from deltarule.backend import MLPLike
 Array = NDArray[Any]
 
 _WORD = 2**64
-_PROCESS = os.getpid()  # that imported this
+_PROCESS = os.getpid()  # at import
 
 
 def generator(network: MLPLike) -> np.random.Generator:
     """Return the network's random generator.
 
-    In a forked child its lock may be held by a thread of the parent's, which is not there: no draw
-    takes a second, so that after one the lock counts as free.
+    In a forked child its lock may be held by a thread that exists in the parent only. A draw takes
+    less than a second, so that after one second the lock counts as free.
     """
     lock: Any = network._rng.bit_generator.lock
     if os.getpid() != _PROCESS:
@@ -32,56 +32,56 @@ def generator(network: MLPLike) -> np.random.Generator:
     return network._rng
 
 
-class Draw(NamedTuple):
-    """What is drawn for an epoch: an order, and a key of dropout; None where there is none."""
+class EpochSample(NamedTuple):
+    """The sample order and the dropout key of an epoch; None without shuffling or dropout."""
 
     order: Array | None
     key: int | None
 
     def key_from(self, step: int) -> Array | None:
-        """Return the key for the steps from that one on, as the core takes it."""
+        """Return the dropout key of the steps from `step` on, in the form of the core."""
         if self.key is None:
             return None
         return np.array([(self.key + step) % _WORD], dtype=np.uint64)
 
 
-class Draws:
-    """Draws for each epoch first its order, then its key of dropout.
+class EpochSampler:
+    """Draws per epoch first the sample order, then the dropout key.
 
     Parameters
     ----------
     rng : Generator
         Of the network.
-    shuffles, drops : bool
-        Whether there are orders and keys.
+    shuffle, dropout : bool
+        Whether orders and keys are drawn.
     """
 
-    def __init__(self, rng: np.random.Generator, shuffles: bool, drops: bool) -> None:
-        self._rng, self._shuffles, self._drops = rng, shuffles, drops
+    def __init__(self, rng: np.random.Generator, shuffle: bool, dropout: bool) -> None:
+        self._rng, self._shuffle, self._dropout = rng, shuffle, dropout
 
-    def epoch(self, n: int) -> Draw:
-        """Return what an epoch of n samples needs."""
-        order = self._rng.permutation(n) if self._shuffles else None
-        key = int(self._rng.integers(_WORD, dtype=np.uint64)) if self._drops else None
-        return Draw(order, key)
+    def epoch(self, n: int) -> EpochSample:
+        """Draw for an epoch of n samples."""
+        order = self._rng.permutation(n) if self._shuffle else None
+        key = int(self._rng.integers(_WORD, dtype=np.uint64)) if self._dropout else None
+        return EpochSample(order, key)
 
     @property
     def state(self) -> dict[str, Any] | None:
-        """Where the generator is; None where nothing is drawn."""
-        return dict(self._rng.bit_generator.state) if self._shuffles or self._drops else None
+        """The state of the generator; None where nothing is drawn."""
+        return dict(self._rng.bit_generator.state) if self._shuffle or self._dropout else None
 
     def state_after(
         self, state: dict[str, Any] | None, epochs: int, n: int
     ) -> dict[str, Any] | None:
-        """Return where the generator is after so many epochs of n samples from a state on."""
+        """Return the state of the generator after so many epochs of n samples from `state` on."""
         if state is None or epochs == 0:
             return state
-        ahead = Draws(copy.deepcopy(self._rng), self._shuffles, self._drops)
-        ahead.go_back(state, epochs, n)
+        ahead = EpochSampler(copy.deepcopy(self._rng), self._shuffle, self._dropout)
+        ahead.rewind(state, epochs, n)
         return ahead.state
 
-    def go_back(self, state: dict[str, Any] | None, epochs: int, n: int) -> None:
-        """Let the generator be where so many epochs of n samples left it, from that state on."""
+    def rewind(self, state: dict[str, Any] | None, epochs: int, n: int) -> None:
+        """Set the generator to its state after so many epochs of n samples from `state` on."""
         if state is None:
             return
         self._rng.bit_generator.state = state

@@ -16,6 +16,9 @@ MOVED = {
     "deltarule.many": "deltarule.mlp.ensemble",
     "deltarule.network": "deltarule.mlp.network",
     "deltarule.pace": "deltarule.training.learning_rate",
+    "deltarule.proof": "deltarule.verification",
+    "deltarule.proof.report": "deltarule.verification.report",
+    "deltarule.proof.trace": "deltarule.trace.trace",
     "deltarule.stopping": "deltarule.training.early_stopping",
 }
 

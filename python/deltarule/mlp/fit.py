@@ -1,4 +1,4 @@
-"""`MLP.fit`, as it is called; what it does is imported with the first fit."""
+"""`MLP.fit`: its signature and documentation; the training room is imported with the first fit."""
 
 from __future__ import annotations
 
@@ -61,28 +61,28 @@ class Trainable(Parameterized):
         Parameters
         ----------
         x, y, sample_weight, threads
-            As for `evaluate`. The data are not copied where they already are C-ordered arrays of
-            the network's dtype. Of a memory-mapped file or sparse matrix beyond 64 MiB a block of
-            rows is ready at a time, 16 MiB or a mini-batch. Or x alone, a stream of batches (x, y)
-            or (x, y, sample_weight), a step each: an iterable that can be passed over again, a
-            callable that returns an iterator for each epoch, or an iterator for one epoch.
-            `batch_size` and `shuffle` say nothing then.
+            As for `evaluate`. C-ordered arrays of the network's dtype are not copied. A
+            memory-mapped file or sparse matrix of more than 64 MiB is read in blocks of rows of
+            16 MiB or one mini-batch. Or x alone, a stream of batches (x, y) or
+            (x, y, sample_weight), one step per batch: an iterable that can be iterated over again,
+            a callable that returns an iterator for each epoch, or an iterator for one epoch.
+            `batch_size` and `shuffle` then have no effect.
         epochs : int, default 10
             Passes over the data, 0 or more.
         batch_size : int, None or "auto", default "auto"
-            Samples a step; the last batch of an epoch may be smaller. None: all at once, plain
-            gradient descent. "auto": 32, or all for the optimizers that need them.
+            Samples per step; the last batch of an epoch may be smaller. None: all samples, plain
+            gradient descent. "auto": 32, or all for the second-order optimizers.
         optimizer : SGD, Adam, AdamW, LevenbergMarquardt or LBFGS, optional
-            By default ``SGD()``. What it remembers stays with the network from call to call. Of
-            the last two, which take all samples at once, an epoch is an iteration.
+            By default ``SGD()``. The optimizer state stays with the network from call to call. The
+            last two take all samples at once; an epoch is one iteration.
         schedule : schedule or callable, optional
             Learning rates in place of the optimizer's: one of `deltarule.schedules`, or any
-            f(epoch) -> rate, asked before each epoch, which counts from 0 over all fits of the
-            network. A stream has a rate an epoch.
-        dropout : float in [0, 1), or one a hidden layer, default 0
-            The part of the hidden units, drawn for each sample, that a step leaves out; the others
+            f(epoch) -> rate, called before each epoch; epochs count from 0 over all fits of the
+            network. A stream has one rate per epoch.
+        dropout : float in [0, 1), or one per hidden layer, default 0
+            The share of the hidden units, drawn for each sample, that a step leaves out; the others
             are divided by 1 - dropout (Srivastava et al., JMLR 2014). `History.loss` is with
-            dropout, all else without.
+            dropout, everything else without.
         validation_data : (x, y) or (x, y, sample_weight), optional
             Evaluated after each epoch.
         validation_split : float in (0, 1), optional
@@ -91,37 +91,38 @@ class Trainable(Parameterized):
             ``np.random.default_rng(seed).permutation(n)``, the seed drawn once from the network's
             random generator: each fit of a network to n samples holds out the same.
         class_weight : {class: weight} or "balanced", optional
-            Multiplies the weights of the training samples; a class not named has 1. "balanced"
-            is n / (classes present * samples of the class). For class indices, one-hot rows, and
-            0 and 1 with one output.
+            Multiplies the weights of the training samples; a class without an entry has weight 1.
+            "balanced" is n / (classes present * samples of the class). For class indices, one-hot
+            rows, and 0 and 1 with one output.
         label_smoothing : float in [0, 1), default 0
             Train on (1 - s) y + s / K for cross_entropy, (1 - s) y + s / 2 for
-            binary_cross_entropy, K outputs; of class indices an array (n, K) is made, once.
-            Validation and metrics take y as it is.
+            binary_cross_entropy, K outputs; class indices become an array (n, K), once.
+            Validation and metrics use y unchanged.
         shuffle : bool, default True
             A fresh order every epoch, from the network's random generator.
         early_stopping : EarlyStopping, optional
-            When to stop, and whether to leave the parameters of the best epoch.
+            When to stop, and whether to restore the parameters of the best epoch.
         metrics : name, callable, or several, or {name: either}
             Evaluated after each epoch on the validation data, recorded as "validation_<name>";
             without them on the training data. "accuracy" (largest output for softmax and
             cross_entropy, else y_hat on y's side of 1/2, of 0 for tanh), "r2", "mae", "rmse", or
-            f(y, y_hat) -> float, y being (n,) class indices or (n, n_L). None is weighted.
+            f(y, y_hat) -> float, y being (n,) class indices or (n, n_L). Sample weights do not
+            enter.
         callbacks : callable or iterable of callables
             Each is called after every epoch with a dict: epoch (from 1), epochs, loss,
             validation_loss (None without validation data), metrics (a dict), learning_rate,
-            seconds, samples_per_second. One that returns True ends the training. They may use the
-            network.
+            seconds, samples_per_second. One that returns True ends the training. They may use
+            the network.
         max_seconds : float, optional
-            No new epochs after that time.
+            No epoch begins after that time.
         verbose : {0, 1}, default 0
-            1: a line an epoch on stderr.
+            1: one line per epoch on stderr.
         progress : bool, default False
             Show a bar in a terminal (on stderr) or a notebook, nothing in a pipe (extra
             `progress`).
         checkpoint : Checkpoint or path, optional
-            Where to write down how far the training is, so that after whatever stops it
-            `deltarule.resume` goes on, to the same bits.
+            Where to save the state of the training, so that `deltarule.resume` can continue it
+            after any interruption, to the same bits.
 
         Returns
         -------
@@ -130,28 +131,29 @@ class Trainable(Parameterized):
         Raises
         ------
         TypeError, ValueError
-            If an argument does not fit or is not finite; nothing has changed. A later batch of a
-            stream may be wrong: then the network is as the batch before left it.
+            If an argument does not fit or is not finite; nothing has changed. Where a later batch
+            of a stream is wrong, the network is as the batch before left it.
         DivergenceError
             If the loss or a parameter is not finite any more; the parameters are those of the
             last finite epoch.
         KeyboardInterrupt
-            On Ctrl-C; the network is at a whole mini-batch, and `history` has the whole epochs.
+            On Ctrl-C; the network is at a whole mini-batch, `history` has the complete epochs.
         OSError
             If the first checkpoint cannot be written; nothing has changed.
 
         Warns
         -----
         TrainingAdvice
-            After a fit of 50 ms and more: see `set_advice`. Not with LevenbergMarquardt and LBFGS.
+            After a fit of 50 ms or more: see `set_advice`. Not with LevenbergMarquardt and LBFGS.
 
         Notes
         -----
-        Fits continue each other: 5 epochs twice are 10 epochs, bit for bit, but for early stopping,
-        whose patience begins anew, and LevenbergMarquardt and LBFGS, which begin anew themselves.
-        Blocks of rows and streams give the parameters of the same batches in memory, bit for bit
-        (of the last two optimizers to rounding), and the losses to rounding. Without callbacks,
-        early stopping, metrics, verbose and progress many epochs are one call of the core.
+        Fits continue each other: 5 epochs twice are 10 epochs, bit for bit, except that the
+        patience of early stopping restarts, as do LevenbergMarquardt and LBFGS. Blocks of rows and
+        streams give the same parameters as the same batches in memory, bit for bit (with the
+        second-order optimizers up to rounding), and the same losses up to rounding. Without
+        callbacks, early stopping, metrics, verbose and progress, many epochs are one call of the
+        core.
 
         Examples
         --------
@@ -163,7 +165,7 @@ class Trainable(Parameterized):
         >>> history.loss[-1] < 0.01
         True
 
-        Batches that are made as they are needed:
+        Batches made on demand:
 
         >>> def batches():
         ...     for i in range(0, 64, 16):
@@ -212,7 +214,7 @@ class Trainable(Parameterized):
 
         t = 0 .. max_iterations - 1: theta_{t+1} = theta_t - lr dL/dtheta_t (notes 003). It is
         ``fit(x, y, epochs=max_iterations, batch_size=None, shuffle=False, optimizer=SGD(lr))``;
-        `fit` has all else: mini-batches, momentum, schedules, validation.
+        `fit` has everything else: mini-batches, momentum, schedules, validation.
 
         Parameters
         ----------
@@ -226,15 +228,15 @@ class Trainable(Parameterized):
         Returns
         -------
         deltarule.reference.Descent
-            `weights` and `biases`, copies of what the network then has, and `losses`, L(theta_t) of
-            every t.
+            `weights` and `biases`, copies of the network's after the last step, and `losses`,
+            L(theta_t) for every t.
 
         Raises
         ------
         TypeError, ValueError
             If an argument does not fit or is not finite; nothing has changed.
         DivergenceError
-            As of `fit`.
+            As for `fit`.
 
         Examples
         --------
@@ -262,5 +264,5 @@ class Trainable(Parameterized):
 
     @property
     def history(self) -> History | None:
-        """That of the last fit, as far as it came; None before the first, and in copies."""
+        """The history of the last fit, also if it was interrupted; None before the first fit."""
         return self._history

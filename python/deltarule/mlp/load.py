@@ -33,7 +33,6 @@ def read_model(
     TypeError, ValueError
         If what is given is not the network's.
     """
-
     model, extra = read_file(path)
     architecture = model.architecture
     if given is not None:

@@ -101,8 +101,8 @@ def fit_many(
 ) -> ManyFits:
     """Train many networks over the same data, each on one thread, several at a time.
 
-    Each comes out with the bits that ``MLP(...).fit(...)`` would give it alone. For small networks,
-    which one thread each trains fastest: ensembles, cross-validation, searches.
+    Each has the bits of ``MLP(...).fit(...)`` alone. For small networks, which train fastest on one
+    thread each: ensembles, cross-validation, searches.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def fit_many(
     threads : int, optional
         At most; by default `get_num_threads`.
     **common
-        The same for every network, where its own configuration does not say otherwise.
+        For every network, unless its own configuration overrides it.
 
     Returns
     -------
@@ -130,8 +130,8 @@ def fit_many(
 
     Notes
     -----
-    A network whose loss is not finite any more is left at its last finite epoch and marked
-    `diverged` in the table; the others go on.
+    A network whose loss is not finite any more stays at its last finite epoch and is marked
+    `diverged` in the table; the others continue.
 
     Examples
     --------

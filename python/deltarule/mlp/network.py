@@ -44,14 +44,14 @@ class MLP(Trainable, Differentiable, Provable):
         n_0 .. n_L: inputs, hidden widths, outputs. Two entries are a network without hidden layer
         (linear, logistic or softmax regression).
     hidden : str, CustomActivation, (value, derivative), or a sequence of them, default "relu"
-        g, one or one a hidden layer: identity (linear), sigmoid (logistic), tanh, relu,
-        leaky_relu, elu, softplus, gelu (tanh form), silu, or a function of your own, see
+        g, one for all or one per hidden layer: identity (linear), sigmoid (logistic), tanh, relu,
+        leaky_relu, elu, softplus, gelu (tanh form), silu, or a custom function, see
         `CustomActivation`. A tuple of two callables is one such function, for all layers.
     output : str, CustomActivation or (value, derivative), default "identity"
-        O: any of the activations above, softmax or exp, or a function of your own.
+        O: any of the activations above, softmax or exp, or a custom function.
     loss : str, CustomLoss or (value, gradient), optional
         By default the output's own: binary_cross_entropy (sigmoid), cross_entropy (softmax),
-        poisson (exp), else squared_error. A loss of your own goes with any output, see
+        poisson (exp), else squared_error. A custom loss goes with any output, see
         `CustomLoss`. With e_j = y_hat_j - y_j and K outputs:
 
         - squared_error: 1/2 sum_j e_j^2
@@ -66,13 +66,15 @@ class MLP(Trainable, Differentiable, Provable):
     reduction : {"mean", "sum"}, default "mean"
         Over the samples, with weights w: sum_i w_i L_i / sum_i w_i, or sum_i w_i L_i.
     dtype : {"float32", "float64"}
-        Of the parameters and all that is computed.
+        Of the parameters and of every computation.
     init : str or (weights, biases), default "auto"
         Initial parameters: "auto" (he_normal for relu and its kin, else glorot_uniform),
         "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
-        "lecun_normal", "notes" (N(0, 1/fan_in)), "torch", or arrays. Biases are 0 but for "torch".
+        "lecun_normal", "notes" (N(0, 1/fan_in)), "torch", or arrays. Biases are 0 except with
+        "torch".
     seed : int, numpy Generator or None
-        Of the initial parameters and of the shuffling in `fit`. A Generator is used as it is.
+        Of the initial parameters and of the shuffling in `fit`. A Generator is used itself, not
+        copied.
     leaky_slope : float, default 0.01
         Slope of leaky_relu below 0, in [0, 1].
     huber_delta : float, default 1.0
@@ -94,13 +96,13 @@ class MLP(Trainable, Differentiable, Provable):
     Raises
     ------
     TypeError, ValueError
-        Naming the argument, the rule and what was given.
+        Naming the argument, the rule and the value given.
     MemoryError
         If the parameters do not fit.
 
     Notes
     -----
-    Which "squared error" is whose, with N samples and K outputs, in `loss` and `reduction`:
+    Which `loss` and `reduction` are which "squared error", with N samples and K outputs:
 
     - squared_error, "mean" (the defaults), 1/(2N) sum_ij e_ij^2: of notes 000, 002 and 004 (their
       "Mean Squared Error"), of scikit-learn's MLPRegressor (whose ``loss_`` is that over K)
@@ -110,7 +112,7 @@ class MLP(Trainable, Differentiable, Provable):
       MSELoss()
     - sum_squared_error, "sum", sum_ij e_ij^2: of PyTorch's MSELoss(reduction="sum")
 
-    What is asked by layer is indexed by l as in the notes, 1 the first layer: ``net.W[1]``,
+    Quantities of a layer are indexed by l as in the notes, 1 being the first layer: ``net.W[1]``,
     ``grads.dL_dW[1]``, ``net.activations(x)[1]``, ``net.trace(x, y).z[1]``. Plain tuples and lists
     (`weights`, `biases`, ``grads.weights``, `hidden`) have layer l at position l - 1.
 
@@ -170,8 +172,8 @@ class MLP(Trainable, Differentiable, Provable):
         ----------
         x : array_like of shape (n_samples, n_0) or (n_0,)
             An array, a list, a pandas or polars table, a SciPy sparse matrix or a memory-mapped
-            file; of the latter two beyond 64 MiB a block of rows is ready at a time. One row may
-            be 1-D.
+            file; the latter two are read in blocks of rows if larger than 64 MiB. One row may be
+            1-D.
         out : ndarray of shape (n_samples, n_L), or (n_L,) for 1-D x, optional
             Where to write: of the network's dtype, C-contiguous, not overlapping x.
         threads : int, optional
@@ -233,7 +235,7 @@ class MLP(Trainable, Differentiable, Provable):
             (n_L,), a number with one output, or a class index; (n_L,) is then always the row of
             its targets.
         sample_weight : array_like of shape (n_samples,), optional
-            0 or more; of one sample a number will do.
+            0 or more; for one sample a number is enough.
         threads : int, optional
 
         Returns
@@ -333,7 +335,7 @@ class MLP(Trainable, Differentiable, Provable):
         x, y, sample_weight, threads
             As for `evaluate`.
         optimizer : SGD, Adam or AdamW, optional
-            By default ``SGD()``. What it remembers stays with the network.
+            By default ``SGD()``. The optimizer state stays with the network.
 
         Returns
         -------
@@ -379,7 +381,7 @@ class MLP(Trainable, Differentiable, Provable):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters and architecture to a safetensors file, which `deltarule.load` reads.
 
-        The file is replaced as a whole: after a crash the old one or the new one is there.
+        The file is replaced as a whole: after a crash it is the old one or the new one.
 
         Parameters
         ----------
@@ -388,7 +390,7 @@ class MLP(Trainable, Differentiable, Provable):
         Raises
         ------
         ModelFileError
-            If the loss or an activation is your own: a file cannot hold functions.
+            If the loss or an activation is a custom function, which no file can hold.
         OSError
             If it cannot be written.
 

@@ -1,4 +1,4 @@
-"""What a network holds: its description and its parameters."""
+"""The description and the parameters of a network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 
 class Parameterized:
-    """The part of `MLP` that describes it, and that gets, sets and copies its parameters."""
+    """The part of `MLP` with its description and its parameters: get, set, copy."""
 
     _architecture: Architecture
     _core: Core
@@ -233,7 +233,7 @@ class Parameterized:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return everything a copy or a pickle needs: the copy trains on as this one would."""
+        """Return the state of a copy or a pickle, which trains on as this network would."""
         with unchanged(self._core):
             theta, memory = self.theta, self._memory()
         return {
@@ -258,6 +258,6 @@ class Parameterized:
         self._core.set_memory(core.OptimizerKind[kind], m, v, steps)
 
     def _memory(self) -> tuple[str, Array | None, Array | None, int]:
-        """Return what the optimizer remembers: whose it is, its arrays as theta, Adam's steps."""
+        """Return the optimizer state: its kind, its arrays laid out as theta, the steps of Adam."""
         kind, m, v, steps = self._core.get_memory()
         return kind.name, m, v, steps

@@ -235,7 +235,7 @@ def _check_arguments(run: Run) -> None:
 
 
 def newest(path: str | os.PathLike[str]) -> Path:
-    """Return the file itself, or the last one written of those that a path with {epoch} names."""
+    """Return the file itself, or for a path with {epoch} the last written of its files."""
     file = Path(os.fspath(path))
     if not file.exists() and CheckpointFiles(path).are_many:
         last = CheckpointFiles(path).newest()

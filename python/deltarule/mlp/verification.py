@@ -173,21 +173,21 @@ class Provable:
         a bound is the rounding of one step, which is known, and an error shows where it is made.
         The gradient is then compared with slopes of the loss along single parameters, taken by the
         complex step (Squire, Trapp, SIAM Review 40, 1998), or by central differences where a
-        function is the user's own; these know nothing of backpropagation.
+        function is a custom one; neither uses backpropagation.
 
         Parameters
         ----------
         x, y, sample_weight, threads
             As for `evaluate`.
         optimizer : SGD, Adam or AdamW, optional
-            Whose step is compared, on a copy of the network with what it remembers; by default
-            ``SGD()``. Where there is nothing to remember yet, the copy's second step is compared.
+            The optimizer whose step is compared, on a copy of the network with its optimizer
+            state; by default ``SGD()``. Without such a state the second step is compared.
         strict : bool, default False
             Whether a tensor beyond its bound is an error.
         seed : int, default 0
-            Of the samples and parameters that are looked at where there are more.
+            Of the drawn samples and parameters, where there are more than are examined.
         max_rows : int or None, default 100
-            Samples to look at; None: all.
+            Samples to examine; None: all.
         max_entries : int or None, default 20
             Parameters of each tensor along which slopes are taken; None: all.
 

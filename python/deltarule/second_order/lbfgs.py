@@ -71,9 +71,9 @@ def lbfgs(
             1,
         )
     high = min(max(_HIGH, _HIGHER * first), sys.float_info.max)
-    remembered = min(settings.memory, max(epochs, 1))  # an iteration makes one change
+    corrections = min(settings.memory, max(epochs, 1))  # one per iteration
     options = {
-        "maxcor": remembered, "maxiter": epochs, "maxfun": math.inf, "ftol": 0.0, "gtol": 0.0,
+        "maxcor": corrections, "maxiter": epochs, "maxfun": math.inf, "ftol": 0.0, "gtol": 0.0,
     }  # fmt: skip
     with threadpool_limits(limits=1, user_api="blas"):  # the same bits for any number of threads
         minimize(objective, theta, method="L-BFGS-B", jac=True, callback=iteration, options=options)

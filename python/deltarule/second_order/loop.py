@@ -1,4 +1,4 @@
-"""What follows each iteration: history, observers, the end of the fit."""
+"""The end of each iteration: history, observers, the end of the fit."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ class LBFGS(SecondOrder):
     Parameters
     ----------
     memory : int, default 10
-        Changes that are remembered, 1 or more.
+        The number of last changes that approximate the Hessian, 1 or more.
 
     Raises
     ------

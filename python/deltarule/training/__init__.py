@@ -1,8 +1,8 @@
 """One fit, from the call to the history.
 
-`fit` checks every argument -> `prepare`: the samples -> `loop`: the fit's `progress`, epoch by
+`options`: every option, checked -> `fit_data`: the samples -> `fit` -> `loop`: `progress`, epoch by
 epoch -> `epochs`: arrays in memory, `epochs_out_of_core`: blocks of rows and streams ->
 `core_call`.
-Beside them: `learning_rate` and `sampling`, which change from epoch to epoch; `history`, `metrics`,
-`early_stopping` and `advice`, which look at what came out; `display`.
+They use `learning_rate` and `sampling`, which change from epoch to epoch. The `observers` of an
+epoch are `metrics`, `early_stopping`, callbacks and `display`; `advice` follows the fit.
 """

@@ -1,8 +1,8 @@
 """Advice after a fit: what keeps the network from learning well, the number behind it, a remedy.
 
 Given after fits of `LEAST_SECONDS` and more, from the course of the loss and from at most
-`MOST_ROWS` samples: a hundredth of those that the fit went through, which bounds the cost to about
-a hundredth of its time.
+`MOST_ROWS` samples: a hundredth of those trained on, which bounds the cost to about a hundredth of
+the fit's time.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def set_advice(enabled: bool) -> None:
     A fit that took 50 ms or more warns, in the category `TrainingAdvice`, of
 
     - inputs far from unit scale: a column's root mean square above 10, or all below 0.05;
-    - dead units: more than 40 % of a layer of relu 0 on every sample looked at;
+    - dead units: more than 40 % of a layer of relu 0 on every examined sample;
     - saturated units: more than half of a layer's tanh or sigmoid in the outer 1 % of its range;
     - a loss that still falls: a tenth of its fall, or more, in the last fifth of the epochs;
     - a learning rate too high: a loss that ends above its start, or that jumps from epoch to epoch.
 
-    At most 1000 samples are looked at, evenly spread, and one in a hundred that were trained on.
+    At most 1000 samples are examined, evenly spread, and at most one in a hundred trained on.
     Python's filters work as for any warning: ``warnings.simplefilter("ignore",
     dr.TrainingAdvice)``.
 

@@ -1,4 +1,4 @@
-"""What `MLP.fit` shows while it runs: a bar (progress=True), or a line an epoch (verbose=1)."""
+"""The display of `MLP.fit`: a progress bar (progress=True), or one line per epoch (verbose=1)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def progress_bar(epochs: int, done: int = 0) -> Iterator[Callable[[EpochRecord],
 
 @contextmanager
 def epoch_lines() -> Iterator[Callable[[EpochRecord], object] | None]:
-    """Yield a callback that writes a line for each epoch on stderr."""
+    """Yield a callback that writes one line per epoch on stderr."""
 
     def write(record: EpochRecord) -> None:
         epochs = record["epochs"]

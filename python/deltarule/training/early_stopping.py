@@ -1,4 +1,4 @@
-"""Early stopping: the end of a fit that gets no better, and the way back to its best epoch."""
+"""Early stopping: when a fit that does not improve ends, and the restoring of its best epoch."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _MODES = ("auto", "min", "max")
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """When `MLP.fit` is to stop before its last epoch, and which epoch's parameters it leaves.
+    """When `MLP.fit` stops before its last epoch, and which epoch's parameters it leaves.
 
     Parameters
     ----------
     patience : int, default 10
         Epochs without improvement after which the training ends, 1 or more.
     min_delta : float, default 0.0
-        By how much the figure has to be better than the best so far to count, 0 or more.
+        The least improvement on the best value so far that counts as one, 0 or more.
     monitor : str, default "validation_loss"
-        Which figure: "loss", "validation_loss", or a metric of the fit by its name, with or
-        without the "validation_" that it is recorded with.
+        "loss", "validation_loss", or the name of a metric of the fit, with or without the
+        "validation_" of its recorded name.
     mode : {"auto", "min", "max"}, default "auto"
         Whether lower or higher is better. "auto" knows the losses and the named metrics.
     restore_best : bool, default True
-        Leave the network as it was after its best epoch, its parameters and what the optimizer
-        remembers (velocity, moments, steps), so that training would go on from there; its
-        random generator, its count of epochs and a Plateau's memory stay where they are. This holds
-        where the fit goes through all its epochs, too, but not where an exception ends it.
+        Restore the network after its best epoch, its parameters and its optimizer state (velocity,
+        moments, steps), so that training would continue from there; its random generator, its count
+        of epochs and the state of a Plateau are not restored. This holds also if all epochs are
+        done, but not if an exception ends the fit.
 
     Raises
     ------

@@ -131,6 +131,7 @@ class ArraysPass(Pass[ArraysCall]):
 
     @property
     def epochs_at_once(self) -> int:
+        """See `Pass.epochs_at_once`."""
         if self._validation is not None and self._in_core is None:
             return 1
         return max(1, _ORDER_LIMIT // len(self._data))
@@ -141,6 +142,7 @@ class ArraysPass(Pass[ArraysCall]):
         return math.ceil(self.samples / self._core_call.samples_per_step(self.samples))
 
     def run(self, call: ArraysCall, seconds: float, pause: float, first_epoch: int) -> None:
+        """See `Pass.run`."""
         n, result, epochs, back = len(self._data), call.result, call.epochs, call.origin
         call.is_in_core = self._validation is None or self._in_core is not None
         lr = self._core_call.rates.rates(epochs, self.steps)
@@ -177,12 +179,15 @@ class ArraysPass(Pass[ArraysCall]):
 
     @property
     def metadata(self) -> dict[str, Any]:
+        """See `Pass.metadata`."""
         return {"over": "arrays"}
 
     def can_begin(self, partial: Partial) -> bool:
+        """See `Pass.can_begin`."""
         return not partial.blocks and partial.step <= self.steps
 
     def some_rows(self, count: int) -> Array:
+        """See `Pass.some_rows`."""
         return self._data.spread(count)
 
 

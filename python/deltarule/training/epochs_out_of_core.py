@@ -58,6 +58,7 @@ class BlocksPass(Pass[BlocksCall]):
         return math.ceil(self.samples / self._batch_size)
 
     def run(self, call: BlocksCall, seconds: float, pause: float, first_epoch: int) -> None:
+        """See `Pass.run`."""
         lr = self._core_call.rates.rates(1, self.steps)
         call.learning_rate = first_rates(lr, 1, self._core_call.lr)
         back = self._back(call)
@@ -103,15 +104,18 @@ class BlocksPass(Pass[BlocksCall]):
 
     @property
     def metadata(self) -> dict[str, Any]:
+        """See `Pass.metadata`."""
         return {"over": "blocks", "rows": self.block}
 
     def can_begin(self, partial: Partial) -> bool:
+        """See `Pass.can_begin`."""
         done, steps = len(partial.blocks), math.ceil(self.block / self._batch_size)
         left = max(0, min(steps, self.steps - steps * done))
         fits = done <= math.ceil(self.samples / self.block) and partial.step <= left
         return fits and partial.trained is None
 
     def some_rows(self, count: int) -> Array:
+        """See `Pass.some_rows`."""
         return self._data.spread(count)
 
 
@@ -150,6 +154,7 @@ class StreamPass(Pass[StreamCall]):
         return 0
 
     def run(self, call: StreamCall, seconds: float, pause: float, first_epoch: int) -> None:
+        """See `Pass.run`."""
         lr = self._core_call.rates.rates(1, 1)
         call.learning_rate = first_rates(lr, 1, self._core_call.lr)
         back = self._back(call)
@@ -242,10 +247,13 @@ class StreamPass(Pass[StreamCall]):
 
     @property
     def metadata(self) -> dict[str, Any]:
+        """See `Pass.metadata`."""
         return {"over": "stream"}
 
     def can_begin(self, partial: Partial) -> bool:
+        """See `Pass.can_begin`."""
         return partial.trained is None and partial.step == 0
 
     def some_rows(self, count: int) -> Array:
+        """See `Pass.some_rows`."""
         return np.concatenate(self._kept)[:count]

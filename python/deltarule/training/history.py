@@ -1,4 +1,4 @@
-"""What a fit leaves behind: one number an epoch of each kind."""
+"""The history of a fit: one number per epoch of each figure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EpochRecord(TypedDict):
-    """What a callback of `MLP.fit` is given after each epoch.
+    """The record of an epoch that each callback of `MLP.fit` gets.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class EpochRecord(TypedDict):
 
 @dataclass
 class History:
-    """The course of a training.
+    """The figures of a fit, epoch by epoch.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class History:
         )
 
     def _even(self) -> None:
-        """Cut off an epoch that was not entered whole."""
+        """Cut off an epoch that was not entered completely."""
         lists = [self.loss, self.learning_rate, self.seconds, *self.metrics.values()]
         if self.validation_loss:
             lists.append(self.validation_loss)

@@ -1,4 +1,4 @@
-"""Metrics of a fit: figures beside the loss, from y and y_hat."""
+"""Metrics of a fit: figures besides the loss, computed from y and y_hat."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ HIGHER_IS_BETTER = {"accuracy": True, "r2": True, "mae": False, "rmse": False}
 def check_metrics(metrics: object) -> dict[str, Metric | str]:
     """Return the argument `metrics` of `MLP.fit` by name: functions, or known names."""
     found: dict[str, Metric | str] = {}
-    if type(metrics) is tuple and not metrics:  # as a rule
+    if type(metrics) is tuple and not metrics:  # the default
         return found
     for i, (name, metric) in enumerate(_pairs(metrics)):
         if isinstance(metric, str):

@@ -1,4 +1,4 @@
-"""What follows each epoch of a fit: metrics, early stopping, callbacks and the display."""
+"""The observers of each epoch of a fit: metrics, early stopping, callbacks, the display."""
 
 from __future__ import annotations
 

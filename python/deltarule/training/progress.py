@@ -158,6 +158,7 @@ class ArraysCall(Call):
         self.is_in_core = True  # the whole epoch, validation included
 
     def entries(self) -> list[Entry]:
+        """See `Call.entries`."""
         if not self.is_in_core or self.start.trained is not None:
             return super().entries()
         result = self.result
@@ -169,6 +170,7 @@ class ArraysCall(Call):
         return list(map(Entry, losses, validation, seconds))
 
     def position(self) -> tuple[int, Partial]:
+        """See `Call.position`."""
         result, start = self.result, self.start
         losses = [start.trained] if start.trained is not None else result.loss
         if losses and self.epochs == 1:
@@ -211,6 +213,7 @@ class BlocksCall(Call):
         return self._blocks
 
     def position(self) -> tuple[int, Partial]:
+        """See `Call.position`."""
         if self.diverged_in is not None:
             return 0, self.start
         blocks = tuple(self.blocks)
@@ -278,6 +281,7 @@ class StreamCall(Call):
         return after if len(self._losses) > at else before
 
     def position(self) -> tuple[int, Partial]:
+        """See `Call.position`."""
         if self.diverged_in is not None:
             return 0, self.start
         blocks = tuple(self.blocks)

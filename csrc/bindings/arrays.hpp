@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/batch.hpp"
 #include "core/network.hpp"
 
 namespace deltarule {
@@ -45,7 +46,7 @@ T* writable(py::array& array, const char* name) {
 
 template <class T>
 InputRows<T> input_rows(const Network<T>& network, const py::array& x) {
-  const int64_t n = network.architecture().n_inputs();
+  const int64_t n = network.architecture.n_inputs();
   require_shape<T>(x, "x", {-1, n});
   return {readable<T>(x), n, nullptr};
 }
@@ -54,7 +55,7 @@ InputRows<T> input_rows(const Network<T>& network, const py::array& x) {
 template <class T>
 Batch<T> batch_of(const Network<T>& network, const py::array& x, const py::array& y,
                   const std::optional<py::array>& weight) {
-  const int64_t n = network.architecture().n_outputs(), rows = x.shape(0);
+  const int64_t n = network.architecture.n_outputs(), rows = x.shape(0);
   Batch<T> batch{rows, input_rows(network, x), {nullptr, nullptr, n, nullptr}, nullptr};
   require(rows > 0, "x", "no rows");
   if (y.ndim() == 1) {

@@ -15,7 +15,8 @@
 #include <vector>
 
 #include "gil.hpp"
-#include "core/network.hpp"
+#include "core/predict.hpp"
+#include "core/train_step.hpp"
 
 namespace deltarule {
 
@@ -96,7 +97,7 @@ py::object new_array(int nd, const Py_intptr_t* shape) {
 // y_hat of x, in `out` where that is not null.
 template <class T>
 py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* out) {
-  const Architecture& architecture = network.architecture();
+  const Architecture& architecture = network.architecture;
   const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
   const Exact<T> input(x);
   if (!input || input.array->nd < 1 || input.array->nd > 2) return {};
@@ -121,8 +122,9 @@ py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* ou
   }
   T* y_hat = Exact<T>(result.ptr()).data();
   const bool good = interruptible(work, [&](const Interrupt& interrupt) {
-    return run(work,
-               [&] { return network.predict({input.data(), n_in, nullptr}, rows, y_hat, threads, is_new, interrupt); });
+    return run(work, [&] {
+      return deltarule::predict(network, {input.data(), n_in, nullptr}, rows, y_hat, threads, is_new, interrupt);
+    });
   });
   return good ? result : py::object();
 }
@@ -130,7 +132,7 @@ py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* ou
 // The loss before the step, or nothing where the checked way has to do it, or to say why it cannot be done.
 template <class T>
 std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyObject* y, const Optimizer& optimizer) {
-  const Architecture& architecture = network.architecture();
+  const Architecture& architecture = network.architecture;
   const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
   constexpr T limit = std::numeric_limits<T>::max();
   if (!optimizer.fits<T>()) return {};
@@ -158,7 +160,8 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
     batch.y.values = targets.data();
   }
   const double loss = interruptible(work, [&](const Interrupt& interrupt) {
-    return run_writing(network, work, [&] { return network.train_step(batch, optimizer, threads, true, interrupt); });
+    return run_writing(network, work,
+                       [&] { return deltarule::train_step(network, batch, optimizer, threads, true, interrupt); });
   });
   return std::isfinite(loss) ? std::optional(loss) : std::nullopt;  // where it is not, nothing was updated
 }

@@ -10,6 +10,7 @@
 
 #include "arrays.hpp"
 #include "gil.hpp"
+#include "core/epochs.hpp"
 
 namespace deltarule {
 
@@ -51,7 +52,7 @@ TrainingRun<T> training_run(const Network<T>& network, const py::array& x, const
     run.lr = readable<double>(*lr);
   }
   if (dropout) {
-    const auto hidden = static_cast<int64_t>(network.architecture().hidden.size());
+    const auto hidden = static_cast<int64_t>(network.architecture.hidden.size());
     require_shape<double>(dropout->first, "dropout", {hidden});
     require_shape<uint64_t>(dropout->second, "dropout", {epochs});
     run.dropout = readable<double>(dropout->first);
@@ -64,11 +65,11 @@ TrainingRun<T> training_run(const Network<T>& network, const py::array& x, const
 
 // Fills `result`, then raises what a signal's handler raised.
 template <class T>
-void train(Network<T>& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight,
-           const std::optional<py::array>& order, int64_t epochs, int64_t batch_size, const Optimizer& optimizer,
-           const std::optional<py::array>& lr, const std::optional<std::pair<py::array, py::array>>& dropout,
-           const std::optional<py::tuple>& validation, int threads, double seconds, TrainingResult& result,
-           int64_t first_step, double first_loss, double first_weight, double pause) {
+void train_arrays(Network<T>& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight,
+                  const std::optional<py::array>& order, int64_t epochs, int64_t batch_size, const Optimizer& optimizer,
+                  const std::optional<py::array>& lr, const std::optional<std::pair<py::array, py::array>>& dropout,
+                  const std::optional<py::tuple>& validation, int threads, double seconds, TrainingResult& result,
+                  int64_t first_step, double first_loss, double first_weight, double pause) {
   TrainingRun<T> run = training_run(network, x, y, weight, order, epochs, batch_size, optimizer, lr, dropout);
   run.threads = threads;
   run.seconds = seconds;
@@ -89,7 +90,7 @@ void train(Network<T>& network, const py::array& x, const py::array& y, const st
   run.interrupt = [&signals] { return signals.ask(); };
   {
     const py::gil_scoped_release released;
-    result = after_readers(network, [&] { return network.train(run); });
+    result = after_readers(network, [&] { return deltarule::train(network, run); });
   }
   signals.raise();
 }
@@ -111,7 +112,7 @@ Training training_of(const ManyRun& many, std::exception_ptr& error) {
     TrainingRun<T> interrupted = run;
     interrupted.interrupt = interrupt;
     try {
-      filled = after_readers(trained, [&] { return trained.train(interrupted); });
+      filled = after_readers(trained, [&] { return deltarule::train(trained, interrupted); });
     } catch (...) {
       error = std::current_exception();
     }

@@ -14,7 +14,7 @@ void backward_product(const Parameters<T>& theta, int64_t l, int64_t rows, const
 
 template <class T>
 void backward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, const Batch<T>& chunk,
-                    int64_t first, int64_t last, int64_t left, int64_t right, Activations<T>& state,
+                    int64_t first, int64_t last, int64_t left, int64_t right, LayerValues<T>& state,
                     const BreakOff& breaks_off) {
   if (left == right) return;
   const int64_t rows = last - first, ld = state.ld(l);
@@ -28,7 +28,7 @@ void backward_layer(const Architecture& architecture, const Parameters<T>& theta
 
 template <class T>
 void backward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
-              int64_t last, Activations<T>& state, const BreakOff& breaks_off) {
+              int64_t last, LayerValues<T>& state, const BreakOff& breaks_off) {
   for (int64_t l = architecture.layers() - 1; l >= 1; --l) {
     if (breaks_off()) return;
     backward_layer(architecture, theta, l, chunk, first, last, 0, padded<T>(architecture.sizes[l]), state, breaks_off);
@@ -39,9 +39,9 @@ void backward(const Architecture& architecture, const Parameters<T>& theta, cons
   template void backward_product(const Parameters<T>&, int64_t, int64_t, const T*, int64_t, int64_t, int64_t, bool,   \
                                  T*, int64_t, const BreakOff&);                                                       \
   template void backward_layer(const Architecture&, const Parameters<T>&, int64_t, const Batch<T>&, int64_t, int64_t, \
-                               int64_t, int64_t, Activations<T>&, const BreakOff&);                                   \
+                               int64_t, int64_t, LayerValues<T>&, const BreakOff&);                                   \
   template void backward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,                \
-                         Activations<T>&, const BreakOff&);
+                         LayerValues<T>&, const BreakOff&);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

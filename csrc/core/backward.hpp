@@ -3,7 +3,7 @@
 
 #include "batch.hpp"
 #include "parameters.hpp"
-#include "workspace.hpp"
+#include "layer_values.hpp"
 #include "runtime/break_off.hpp"
 
 namespace deltarule {
@@ -18,12 +18,12 @@ void backward_product(const Parameters<T>& theta, int64_t l, int64_t rows, const
 // whole lanes; what dropout left out of a[l] is left out of W[l+1]^T delta[l+1].
 template <class T>
 void backward_layer(const Architecture& architecture, const Parameters<T>& theta, int64_t l, const Batch<T>& chunk,
-                    int64_t first, int64_t last, int64_t left, int64_t right, Activations<T>& state,
+                    int64_t first, int64_t last, int64_t left, int64_t right, LayerValues<T>& state,
                     const BreakOff& breaks_off = {});
 
 // The recursion for l = L-1 .. 1, all columns.
 template <class T>
 void backward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
-              int64_t last, Activations<T>& state, const BreakOff& breaks_off = {});
+              int64_t last, LayerValues<T>& state, const BreakOff& breaks_off = {});
 
 }  // namespace deltarule

@@ -32,7 +32,7 @@ void forward_layer(const Architecture& architecture, const Parameters<T>& theta,
 
 template <class T>
 void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
-             int64_t last, Activations<T>& state, const BreakOff& breaks_off) {
+             int64_t last, LayerValues<T>& state, const BreakOff& breaks_off) {
   InputRows<T> below = chunk.slice(first, last).x;
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
     if (breaks_off()) return;
@@ -40,9 +40,9 @@ void forward(const Architecture& architecture, const Parameters<T>& theta, const
     forward_layer(architecture, theta, l, last - first, below, 0, padded<T>(architecture.sizes[l]), state.z(l, first),
                   a, state.ld(l), breaks_off);
     if (chunk.dropout && l < architecture.layers())
-      chunk.dropout.apply(l, first, last - first, 0, padded<T>(architecture.sizes[l]), a, state.fed(l, first),
+      chunk.dropout.apply(l, first, last - first, 0, padded<T>(architecture.sizes[l]), a, state.next_input(l, first),
                           state.ld(l));
-    below = {state.fed(l, first), state.ld(l), nullptr};
+    below = {state.next_input(l, first), state.ld(l), nullptr};
   }
 }
 
@@ -74,8 +74,8 @@ T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRow
 }
 
 template <class T>
-void predict(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows, T* scratch,
-             T* y_hat, int64_t ldy, const BreakOff& breaks_off) {
+void predict_rows(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
+                  T* scratch, T* y_hat, int64_t ldy, const BreakOff& breaks_off) {
   T* z = last_z(architecture, theta, x, rows, scratch, breaks_off);
   const int64_t n = architecture.n_outputs();
   kernels<T>().output(output_layer<T>(architecture), rows, n, z, row_stride<T>(n), y_hat, ldy);
@@ -86,10 +86,10 @@ void predict(const Architecture& architecture, const Parameters<T>& theta, Input
                               T*, int64_t, const BreakOff&);                                                           \
   template void forward_layer(const Architecture&, const Parameters<T>&, int64_t, int64_t, InputRows<T>, int64_t,      \
                               int64_t, T*, T*, int64_t, const BreakOff&);                                              \
-  template void forward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t, Activations<T>&, \
+  template void forward(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t, LayerValues<T>&, \
                         const BreakOff&);                                                                              \
-  template void predict(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*, T*, int64_t,             \
-                        const BreakOff&);                                                                              \
+  template void predict_rows(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*, T*, int64_t,        \
+                             const BreakOff&);                                                                         \
   template T* last_z(const Architecture&, const Parameters<T>&, InputRows<T>, int64_t, T*, const BreakOff&);           \
   template int64_t scratch_elements<T>(const Architecture&, int64_t);
 DELTARULE_INSTANTIATE(float)

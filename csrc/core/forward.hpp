@@ -6,7 +6,7 @@
 #include "batch.hpp"
 #include "output.hpp"
 #include "parameters.hpp"
-#include "workspace.hpp"
+#include "layer_values.hpp"
 #include "runtime/break_off.hpp"
 
 namespace deltarule {
@@ -29,12 +29,12 @@ void forward_layer(const Architecture& architecture, const Parameters<T>& theta,
 // (kept in a[L]'s place).
 template <class T>
 void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,
-             int64_t last, Activations<T>& state, const BreakOff& breaks_off = {});
+             int64_t last, LayerValues<T>& state, const BreakOff& breaks_off = {});
 
-// y_hat of rows of x, through two scratch tiles of `rows` rows; nothing is kept.
+// y_hat of rows of x, through two scratch tiles of `rows` rows; z and a are not kept.
 template <class T>
-void predict(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows, T* scratch,
-             T* y_hat, int64_t ldy, const BreakOff& breaks_off = {});
+void predict_rows(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
+                  T* scratch, T* y_hat, int64_t ldy, const BreakOff& breaks_off = {});
 
 // z[L] of rows of x, through the same tiles; returns where it lies, with row stride row_stride(n_L).
 template <class T>

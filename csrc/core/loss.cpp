@@ -15,7 +15,7 @@ double total_weight(const Batch<T>& batch) {
 
 template <class T>
 double loss_and_delta(const Architecture& architecture, const Batch<T>& chunk, int64_t first, int64_t last,
-                      double scale, Activations<T>& state, double* row_loss) {
+                      double scale, LayerValues<T>& state, double* row_loss) {
   const OutputLoss<T> f = output_loss<T>(architecture);
   const int64_t L = architecture.layers();
   const Batch<T> tile = chunk.slice(first, last);
@@ -47,7 +47,7 @@ double weighted_sum(const Batch<T>& batch, const double* row_loss) {
 
 #define DELTARULE_INSTANTIATE(T)                                                                                  \
   template double total_weight(const Batch<T>&);                                                                  \
-  template double loss_and_delta(const Architecture&, const Batch<T>&, int64_t, int64_t, double, Activations<T>&, \
+  template double loss_and_delta(const Architecture&, const Batch<T>&, int64_t, int64_t, double, LayerValues<T>&, \
                                  double*);                                                                        \
   template double weighted_sum(const Batch<T>&, const double*);
 DELTARULE_INSTANTIATE(float)

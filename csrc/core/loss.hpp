@@ -4,7 +4,7 @@
 #include "architecture.hpp"
 #include "batch.hpp"
 #include "output.hpp"
-#include "workspace.hpp"
+#include "layer_values.hpp"
 
 namespace deltarule {
 
@@ -22,7 +22,7 @@ inline double reduction_scale(const Architecture& architecture, double total) {
 // Returns the largest loss; NaN counts as infinite.
 template <class T>
 double loss_and_delta(const Architecture& architecture, const Batch<T>& chunk, int64_t first, int64_t last,
-                      double scale, Activations<T>& state, double* row_loss);
+                      double scale, LayerValues<T>& state, double* row_loss);
 
 // sum_r weight_r row_loss_r in the order of the contract: chains of kRowBlock rows from 0, summed in order
 // within a super-block, super-blocks summed in order.

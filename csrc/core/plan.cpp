@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "workspace.hpp"
+#include "layer_values.hpp"
 #include "runtime/team.hpp"
 
 namespace deltarule {
@@ -28,7 +28,7 @@ static std::atomic<double> work_per_thread{kWorkPerThread};
 template <class T>
 Plan make_plan(const Architecture& architecture, int64_t parameter_storage) {
   Plan plan{};
-  const int64_t row_bytes = Activations<T>::row_elements(architecture) * static_cast<int64_t>(sizeof(T));
+  const int64_t row_bytes = LayerValues<T>::row_elements(architecture) * static_cast<int64_t>(sizeof(T));
   plan.chunk_rows = std::max<int64_t>(1, kChunkBytes / row_bytes / kSuperBlock) * kSuperBlock;
   plan.widest = *std::max_element(architecture.sizes.begin() + 1, architecture.sizes.end());
   plan.row_tile = plan.widest > kWide ? kWideRowTile : kRowTile;

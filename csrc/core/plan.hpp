@@ -1,6 +1,7 @@
 // Shapes and caches -> chunks, tiles, team size. Everything here is speed and memory, never a bit.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -33,6 +34,14 @@ bool cuts_columns(const Plan& plan, int64_t rows, int team) {
 // enough to go round, and parameters too few to be shared out.
 inline bool goes_by_super_blocks(const Plan& plan, int64_t rows, int team) {
   return plan.partial_gradients > 0 && rows > 4 * team * kSuperBlock;
+}
+
+// Whether the gradient comes first and the update along it after: where both in one would take so long that Ctrl-C
+// cannot wait for the end, since an update cannot be broken off.
+inline bool updates_after_gradient(int64_t parameters, int64_t rows, int team) {
+  constexpr double kLong = 1e10;  // floating-point operations per thread
+  const auto last_rows = static_cast<double>(std::min(rows, kSuperBlock));
+  return 2.0 * last_rows * static_cast<double>(parameters) > kLong * team;
 }
 
 // Tiles of about row_tile rows, as many for every member where there is more than one.

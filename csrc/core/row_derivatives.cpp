@@ -1,4 +1,3 @@
-// Derivatives of single rows: every quantity of the passes, reverse mode and forward mode.
 #include "row_derivatives.hpp"
 
 #include <algorithm>
@@ -8,7 +7,6 @@
 #include "backward.hpp"
 #include "forward.hpp"
 #include "loss.hpp"
-#include "network.hpp"
 #include "tangents.hpp"
 #include "tile_loop.hpp"
 
@@ -51,7 +49,7 @@ class FirstLayer {
 
 // Row r to rows r * copies and on, of z and a of every layer.
 template <class T>
-void repeat_rows(const Architecture& architecture, int64_t rows, int64_t copies, Activations<T>& state) {
+void repeat_rows(const Architecture& architecture, int64_t rows, int64_t copies, LayerValues<T>& state) {
   for (int64_t l = 1; copies > 1 && l <= architecture.layers(); ++l) {
     const int64_t n = padded<T>(architecture.sizes[l]);
     for (int64_t r = rows - 1; r >= 0; --r)
@@ -64,7 +62,7 @@ void repeat_rows(const Architecture& architecture, int64_t rows, int64_t copies,
 
 // dL/dW = delta a^T and dL/db = delta of one row, laid out as theta.
 template <class T>
-void theta_row(const Architecture& architecture, const T* x, int64_t r, Activations<T>& state, T* dtheta,
+void theta_row(const Architecture& architecture, const T* x, int64_t r, LayerValues<T>& state, T* dtheta,
                const BreakOff& breaks_off) {
   for (int64_t l = 1; l <= architecture.layers(); ++l) {
     const int64_t n_in = architecture.sizes[l - 1], n_out = architecture.sizes[l];
@@ -82,27 +80,29 @@ void theta_row(const Architecture& architecture, const T* x, int64_t r, Activati
 }  // namespace
 
 template <class T>
-PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, int threads,
-                              const Interrupt& interrupt) const {
-  const Reading use(lock_);
-  const int team_of = team_size(training_work(architecture_) * static_cast<double>(batch.rows), threads);
-  TileLoop loop(batch.rows, row_tiles(plan_, batch.rows, team_of), interrupt);
-  std::vector<Activations<T>> states;
-  for (int i = 0; i < team_of; ++i) states.emplace_back(architecture_, loop.largest_tile(), false, true);
-  const Buffer<T> scratch = make_buffer<T>(row_stride<T>(architecture_.n_outputs()) * team_of);
-  const OutputLoss<T> f = output_loss<T>(architecture_);
-  const double scale = reduction_scale(architecture_, total_weight(batch));
-  const int64_t L = architecture_.layers(), n_out = architecture_.n_outputs();
+PassEnd propagate(const Network<T>& network, const Batch<T>& batch, const Quantities<T>& to, int threads,
+                  const Interrupt& interrupt) {
+  const Reading use(network.lock);
+  const Architecture& architecture = network.architecture;
+  const Parameters<T>& theta = network.theta;
+  const int team_of = team_size(training_work(architecture) * static_cast<double>(batch.rows), threads);
+  TileLoop loop(batch.rows, row_tiles(network.plan, batch.rows, team_of), interrupt);
+  std::vector<LayerValues<T>> states;
+  for (int i = 0; i < team_of; ++i) states.emplace_back(architecture, loop.largest_tile(), false, true);
+  const Buffer<T> scratch = make_buffer<T>(row_stride<T>(architecture.n_outputs()) * team_of);
+  const OutputLoss<T> f = output_loss<T>(architecture);
+  const double scale = reduction_scale(architecture, total_weight(batch));
+  const int64_t L = architecture.layers(), n_out = architecture.n_outputs();
   run_team(team_of, [&](const Member& team) {
-    Activations<T>& state = states[static_cast<size_t>(team.rank())];
+    LayerValues<T>& state = states[static_cast<size_t>(team.rank())];
     const auto put = [&](const std::vector<T*>& arrays, int64_t l, int64_t first, int64_t rows, const T* from) {
       if (arrays.empty()) return;
-      const int64_t n = architecture_.sizes[l];
+      const int64_t n = architecture.sizes[l];
       pack_rows(rows, n, from, state.ld(l), arrays[static_cast<size_t>(l - 1)] + first * n);
     };
     loop.each(team, [&](int64_t first, int64_t last, const BreakOff& breaks_off) {
       const Batch<T> tile = batch.slice(first, last);
-      forward(architecture_, theta_, tile, 0, tile.rows, state, breaks_off);
+      forward(architecture, theta, tile, 0, tile.rows, state, breaks_off);
       for (int64_t l = 1; l <= L; ++l) put(to.z, l, first, tile.rows, state.z(l, 0));
       for (int64_t l = 1; l < L; ++l) put(to.a, l, first, tile.rows, state.a(l, 0));
       T *z = state.z(L, 0), *delta = state.delta(L, 0);
@@ -113,13 +113,13 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
       kernels<T>().loss_gradient(f, tile.rows, n_out, z, delta, ld, tile.y, tile.weight, scale,
                                  scratch.get() + team.rank() * ld);
       pack_rows(tile.rows, n_out, delta, ld, to.dy_hat + first * n_out);
-      const double largest = loss_and_delta(architecture_, tile, 0, tile.rows, scale, state, to.losses + first);
+      const double largest = loss_and_delta(architecture, tile, 0, tile.rows, scale, state, to.losses + first);
       put(to.delta, L, first, tile.rows, delta);
       for (int64_t l = L - 1; l >= 1; --l) {
-        backward_product(theta_, l, tile.rows, state.delta(l + 1, 0), state.ld(l + 1), 0,
-                         padded<T>(architecture_.sizes[l]), false, state.delta(l, 0), state.ld(l), breaks_off);
+        backward_product(theta, l, tile.rows, state.delta(l + 1, 0), state.ld(l + 1), 0,
+                         padded<T>(architecture.sizes[l]), false, state.delta(l, 0), state.ld(l), breaks_off);
         put(to.da, l, first, tile.rows, state.delta(l, 0));
-        backward_layer(architecture_, theta_, l, tile, 0, tile.rows, 0, padded<T>(architecture_.sizes[l]), state,
+        backward_layer(architecture, theta, l, tile, 0, tile.rows, 0, padded<T>(architecture.sizes[l]), state,
                        breaks_off);
         put(to.delta, l, first, tile.rows, state.delta(l, 0));
       }
@@ -130,33 +130,35 @@ PassEnd Network<T>::propagate(const Batch<T>& batch, const Quantities<T>& to, in
 }
 
 template <class T>
-PassEnd Network<T>::pull_back(const PullBack<T>& call, int threads, const Interrupt& interrupt) const {
-  const Reading use(lock_);
-  const int64_t rows = call.batch.rows, seeds = call.seeds(), D = theta_.count();
-  const int64_t n_in = architecture_.n_inputs(), n_out = architecture_.n_outputs(), L = architecture_.layers();
-  const double work = forward_work(architecture_) * static_cast<double>(rows) * static_cast<double>(1 + seeds);
-  const TimedTeam timed(pull_backs_, team_size(work, threads), rows * seeds);
-  TileLoop loop(rows, std::min(rows, row_tiles(plan_, rows * seeds, timed.size())), interrupt);
+PassEnd pull_back(const Network<T>& network, const PullBack<T>& call, int threads, const Interrupt& interrupt) {
+  const Reading use(network.lock);
+  const Architecture& architecture = network.architecture;
+  const Parameters<T>& theta = network.theta;
+  const int64_t rows = call.batch.rows, seeds = call.seeds(), D = theta.count();
+  const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs(), L = architecture.layers();
+  const double work = forward_work(architecture) * static_cast<double>(rows) * static_cast<double>(1 + seeds);
+  const TimedTeam timed(network.pull_backs, team_size(work, threads), rows * seeds);
+  TileLoop loop(rows, std::min(rows, row_tiles(network.plan, rows * seeds, timed.size())), interrupt);
   const int64_t tile_rows = loop.largest_tile(), ldx = row_stride<T>(n_in);
-  std::vector<Activations<T>> states;
-  for (int i = 0; i < timed.size(); ++i) states.emplace_back(architecture_, tile_rows * seeds, false);
+  std::vector<LayerValues<T>> states;
+  for (int i = 0; i < timed.size(); ++i) states.emplace_back(architecture, tile_rows * seeds, false);
   const Buffer<T> dx = make_buffer<T>(call.dx ? tile_rows * seeds * ldx * timed.size() : 0);
   const Buffer<double> row_loss = make_buffer<double>(tile_rows * timed.size());
   std::optional<FirstLayer<T>> first_layer;
-  if (call.dx) first_layer.emplace(theta_);
-  const double scale = call.reduced ? reduction_scale(architecture_, total_weight(call.batch)) : 1.0;
+  if (call.dx) first_layer.emplace(theta);
+  const double scale = call.reduced ? reduction_scale(architecture, total_weight(call.batch)) : 1.0;
   run_team(timed.size(), [&](const Member& team) {
-    Activations<T>& state = states[static_cast<size_t>(team.rank())];
+    LayerValues<T>& state = states[static_cast<size_t>(team.rank())];
     T* dx_tile = dx.get() + team.rank() * tile_rows * seeds * ldx;
     loop.each(team, [&](int64_t first, int64_t last, const BreakOff& breaks_off) {
       const Batch<T> tile = call.batch.slice(first, last);
       const int64_t ld = state.ld(L), seeded = tile.rows * seeds;
-      forward(architecture_, theta_, tile, 0, tile.rows, state, breaks_off);
-      repeat_rows(architecture_, tile.rows, seeds, state);
+      forward(architecture, theta, tile, 0, tile.rows, state, breaks_off);
+      repeat_rows(architecture, tile.rows, seeds, state);
       T *z = state.z(L, 0), *delta = state.delta(L, 0);
       if (call.from == PullBack<T>::From::loss) {
         double* losses = row_loss.get() + team.rank() * tile_rows;
-        if (!(loss_and_delta(architecture_, tile, 0, tile.rows, scale, state, losses) < INFINITY)) return false;
+        if (!(loss_and_delta(architecture, tile, 0, tile.rows, scale, state, losses) < INFINITY)) return false;
       } else {
         if (call.from == PullBack<T>::From::given)
           unpack_rows(seeded, n_out, tile.y.values, delta, ld);
@@ -165,15 +167,15 @@ PassEnd Network<T>::pull_back(const PullBack<T>& call, int threads, const Interr
             std::fill_n(delta + r * ld, ld, T(0));
             delta[r * ld + call.first + r % seeds] = T(1);
           }
-        kernels<T>().output_jacobian(output_layer<T>(architecture_), seeded, n_out, z, delta, ld);
+        kernels<T>().output_jacobian(output_layer<T>(architecture), seeded, n_out, z, delta, ld);
       }
-      backward(architecture_, theta_, tile, 0, seeded, state, breaks_off);
+      backward(architecture, theta, tile, 0, seeded, state, breaks_off);
       if (call.dx) {
         first_layer->backward(seeded, state.delta(1, 0), state.ld(1), dx_tile, ldx, breaks_off);
         pack_rows(seeded, n_in, dx_tile, ldx, call.dx + first * seeds * n_in);
       }
       for (int64_t r = 0; call.dtheta && r < seeded && !breaks_off(); ++r)
-        theta_row(architecture_, tile.x.data + r / seeds * tile.x.stride, r, state,
+        theta_row(architecture, tile.x.data + r / seeds * tile.x.stride, r, state,
                   call.dtheta + (first * seeds + r) * D, breaks_off);
       return true;
     });
@@ -182,28 +184,30 @@ PassEnd Network<T>::pull_back(const PullBack<T>& call, int threads, const Interr
 }
 
 template <class T>
-PassEnd Network<T>::push_forward(const PushForward<T>& call, int threads, const Interrupt& interrupt) const {
-  const Reading use(lock_);
-  const int64_t rows = call.batch.rows, L = architecture_.layers(), n_out = architecture_.n_outputs();
-  const double work = forward_work(architecture_) * static_cast<double>(rows) * (call.theta_dot ? 3.0 : 2.0);
-  const TimedTeam timed(push_forwards_, team_size(work, threads), rows);
-  TileLoop loop(rows, row_tiles(plan_, rows, timed.size()), interrupt);
-  std::vector<Activations<T>> states, tangents;
+PassEnd push_forward(const Network<T>& network, const PushForward<T>& call, int threads, const Interrupt& interrupt) {
+  const Reading use(network.lock);
+  const Architecture& architecture = network.architecture;
+  const Parameters<T>& theta = network.theta;
+  const int64_t rows = call.batch.rows, L = architecture.layers(), n_out = architecture.n_outputs();
+  const double work = forward_work(architecture) * static_cast<double>(rows) * (call.theta_dot ? 3.0 : 2.0);
+  const TimedTeam timed(network.push_forwards, team_size(work, threads), rows);
+  TileLoop loop(rows, row_tiles(network.plan, rows, timed.size()), interrupt);
+  std::vector<LayerValues<T>> states, tangents;
   for (int i = 0; i < timed.size(); ++i) {
-    states.emplace_back(architecture_, loop.largest_tile(), false);
-    tangents.emplace_back(architecture_, loop.largest_tile(), false);
+    states.emplace_back(architecture, loop.largest_tile(), false);
+    tangents.emplace_back(architecture, loop.largest_tile(), false);
   }
   std::optional<Parameters<T>> theta_dot;
-  if (call.theta_dot) theta_dot.emplace(architecture_).from_theta(call.theta_dot, theta_dot->values());
+  if (call.theta_dot) theta_dot.emplace(architecture).from_theta(call.theta_dot, theta_dot->values());
   run_team(timed.size(), [&](const Member& team) {
-    Activations<T>&state = states[static_cast<size_t>(team.rank())], &dots = tangents[static_cast<size_t>(team.rank())];
+    LayerValues<T>&state = states[static_cast<size_t>(team.rank())], &dots = tangents[static_cast<size_t>(team.rank())];
     loop.each(team, [&](int64_t first, int64_t last, const BreakOff& breaks_off) {
       const Batch<T> tile = call.batch.slice(first, last);
-      const T* x_dot = call.x_dot ? call.x_dot + first * architecture_.n_inputs() : nullptr;
-      forward(architecture_, theta_, tile, 0, tile.rows, state, breaks_off);
-      forward_tangents(architecture_, theta_, tile, 0, tile.rows, theta_dot ? &*theta_dot : nullptr, x_dot, state, dots,
+      const T* x_dot = call.x_dot ? call.x_dot + first * architecture.n_inputs() : nullptr;
+      forward(architecture, theta, tile, 0, tile.rows, state, breaks_off);
+      forward_tangents(architecture, theta, tile, 0, tile.rows, theta_dot ? &*theta_dot : nullptr, x_dot, state, dots,
                        breaks_off);
-      kernels<T>().output_jacobian(output_layer<T>(architecture_), tile.rows, n_out, state.z(L, 0), dots.z(L, 0),
+      kernels<T>().output_jacobian(output_layer<T>(architecture), tile.rows, n_out, state.z(L, 0), dots.z(L, 0),
                                    dots.ld(L));
       pack_rows(tile.rows, n_out, dots.z(L, 0), dots.ld(L), call.y_dot + first * n_out);
       return true;
@@ -212,7 +216,11 @@ PassEnd Network<T>::push_forward(const PushForward<T>& call, int threads, const 
   return loop.end();
 }
 
-template class Network<float>;
-template class Network<double>;
+#define DELTARULE_INSTANTIATE(T)                                                                               \
+  template PassEnd propagate(const Network<T>&, const Batch<T>&, const Quantities<T>&, int, const Interrupt&); \
+  template PassEnd pull_back(const Network<T>&, const PullBack<T>&, int, const Interrupt&);                    \
+  template PassEnd push_forward(const Network<T>&, const PushForward<T>&, int, const Interrupt&);
+DELTARULE_INSTANTIATE(float)
+DELTARULE_INSTANTIATE(double)
 
 }  // namespace deltarule

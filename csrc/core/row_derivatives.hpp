@@ -1,15 +1,16 @@
-// What derivatives beyond the gradient are asked for. Arrays are the caller's, row by row without gaps.
+// Derivatives of single rows: all quantities of the passes, reverse mode, forward mode. Arrays are the caller's, row by
+// row without gaps.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "batch.hpp"
+#include "network.hpp"
+#include "pass_end.hpp"
+#include "runtime/interrupt.hpp"
 
 namespace deltarule {
-
-// How a pass over rows ended.
-enum class PassEnd { complete, interrupted, diverged };
 
 // Every quantity of the derivation, (n, n_l) of layer l at l - 1; empty or null where not wanted. Without targets,
 // only z and a.
@@ -20,14 +21,14 @@ struct Quantities {
   T* dy_hat;
 };
 
-// Reverse mode, row by row: delta[L] from the loss, as J_O^T u from given rows u (in the place of targets), or from
-// each of `count` outputs from `first` on; and what that is of the row's x or of theta.
+// Reverse mode, row by row: delta[L] from the loss; as J_O^T u from given rows u, in the place of targets; or from each
+// of `count` outputs from `first` on. Its gradient by the row's x or by theta.
 template <class T>
 struct PullBack {
   enum class From { loss, given, outputs };
   From from;
   Batch<T> batch;
-  bool reduced;  // the loss of the batch, not of each row by itself
+  bool reduced;  // the loss is that of the batch, not of each row
   int64_t first, count;
   T* dx;      // (n, count, n_0), or null
   T* dtheta;  // (n, count, D), or null
@@ -43,15 +44,13 @@ struct PushForward {
   T* y_dot;  // (n, n_L)
 };
 
-// A sum over the rows, laid out as theta: J^T u of y_hat by theta, for rows u in the place of targets; or H v or its
-// Gauss-Newton part of the loss.
+// All may throw NetworkBusy. Results of passes that do not complete are invalid.
 template <class T>
-struct ThetaProduct {
-  enum class Of { output, hessian, gauss_newton };
-  Of of;
-  Batch<T> batch;
-  const T* v;  // (D), null for the output
-  T* product;  // (D)
-};
+PassEnd propagate(const Network<T>& network, const Batch<T>& batch, const Quantities<T>& quantities, int threads,
+                  const Interrupt& interrupt);
+template <class T>
+PassEnd pull_back(const Network<T>& network, const PullBack<T>& call, int threads, const Interrupt& interrupt);
+template <class T>
+PassEnd push_forward(const Network<T>& network, const PushForward<T>& call, int threads, const Interrupt& interrupt);
 
 }  // namespace deltarule

@@ -1,4 +1,4 @@
-// What the members of a team share while they work on a step.
+// One mini-batch by a team: forward pass, loss, delta recursion, gradient and update.
 #pragma once
 
 #include <atomic>
@@ -6,54 +6,60 @@
 #include <cmath>
 #include <optional>
 
+#include "batch.hpp"
 #include "foresight.hpp"
 #include "network.hpp"
 #include "runtime/break_off.hpp"
 
 namespace deltarule {
 
+// What the threads of a team share during steps. "Rank 0" is the calling thread.
 template <class T>
-struct Network<T>::Shared {
+struct StepState {
   using Clock = std::chrono::steady_clock;
+
+  // Ends: a training stops after the present step, or a step is broken off in a long phase that changes nothing that
+  // stays. Each flag is set by rank 0 in its own phase alone; after the barrier that ends it, all threads read the
+  // same.
   std::optional<Poll> caller;
-  bool pauses = false;  // after the first whole step from that time on
+  std::atomic<bool> stop{false}, rows_broken_off{false}, gradient_broken_off{false};
+  bool has_pause = false;  // set: stop after the first whole step from `pause` on
   Clock::time_point pause{};
-  std::atomic<bool> stop{false};  // set by rank 0 between the barriers of a parameter phase
-  // Long phases that change nothing that stays are broken off within. Each flag is set by rank 0 in its own phase
-  // alone: after the barrier that ends it, all members read the same.
-  std::atomic<bool> rows_broken_off{false}, gradient_broken_off{false};
-  std::atomic<bool> diverged{false};  // set by any member in a row phase
-  std::atomic<bool> overflow{false};  // a new parameter is not finite; set in a parameter phase
-  // Of a step that is to be foreseen: the update, the bound of what it writes, and the sum of the rows so far.
+
+  // Divergence: a loss is not finite (set by any thread in a row phase); a new parameter is not (in a parameter phase).
+  std::atomic<bool> diverged{false}, overflow{false};
+  std::atomic<double> largest_loss{0.0};  // of a row so far
+  bool check_finite = false;              // values of x that are not finite count as divergence
+
+  // A step that must be known not to overflow before it updates anything: see foresight.hpp.
   const Update<T>* foreseen = nullptr;
-  double reach = INFINITY;
-  std::atomic<double> magnitudes{0.0};
-  bool looks = false;                     // at x, whether it is finite
+  double reach = INFINITY;              // before the step
+  std::atomic<double> magnitudes{0.0};  // sum of |a| and |delta| of the rows so far
+
   bool clips = false, penalizes = false;  // as the optimizer does
-  // In a training of many steps: whether they go on alone or as a team is decided anew after each; rank 0.
-  TeamChoice* choice = nullptr;
-  bool together = true;
-  std::atomic<bool> regroup{false};
-  Clock::time_point timed{};  // since when the next step counts
-  // The next tile of each phase to be taken. Each is reset by rank 0 during the other phase.
+
+  // The next tile of each phase. Each counter is reset by rank 0 during the other phase.
   std::atomic<int64_t> next_row_tile{0}, next_parameter_tile{0}, next_descent_tile{0};
   double loss_sum = 0.0;  // of the last complete step: weight times loss; rank 0
 
-  void serve(const Optimizer& optimizer) {
+  // A training of many steps decides after each whether the next are done by the team or by one thread; rank 0.
+  TeamChoice* choice = nullptr;
+  bool together = true;
+  std::atomic<bool> regroup{false};
+  Clock::time_point timed{};  // the end of the last timed step
+
+  void use(const Optimizer& optimizer) {
     clips = optimizer.max_norm > 0.0;
     penalizes = optimizer.penalizes_sum && optimizer.weight_decay > 0.0;
   }
 
-  std::atomic<double> largest_loss{0.0};  // of a row so far
-
-  // Takes the largest loss of some rows.
-  void see(double largest) {
+  void add_loss(double largest) {
     if (largest == INFINITY) diverged.store(true);
     double before = largest_loss.load();
     while (before < largest && !largest_loss.compare_exchange_weak(before, largest)) continue;
   }
 
-  // A bound of what the step writes; the same for every member once all rows are done.
+  // A bound of what the step writes; the same for every thread once all rows are done.
   double reach_after() const {
     const double half = magnitudes.load() / 2.0;
     return deltarule::reach_after(*foreseen, reach, half * half);
@@ -68,17 +74,14 @@ struct Network<T>::Shared {
   void poll() {
     if (caller && caller->wants_to_stop()) stop.store(true);
   }
-  // For this member, by one of the flags above.
+  // For this thread, by one of the flags above.
   BreakOff break_off(const Member& team, std::atomic<bool>& flag) {
     return caller ? BreakOff(team, flag, *caller) : BreakOff();
   }
   bool is_broken_off() const { return rows_broken_off.load() || gradient_broken_off.load(); }
 
-  void end_step() {
-    if (pauses && Clock::now() >= pause) stop.store(true);
-  }
-
-  void time_step(int64_t rows) {
+  void end_step(int64_t rows) {
+    if (has_pause && Clock::now() >= pause) stop.store(true);
     if (!choice) return;
     const Clock::time_point now = Clock::now();
     choice->took(std::chrono::duration<double>(now - timed).count() / static_cast<double>(rows));
@@ -86,5 +89,34 @@ struct Network<T>::Shared {
     if (choice->together() != together) regroup.store(true);
   }
 };
+
+enum class StepEnd { complete, interrupted, diverged, may_overflow };
+
+// The step of one thread of a team, whose memory is reserved. Nothing is updated unless it completes; without an
+// optimizer the gradient is left in the workspace.
+template <class T>
+StepEnd step(Network<T>& network, const Member& team, const Batch<T>& batch, const Optimizer* optimizer,
+             StepState<T>& state);
+
+// The same for a batch of many rows on few parameters: each thread takes whole super-blocks.
+template <class T>
+StepEnd step_by_super_blocks(Network<T>& network, const Member& team, const Batch<T>& batch, const Optimizer* optimizer,
+                             StepState<T>& state);
+
+// Forward pass, loss and delta recursion of a few rows: each thread takes columns of every layer, and some rows of the
+// loss. Returns the largest loss of a row.
+template <class T>
+double propagate_by_columns(Network<T>& network, const Member& team, const Batch<T>& chunk, double scale,
+                            StepState<T>& state, double* row_loss);
+
+// Whether the step ends after its rows: diverged, interrupted, or about to overflow. The same for every thread.
+template <class T>
+StepEnd end_of_rows(const Network<T>& network, const Batch<T>& batch, bool is_last, StepState<T>& state);
+
+// Whether rows [first, last) of x, which have no gaps, are finite.
+template <class T>
+bool is_finite(const Batch<T>& chunk, int64_t first, int64_t last) {
+  return kernels<T>().all_finite((last - first) * chunk.x.stride, chunk.x.data + first * chunk.x.stride);
+}
 
 }  // namespace deltarule

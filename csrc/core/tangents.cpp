@@ -10,7 +10,7 @@ namespace deltarule {
 template <class T>
 void forward_tangents(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
                       int64_t first, int64_t last, const Parameters<T>* theta_dot, const std::type_identity_t<T>* x_dot,
-                      Activations<T>& state, Activations<T>& tangents, const BreakOff& breaks_off) {
+                      LayerValues<T>& state, LayerValues<T>& tangents, const BreakOff& breaks_off) {
   const int64_t rows = last - first;
   InputRows<T> below = chunk.slice(first, last).x;
   InputRows<T> below_dot{x_dot ? x_dot + first * architecture.n_inputs() : nullptr, architecture.n_inputs(), nullptr};
@@ -32,7 +32,7 @@ void forward_tangents(const Architecture& architecture, const Parameters<T>& the
 
 template <class T>
 void backward_tangents(const Architecture& architecture, const Parameters<T>& theta, int64_t first, int64_t last,
-                       const Parameters<T>* theta_dot, Activations<T>& state, Activations<T>& tangents,
+                       const Parameters<T>* theta_dot, LayerValues<T>& state, LayerValues<T>& tangents,
                        const BreakOff& breaks_off) {
   const int64_t rows = last - first;
   const T slope = static_cast<T>(architecture.leaky_slope);
@@ -57,9 +57,9 @@ void backward_tangents(const Architecture& architecture, const Parameters<T>& th
 
 #define DELTARULE_INSTANTIATE(T)                                                                                     \
   template void forward_tangents(const Architecture&, const Parameters<T>&, const Batch<T>&, int64_t, int64_t,       \
-                                 const Parameters<T>*, const T*, Activations<T>&, Activations<T>&, const BreakOff&); \
+                                 const Parameters<T>*, const T*, LayerValues<T>&, LayerValues<T>&, const BreakOff&); \
   template void backward_tangents(const Architecture&, const Parameters<T>&, int64_t, int64_t, const Parameters<T>*, \
-                                  Activations<T>&, Activations<T>&, const BreakOff&);
+                                  LayerValues<T>&, LayerValues<T>&, const BreakOff&);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)
 

@@ -6,7 +6,7 @@
 
 #include "batch.hpp"
 #include "parameters.hpp"
-#include "workspace.hpp"
+#include "layer_values.hpp"
 #include "runtime/break_off.hpp"
 
 namespace deltarule {
@@ -17,7 +17,7 @@ namespace deltarule {
 template <class T>
 void forward_tangents(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk,
                       int64_t first, int64_t last, const Parameters<T>* theta_dot, const std::type_identity_t<T>* x_dot,
-                      Activations<T>& state, Activations<T>& tangents, const BreakOff& breaks_off = {});
+                      LayerValues<T>& state, LayerValues<T>& tangents, const BreakOff& breaks_off = {});
 
 // From delta[L] and delta_dot[L] down, in delta of `state` and of `tangents`, for l = L-1 .. 1:
 //   da_dot[l] = W[l+1]^T delta_dot[l+1] + W_dot[l+1]^T delta[l+1]
@@ -26,7 +26,7 @@ void forward_tangents(const Architecture& architecture, const Parameters<T>& the
 // and delta is not looked at.
 template <class T>
 void backward_tangents(const Architecture& architecture, const Parameters<T>& theta, int64_t first, int64_t last,
-                       const Parameters<T>* theta_dot, Activations<T>& state, Activations<T>& tangents,
+                       const Parameters<T>* theta_dot, LayerValues<T>& state, LayerValues<T>& tangents,
                        const BreakOff& breaks_off = {});
 
 }  // namespace deltarule

@@ -1,10 +1,10 @@
-// Rows in tiles that a team shares out, until all are done, one fails or the caller wants to stop.
+// Rows in tiles, shared out to a team, until all are done, one diverges or the caller interrupts.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
-#include "row_derivatives.hpp"
+#include "pass_end.hpp"
 #include "runtime/break_off.hpp"
 #include "runtime/team.hpp"
 
@@ -16,7 +16,7 @@ class TileLoop {
 
   int64_t largest_tile() const { return (rows_ + tiles_ - 1) / tiles_; }
 
-  // f(first, last, breaks_off) of each tile that this member takes; false: a value is not finite.
+  // f(first, last, breaks_off) of each tile that this thread takes; it returns false where a value is not finite.
   template <class F>
   void each(const Member& team, F f) {
     const BreakOff breaks_off(team, broken_off_, poll_);
@@ -26,7 +26,7 @@ class TileLoop {
     }
   }
 
-  // Rows that were broken off may look as if they diverged.
+  // First the interrupt: rows that were broken off may have values that are not finite.
   PassEnd end() const {
     if (broken_off_.load()) return PassEnd::interrupted;
     return diverged_.load() ? PassEnd::diverged : PassEnd::complete;

@@ -13,12 +13,13 @@ struct Operands {
 
 template <class T>
 static Operands<T> operands(const Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first,
-                            int64_t last, Activations<T>& fed, Activations<T>& state) {
+                            int64_t last, LayerValues<T>& inputs, LayerValues<T>& state) {
   static constexpr T one = 1;
   const LayerLayout& layer = theta.layer(tile.l);
   const InputRows<T> delta{state.delta(tile.l, first), state.ld(tile.l), nullptr};
-  const InputRows<T> below =
-      tile.l == 1 ? chunk.slice(first, last).x : InputRows<T>{fed.fed(tile.l - 1, first), fed.ld(tile.l - 1), nullptr};
+  const InputRows<T> below = tile.l == 1
+                                 ? chunk.slice(first, last).x
+                                 : InputRows<T>{inputs.next_input(tile.l - 1, first), inputs.ld(tile.l - 1), nullptr};
   Operands<T> tile_of{tile.last - tile.first, padded<T>(tile.columns()), below, delta};
   if (tile.is_bias)
     tile_of.P = {&one, 0, nullptr};
@@ -31,8 +32,8 @@ static Operands<T> operands(const Parameters<T>& theta, const ParameterTile& til
 
 template <class T>
 void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first,
-                   int64_t last, Activations<T>& fed, Activations<T>& state, bool add, T* scratch, T* G) {
-  const Operands<T> of = operands(theta, tile, chunk, first, last, fed, state);
+                   int64_t last, LayerValues<T>& inputs, LayerValues<T>& state, bool add, T* scratch, T* G) {
+  const Operands<T> of = operands(theta, tile, chunk, first, last, inputs, state);
   kernels<T>().weight_gradient(last - first, of.rows, of.columns, of.P, of.Q, add, scratch,
                                G + theta.row_offset(tile, tile.first), theta.layer(tile.l).ld);
 }
@@ -46,7 +47,7 @@ static Descent<T> descent_on(Parameters<T>& theta, const ParameterTile& tile, co
 
 template <class T>
 bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first, int64_t last,
-                  Activations<T>& state, const Update<T>& update, T* scratch, const T* G) {
+                  LayerValues<T>& state, const Update<T>& update, T* scratch, const T* G) {
   const Operands<T> of = operands(theta, tile, chunk, first, last, state, state);
   const Descent<T> descent = descent_on(theta, tile, update);
   const T* G_tile = G ? G + theta.row_offset(tile, tile.first) : nullptr;
@@ -94,8 +95,8 @@ void scale_tile(const Parameters<T>& theta, const ParameterTile& tile, const Cli
 
 #define DELTARULE_INSTANTIATE(T)                                                                                       \
   template void tile_gradient(const Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t,           \
-                              Activations<T>&, Activations<T>&, bool, T*, T*);                                         \
-  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t, Activations<T>&, \
+                              LayerValues<T>&, LayerValues<T>&, bool, T*, T*);                                         \
+  template bool tile_descent(Parameters<T>&, const ParameterTile&, const Batch<T>&, int64_t, int64_t, LayerValues<T>&, \
                              const Update<T>&, T*, const T*);                                                          \
   template bool tile_descent(Parameters<T>&, const ParameterTile&, const Update<T>&, const T*);                        \
   template double tile_square(const Parameters<T>&, const ParameterTile&, const T*, double);                           \

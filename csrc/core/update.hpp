@@ -4,22 +4,22 @@
 #include "batch.hpp"
 #include "optimizer.hpp"
 #include "parameters.hpp"
-#include "workspace.hpp"
+#include "layer_values.hpp"
 
 namespace deltarule {
 
 // The gradient of a tile over rows [first, last) of the chunk, at most a super-block: dL/dW[l] = delta[l] a[l-1]^T,
-// dL/db[l] = delta[l], with a from `fed` and delta from `state`. It goes to G, laid out as theta's values, on top of
+// dL/db[l] = delta[l], with a from `inputs` and delta from `state`. It goes to G, laid out as theta's values, on top of
 // what is there where `add`. scratch holds a tile.
 template <class T>
 void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first,
-                   int64_t last, Activations<T>& fed, Activations<T>& state, bool add, T* scratch, T* G);
+                   int64_t last, LayerValues<T>& inputs, LayerValues<T>& state, bool add, T* scratch, T* G);
 
 // The same, and the step of theta on the tile along it, on top of G where that is not null; then its transposed
 // copy. Returns whether every new parameter is finite.
 template <class T>
 bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first, int64_t last,
-                  Activations<T>& state, const Update<T>& update, T* scratch, const T* G);
+                  LayerValues<T>& state, const Update<T>& update, T* scratch, const T* G);
 
 // The step alone, along G.
 template <class T>

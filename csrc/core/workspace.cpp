@@ -1,47 +1,67 @@
 #include "workspace.hpp"
 
+#include <algorithm>
+
 namespace deltarule {
 
-// z is kept apart from a only where g'(z) needs it. The last layer's z becomes scratch of the loss.
-static bool keeps_z(const Architecture& architecture, int64_t l) {
-  return l < architecture.layers() && derivative_needs_z(architecture.hidden[l - 1]);
+template <class T>
+void Workspace<T>::reserve_step(const Architecture& architecture, const Plan& plan, const Parameters<T>& theta,
+                                int64_t rows, int threads, bool dropout) {
+  by_super_blocks = goes_by_super_blocks(plan, rows, threads);
+  if (by_super_blocks)
+    reserve_super_blocks(architecture, plan, theta, rows, threads, dropout);
+  else
+    reserve_values(architecture, std::min(rows, plan.chunk_rows), dropout);
+  reserve_scratch(plan, rows, threads);
+  if (rows > kSuperBlock || updates_after_gradient(theta.count(), rows, 1)) reserve_gradient(theta);
 }
 
 template <class T>
-int64_t Activations<T>::row_elements(const Architecture& architecture) {
-  int64_t n = 0;
-  for (int64_t l = 1; l <= architecture.layers(); ++l)
-    n += (keeps_z(architecture, l) ? 3 : 2) * row_stride<T>(architecture.sizes[l]);
-  return n;
+void Workspace<T>::reserve_values(const Architecture& architecture, int64_t rows, bool dropout) {
+  if (values && values->rows() >= rows && (values->has_dropout() || !dropout)) return;
+  values.reset();  // first: the old and the larger new one need not exist together
+  values = std::make_unique<LayerValues<T>>(architecture, rows, dropout);
 }
 
 template <class T>
-Activations<T>::Activations(const Architecture& architecture, int64_t rows, bool drops, bool every_z)
-    : rows_(rows), drops_(drops) {
-  int64_t end = 0;
-  for (int64_t l = 1; l <= architecture.layers(); ++l) {
-    Layer layer{};
-    layer.ld = row_stride<T>(architecture.sizes[l]);
-    layer.a = end;
-    layer.delta = layer.a + rows * layer.ld;
-    end = layer.delta + rows * layer.ld;
-    layer.z = layer.a;
-    if (keeps_z(architecture, l) || (every_z && l < architecture.layers())) {
-      layer.z = end;
-      end += rows * layer.ld;
-    }
-    layer.fed = layer.a;
-    if (drops && l < architecture.layers()) {
-      layer.fed = end;
-      end += rows * layer.ld;
-    }
-    layers_.push_back(layer);
+void Workspace<T>::reserve_gradient(const Parameters<T>& theta) {
+  if (!gradient) gradient = make_buffer<T>(theta.storage());
+}
+
+template <class T>
+void Workspace<T>::reserve_scratch(const Plan& plan, int64_t rows, int threads) {
+  if (row_loss_size_ < rows) {
+    row_loss = make_buffer<double>(rows);
+    row_loss_size_ = rows;
   }
-  elements_ = end;
-  arena_ = make_buffer<T>(end);
+  if (tile_scratch_threads_ < threads) {
+    tile_scratch = make_buffer<T>(plan.tile_elements * threads);
+    tile_scratch_threads_ = threads;
+  }
 }
 
-template class Activations<float>;
-template class Activations<double>;
+template <class T>
+void Workspace<T>::reserve_super_blocks(const Architecture& architecture, const Plan& plan, const Parameters<T>& theta,
+                                        int64_t rows, int threads, bool dropout) {
+  if (dropout && !thread_values.empty() && !thread_values[0].has_dropout()) thread_values.clear();
+  while (thread_values.size() < static_cast<size_t>(threads))
+    thread_values.emplace_back(architecture, kSuperBlock, dropout);
+  const int64_t blocks = std::min(plan.partial_gradients, (rows + kSuperBlock - 1) / kSuperBlock);
+  if (n_partial_gradients >= blocks) return;
+  partial_gradients = make_buffer<T>(blocks * theta.storage());
+  n_partial_gradients = blocks;
+}
+
+template <class T>
+void Workspace<T>::reserve_tangents(const Architecture& architecture, int64_t rows) {
+  if (!tangents || tangents->rows() < rows) {
+    tangents.reset();
+    tangents = std::make_unique<LayerValues<T>>(architecture, rows, false, true);
+  }
+  if (!theta_dot) theta_dot = std::make_unique<Parameters<T>>(architecture);
+}
+
+template struct Workspace<float>;
+template struct Workspace<double>;
 
 }  // namespace deltarule

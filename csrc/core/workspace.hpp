@@ -1,45 +1,53 @@
-// What the forward pass leaves for the backward pass: z, a and delta of a chunk of rows.
+// The memory of the passes that train, reserved before a parallel region and kept from call to call.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "architecture.hpp"
+#include "layer_values.hpp"
+#include "parameters.hpp"
+#include "plan.hpp"
 #include "runtime/memory.hpp"
 
 namespace deltarule {
 
 template <class T>
-class Activations {
- public:
-  // Room for `rows` rows of every layer's a and delta, of z of the hidden layers where a derivative needs it or, as
-  // tangents, `every_z`; and of what dropout leaves of a where it `drops`.
-  Activations(const Architecture& architecture, int64_t rows, bool drops, bool every_z = false);
+struct Workspace {
+  // By rows: what the forward pass leaves for the backward pass. A chunk for the whole team; or, where the step goes by
+  // super-blocks, one super-block per thread.
+  std::unique_ptr<LayerValues<T>> values;
+  std::vector<LayerValues<T>> thread_values;
+  bool by_super_blocks = false;  // of the two, the one that was reserved last
+  Buffer<double> row_loss;       // unweighted, of each row of the batch
 
-  int64_t rows() const { return rows_; }
-  bool drops() const { return drops_; }
-  // All of it, of all rows.
-  const T* data() const { return arena_.get(); }
-  int64_t elements() const { return elements_; }
-  int64_t ld(int64_t l) const { return layers_[l - 1].ld; }
-  // Row r of layer l = 1..L. z is a where it is not kept apart.
-  T* z(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].z + r * ld(l); }
-  T* a(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].a + r * ld(l); }
-  // What layer l + 1 is fed: a, or what dropout leaves of it.
-  T* fed(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].fed + r * ld(l); }
-  T* delta(int64_t l, int64_t r) { return arena_.get() + layers_[l - 1].delta + r * ld(l); }
+  // By parameters; gradients are laid out as theta's values.
+  Buffer<T> gradient;               // so far, or the one to return
+  Buffer<T> partial_gradients;      // of super-blocks
+  int64_t n_partial_gradients = 0;  // how many there is room for
+  Buffer<T> tile_scratch;           // the gradient of one parameter tile per thread
+  std::vector<double> tile_sums;    // per parameter tile: |gradient|^2, then |W|^2
 
-  // Elements of T that one row takes.
-  static int64_t row_elements(const Architecture& architecture);
+  // Of products with derivatives by theta.
+  std::unique_ptr<LayerValues<T>> tangents;
+  std::unique_ptr<Parameters<T>> theta_dot;
+
+  // A step on that many rows by that many threads.
+  void reserve_step(const Architecture& architecture, const Plan& plan, const Parameters<T>& theta, int64_t rows,
+                    int threads, bool dropout);
+  void reserve_values(const Architecture& architecture, int64_t rows, bool dropout);
+  void reserve_gradient(const Parameters<T>& theta);
+  void reserve_scratch(const Plan& plan, int64_t rows, int threads);
+  // H v or its Gauss-Newton part of a chunk of that many rows.
+  void reserve_tangents(const Architecture& architecture, int64_t rows);
 
  private:
-  struct Layer {
-    int64_t ld, z, a, fed, delta;
-  };
-  int64_t rows_;
-  bool drops_;
-  std::vector<Layer> layers_;
-  int64_t elements_ = 0;
-  Buffer<T> arena_;
+  void reserve_super_blocks(const Architecture& architecture, const Plan& plan, const Parameters<T>& theta,
+                            int64_t rows, int threads, bool dropout);
+
+  int64_t row_loss_size_ = 0;
+  int tile_scratch_threads_ = 0;
 };
 
 }  // namespace deltarule

@@ -62,15 +62,16 @@ BUGS = (
         ("mlp/test_network.py", "fit/test_fit.py"),
     ),
     Bug(
-        "row", "the last row of a block left out of the gradient", "csrc/core/step.cpp",
-        "tile_gradient(theta_, tile, block, 0, block.rows, state",
-        "tile_gradient(theta_, tile, block, 0, block.rows - 1, state",
+        "row", "the last row of a block left out of the gradient",
+        "csrc/core/step_by_super_blocks.cpp",
+        "tile_gradient(network.theta, tile, block, 0, block.rows, values",
+        "tile_gradient(network.theta, tile, block, 0, block.rows - 1, values",
         ("core/test_optimizers.py", "core/test_bits.py"),
     ),
     Bug(
         "barrier", "gradients begin before every row's delta is there", "csrc/core/step.cpp",
-        "scale, shared, row_loss_.get() + first));\n    team.wait();\n",
-        "scale, shared, row_loss_.get() + first));\n",
+        "scale, state, network.workspace.row_loss.get() + first));\n    team.wait();\n",
+        "scale, state, network.workspace.row_loss.get() + first));\n",
         ("core/test_bits.py", "core/test_optimizers.py"),
     ),
     Bug(
@@ -101,7 +102,7 @@ BUGS = (
 
 # What only a tool that watches memory is sure to notice: see tests/sanitize.py.
 OUT_OF_BOUNDS = Bug(
-    "bound", "the last tile of an evaluation goes on beyond the rows", "csrc/core/network.cpp",
+    "bound", "the last tile of an evaluation goes on beyond the rows", "csrc/core/predict.cpp",
     "batch.slice(r, std::min(r + tile, last))",
     "batch.slice(r, r + tile)",
     ("mlp/test_network.py",),

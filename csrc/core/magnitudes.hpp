@@ -1,0 +1,15 @@
+// The sum of magnitudes from which an overflow is foreseen: see foresight.hpp.
+#pragma once
+
+#include "batch.hpp"
+#include "layer_values.hpp"
+
+namespace deltarule {
+
+// The sum of |a[0]| .. |a[L-1]|, of the 1 that each row's biases have, and of |delta[1]| .. |delta[L]| of rows
+// [first, last) of the chunk; other values of these rows may be included.
+template <class T>
+double magnitudes(const Architecture& architecture, const Batch<T>& chunk, int64_t first, int64_t last,
+                  LayerValues<T>& values);
+
+}  // namespace deltarule

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace deltarule {
+
+// How a pass over rows ended.
+enum class PassEnd { complete, interrupted, diverged };
+
+}  // namespace deltarule

@@ -154,9 +154,10 @@ std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyOb
       if (batch.y.classes[i] < 0 || batch.y.classes[i] >= n_out) return {};
   } else {
     const Exact<T> targets(y);
-    const bool unit = architecture.loss == Loss::binary_cross_entropy, positive = architecture.loss == Loss::poisson;
+    const TargetRange range = target_range(architecture.loss);
+    const T low = range == TargetRange::any ? -limit : T(0), high = range == TargetRange::unit ? T(1) : limit;
     if (!targets || !targets.is(rows, n_out)) return {};
-    if (!is_within(targets.data(), rows * n_out, unit || positive ? T(0) : -limit, unit ? T(1) : limit)) return {};
+    if (!is_within(targets.data(), rows * n_out, low, high)) return {};
     batch.y.values = targets.data();
   }
   const double loss = interruptible(work, [&](const Interrupt& interrupt) {

@@ -5,37 +5,16 @@
 namespace deltarule {
 
 void register_functions(py::module_& module) {
-  bind_names<Activation>(module, "Activation",
-                         {{"identity", Activation::identity},
-                          {"sigmoid", Activation::sigmoid},
-                          {"tanh", Activation::tanh},
-                          {"relu", Activation::relu},
-                          {"leaky_relu", Activation::leaky_relu},
-                          {"elu", Activation::elu},
-                          {"softplus", Activation::softplus},
-                          {"gelu", Activation::gelu},
-                          {"silu", Activation::silu}});
-  bind_names<Output>(module, "Output",
-                     {{"identity", Output::identity},
-                      {"sigmoid", Output::sigmoid},
-                      {"tanh", Output::tanh},
-                      {"relu", Output::relu},
-                      {"leaky_relu", Output::leaky_relu},
-                      {"elu", Output::elu},
-                      {"softplus", Output::softplus},
-                      {"gelu", Output::gelu},
-                      {"silu", Output::silu},
-                      {"softmax", Output::softmax},
-                      {"exp", Output::exp}});
-  bind_names<Loss>(module, "Loss",
-                   {{"squared_error", Loss::squared_error},
-                    {"sum_squared_error", Loss::sum_squared_error},
-                    {"mean_squared_error", Loss::mean_squared_error},
-                    {"binary_cross_entropy", Loss::binary_cross_entropy},
-                    {"cross_entropy", Loss::cross_entropy},
-                    {"absolute_error", Loss::absolute_error},
-                    {"huber", Loss::huber},
-                    {"poisson", Loss::poisson}});
+#define DELTARULE_ACTIVATION(name, ...) {#name, Activation::name},
+#define DELTARULE_OUTPUT(name, ...) {#name, Output::name},
+#define DELTARULE_LOSS(name, ...) {#name, Loss::name},
+  bind_names<Activation>(module, "Activation", {DELTARULE_ACTIVATIONS(DELTARULE_ACTIVATION)});
+  bind_names<Output>(module, "Output", {DELTARULE_OUTPUTS(DELTARULE_OUTPUT)});
+  bind_names<Loss>(module, "Loss", {DELTARULE_LOSSES(DELTARULE_LOSS, DELTARULE_LOSS)});
+  py::set half_line;
+  for (const ActivationRow& row : kActivationRows)
+    if (row.passes_half_line) half_line.add(row.name);
+  module.attr("PASSES_HALF_LINE") = py::frozenset(half_line);
 }
 
 }  // namespace deltarule

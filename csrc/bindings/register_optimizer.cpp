@@ -5,8 +5,8 @@
 namespace deltarule {
 
 void register_optimizer(py::module_& module) {
-  bind_names<Optimizer::Kind>(module, "OptimizerKind",
-                              {{"sgd", Optimizer::Kind::sgd}, {"adam", Optimizer::Kind::adam}});
+#define DELTARULE_KIND(name) {#name, Optimizer::Kind::name},
+  bind_names<Optimizer::Kind>(module, "OptimizerKind", {DELTARULE_OPTIMIZERS(DELTARULE_KIND)});
   py::class_<Optimizer>(module, "Optimizer")
       .def(py::init([](Optimizer::Kind kind, double lr, double momentum, bool nesterov, double beta1, double beta2,
                        double epsilon, bool epsilon_hat, double weight_decay, bool decoupled, double l1,

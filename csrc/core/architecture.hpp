@@ -1,4 +1,4 @@
-// What a network is, in words and sizes: plain data, no arrays.
+// The architecture of a network, by names and sizes: plain data, no arrays.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,5 @@ struct Architecture {
   int64_t n_inputs() const { return sizes.front(); }
   int64_t n_outputs() const { return sizes.back(); }
 };
-
-// Whether g'(z) needs z; the others' derivatives follow from a = g(z).
-constexpr bool derivative_needs_z(Activation g) { return g == Activation::gelu || g == Activation::silu; }
 
 }  // namespace deltarule

@@ -112,17 +112,10 @@ struct Silu {
 // Calls f with the activation's type.
 template <class F>
 static inline void with_activation(Activation g, F f) {
-  switch (g) {
-    case Activation::identity: return f(Identity{});
-    case Activation::sigmoid: return f(Sigmoid{});
-    case Activation::tanh: return f(Tanh{});
-    case Activation::relu: return f(Relu{});
-    case Activation::leaky_relu: return f(LeakyRelu{});
-    case Activation::elu: return f(Elu{});
-    case Activation::softplus: return f(Softplus{});
-    case Activation::gelu: return f(Gelu{});
-    case Activation::silu: return f(Silu{});
-  }
+#define DELTARULE_CASE(name, type, ...) \
+  case Activation::name: return f(type{});
+  switch (g) { DELTARULE_ACTIVATIONS(DELTARULE_CASE) }
+#undef DELTARULE_CASE
 }
 
 // n is a multiple of the lanes: rows are padded.

@@ -74,19 +74,6 @@ static void loss_gradient(const OutputLoss<T>& f, int64_t rows, int64_t n, const
   });
 }
 
-// d2L/dy_hat_j2 of the losses of a residual e = y_hat_j - y_j; n outputs, d the Huber loss's.
-template <class T>
-static inline pack<T> residual_curvature(Loss loss, pack<T> e, T n, T d) {
-  using V = pack<T>;
-  switch (loss) {
-    case Loss::sum_squared_error: return V(T(2));
-    case Loss::mean_squared_error: return V(T(2)) / V(n);
-    case Loss::absolute_error: return V(T(0));
-    case Loss::huber: return select(V(d) < absolute(e), V(T(0)), V(T(1)));
-    default: return V(T(1));  // squared_error
-  }
-}
-
 // The softmax with a loss of residuals. With g = dL/dp and p_dot = C(p) u, delta = C(p) g changes by
 // p_dot (g - g.p) - p g.p_dot + C(p) (d2L/dp2 p_dot), of which Gauss-Newton keeps the last term.
 template <class T>

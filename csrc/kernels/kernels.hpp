@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "functions.hpp"
+#include "rules.hpp"
 
 namespace deltarule {
 
@@ -50,21 +51,7 @@ struct OutputLoss {
   T huber_delta;
 };
 
-enum class Rule : int32_t { plain, momentum, nesterov, adam };
-
-// The numbers of one step, by the names of the rules: g <- g + decay w + l1 sign(w), then
-//   plain:     w <- w - rate g
-//   momentum:  m <- beta1 m - rate g;  w <- w + m
-//   nesterov:  m <- beta1 m - rate g;  w <- w + (beta1 m - rate g)
-//   adam:      m <- beta1 m + alpha1 g;  v <- beta2 v + alpha2 g^2;  w <- keep w - rate m / (sqrt(v) + epsilon)
-template <class T>
-struct DescentStep {
-  Rule rule;
-  T rate, decay, l1;
-  T beta1, alpha1, beta2, alpha2, epsilon, keep;
-};
-
-// The parameters a step moves, and what the rule remembers of each, null where it does not; with row stride ld.
+// The parameters a step moves, and the rule's state of each, null where it has none; with row stride ld.
 template <class T>
 struct Descent {
   DescentStep<T> step;
@@ -135,7 +122,7 @@ struct Kernels {
                           int64_t ldg);
 
   // The same S, then one step of descent along G + S, or along S where G is null. Returns whether every new
-  // parameter is finite, and what Adam remembers.
+  // parameter is finite, and Adam's state.
   // Contract: a product and the sum it is in are one fma, but for g^2, whose factor alpha2 g is rounded.
   bool (*weight_descent)(int64_t rows, int64_t n_i, int64_t n_j, InputRows<T> P, InputRows<T> Q, T* S, const T* G,
                          int64_t ldg, const Descent<T>& descent);

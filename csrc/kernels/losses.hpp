@@ -124,13 +124,65 @@ static inline double softmax_binary_cross_entropy_value(int64_t n, const T* z, c
   return value;
 }
 
+// Losses of the residual e = y_hat - y, n outputs, d the Huber loss's: L = total(sum_j term(e_j, d), n) in double, and
+// gradient(e_j, n, d) = dL/dy_hat_j beside curvature(e_j, n, d) = d2L/dy_hat_j2. V is a pack.
+struct SumSquaredError {
+  template <class V> DELTARULE_INLINE static V term(V e, V) { return e * e; }
+  template <class R> static R total(R sum, R) { return sum; }
+  template <class V> DELTARULE_INLINE static V gradient(V e, V, V) { return V(2) * e; }
+  template <class V> DELTARULE_INLINE static V curvature(V, V, V) { return V(2); }
+};
+struct SquaredError : SumSquaredError {
+  template <class R> static R total(R sum, R) { return R(0.5) * sum; }
+  template <class V> DELTARULE_INLINE static V gradient(V e, V, V) { return e; }
+  template <class V> DELTARULE_INLINE static V curvature(V, V, V) { return V(1); }
+};
+struct MeanSquaredError : SumSquaredError {
+  template <class R> static R total(R sum, R n) { return sum / n; }
+  template <class V> DELTARULE_INLINE static V gradient(V e, V n, V) { return V(2) * e / n; }
+  template <class V> DELTARULE_INLINE static V curvature(V, V n, V) { return V(2) / n; }
+};
+struct AbsoluteError {
+  template <class V> DELTARULE_INLINE static V term(V e, V) { return absolute(e); }
+  template <class R> static R total(R sum, R) { return sum; }
+  template <class V> DELTARULE_INLINE static V gradient(V e, V, V) {
+    const V zero(0);
+    return select(zero < e, V(1), select(e < zero, V(-1), e - e));  // 0 at 0, NaN at NaN
+  }
+  template <class V> DELTARULE_INLINE static V curvature(V, V, V) { return V(0); }
+};
+struct Huber {
+  template <class V> DELTARULE_INLINE static V term(V error, V d) {
+    const V half(0.5), e = absolute(error);
+    return select(d < e, d * (e - half * d), half * e * e);
+  }
+  template <class R> static R total(R sum, R) { return sum; }
+  template <class V> DELTARULE_INLINE static V gradient(V e, V, V d) { return select(d < e, d, select(e < -d, -d, e)); }
+  template <class V> DELTARULE_INLINE static V curvature(V e, V, V d) { return select(d < absolute(e), V(0), V(1)); }
+};
+
+// Calls f with the type of a loss of residuals; one with logarithms, which the callers treat by themselves, counts as
+// the squared error.
+template <class F>
+DELTARULE_INLINE static inline auto with_residual_loss(Loss loss, F f) {
+#define DELTARULE_CASE(name, type) \
+  case Loss::name: return f(type{});
+#define DELTARULE_NO_CASE(...)
+  switch (loss) {
+    DELTARULE_LOSSES(DELTARULE_CASE, DELTARULE_NO_CASE)
+    default: return f(SquaredError{});
+  }
+#undef DELTARULE_CASE
+#undef DELTARULE_NO_CASE
+}
+
 // The loss of one row of n outputs from z, y_hat and the targets; sum(term) adds up the terms, each given as
 // term(first column, count): to a double, or to those of several rows.
 template <class T, class Y, class Sum>
 static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const T* y_hat, const SoftmaxRow<T>& s,
                             double log_sum, Y y, Sum sum) {
   using V = pack<double>;
-  const V zero(0.0), half(0.5);
+  const V zero(0.0);
   const auto error = [=](int64_t j, int64_t count) { return load_double(y_hat + j, count) - y.wide(j, count); };
   const auto log_output = [=](int64_t j, int64_t count) {
     const V z_j = load_double(z + j, count);
@@ -141,21 +193,8 @@ static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const
       default: return z_j;                                                                  // exp
     }
   };
-  const auto square = [=](int64_t j, int64_t count) {
-    const V e = error(j, count);
-    return e * e;
-  };
-  using R = decltype(sum(square));
+  using R = decltype(sum(error));
   switch (f.loss) {
-    case Loss::squared_error: return R(0.5) * sum(square);
-    case Loss::sum_squared_error: return sum(square);
-    case Loss::mean_squared_error: return sum(square) / R(double(n));
-    case Loss::absolute_error: return sum([=](int64_t j, int64_t count) { return absolute(error(j, count)); });
-    case Loss::huber:
-      return sum([=](int64_t j, int64_t count) {
-        const V e = absolute(error(j, count)), d(double(f.huber_delta));
-        return select(d < e, d * (e - half * d), half * e * e);
-      });
     case Loss::binary_cross_entropy:
       if (f.layer.output == Output::softmax) return R(softmax_binary_cross_entropy_value(n, z, y_hat, s, log_sum, y));
       return sum([=](int64_t j, int64_t count) {
@@ -169,8 +208,12 @@ static inline auto row_loss(const OutputLoss<T>& f, int64_t n, const T* z, const
       return sum([=](int64_t j, int64_t count) {
         return load_double(y_hat + j, count) - y.wide(j, count) * log_output(j, count);
       });
+    default:
+      return with_residual_loss(f.loss, [=](auto of) {
+        const V d(double(f.huber_delta));
+        return of.total(sum([=](int64_t j, int64_t count) { return of.term(error(j, count), d); }), R(double(n)));
+      });
   }
-  return R(0.0);
 }
 
 // Pairs whose delta is y_hat - y.
@@ -183,16 +226,13 @@ static inline bool is_canonical(Output output, Loss loss) {
 // dL/dy_hat_j of the losses of a residual e = y_hat_j - y_j; n outputs, d the Huber loss's.
 template <class T>
 static inline pack<T> residual_gradient(Loss loss, pack<T> e, T n, T d) {
-  using V = pack<T>;
-  const V zero(T(0)), high(d), low(-d);
-  switch (loss) {
-    case Loss::sum_squared_error: return V(T(2)) * e;
-    case Loss::mean_squared_error: return V(T(2)) * e / V(n);
-    case Loss::absolute_error:
-      return select(zero < e, V(T(1)), select(e < zero, V(T(-1)), e - e));  // 0 at 0, NaN at NaN
-    case Loss::huber: return select(high < e, high, select(e < low, low, e));
-    default: return e;  // squared_error
-  }
+  return with_residual_loss(loss, [=](auto of) { return of.gradient(e, pack<T>(n), pack<T>(d)); });
+}
+
+// d2L/dy_hat_j2 of them.
+template <class T>
+static inline pack<T> residual_curvature(Loss loss, pack<T> e, T n, T d) {
+  return with_residual_loss(loss, [=](auto of) { return of.curvature(e, pack<T>(n), pack<T>(d)); });
 }
 
 // delta = J^T g of the softmax, from u_j = y_hat_j dL/dy_hat_j: delta_i = u_i - y_hat_i sum_j u_j.

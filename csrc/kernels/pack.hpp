@@ -4,9 +4,6 @@
 
 #include "kernels.hpp"
 
-// For what works on packs or tiles of them: outside of its caller they would lie in memory.
-#define DELTARULE_INLINE __attribute__((always_inline))
-
 namespace deltarule::DELTARULE_ISA {
 
 template <class T>

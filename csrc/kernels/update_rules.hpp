@@ -25,35 +25,21 @@ DELTARULE_INLINE static inline pack<T> sign(const pack<T>& w) {
   return select(w > zero, one, select(w < zero, pack<T>(T(-1)), zero));
 }
 
-// w after Adam's step along g; m and v are updated.
-template <class T>
-DELTARULE_INLINE static inline pack<T> adam_step(const DescentStep<T>& s, const pack<T>& g, const pack<T>& w,
-                                                 pack<T>& m, pack<T>& v) {
-  m = fused(pack<T>(s.beta1), m, pack<T>(s.alpha1) * g);
-  v = fused(pack<T>(s.beta2), v, pack<T>(s.alpha2) * g * g);
-  return fused(pack<T>(-s.rate), m / (square_root(v) + pack<T>(s.epsilon)), pack<T>(s.keep) * w);
-}
-
-template <Rule rule, class T>
+template <class R, bool has_m, bool has_v, class T>
 static pack<T> descend_row_by(int64_t n, const T* g, const Descent<T>& at, pack<T> seen) {
   const DescentStep<T> s = at.step;
-  const pack<T> minus_rate(-s.rate), beta1(s.beta1), decay(s.decay), l1(s.l1);
+  const pack<T> decay(s.decay), l1(s.l1);
   each_pack<T>(n, [&](int64_t j, int64_t count) {
     const pack<T> w = load_first(at.w + j, count);
-    pack<T> g_j = fused(decay, w, load_pack(g + j)), new_w;
+    pack<T> g_j = fused(decay, w, load_pack(g + j)), m, v;
     if (s.l1 != T(0)) g_j = fused(l1, sign(w), g_j);
-    if constexpr (rule == Rule::plain) {
-      new_w = fused(minus_rate, g_j, w);
-    } else if constexpr (rule == Rule::adam) {
-      pack<T> m = load_first(at.m + j, count), v = load_first(at.v + j, count);
-      new_w = adam_step(s, g_j, w, m, v);
-      store_first(m, at.m + j, count);
+    if constexpr (has_m) m = load_first(at.m + j, count);
+    if constexpr (has_v) v = load_first(at.v + j, count);
+    const pack<T> new_w = R::step(s, g_j, w, m, v);
+    if constexpr (has_m) store_first(m, at.m + j, count);
+    if constexpr (has_v) {
       store_first(v, at.v + j, count);
       seen = look_at(v, seen);
-    } else {
-      const pack<T> descent = minus_rate * g_j, m = fused(beta1, load_first(at.m + j, count), descent);
-      new_w = w + (rule == Rule::nesterov ? fused(beta1, m, descent) : m);
-      store_first(m, at.m + j, count);
     }
     store_first(new_w, at.w + j, count);
     seen = look_at(new_w, seen);
@@ -61,15 +47,13 @@ static pack<T> descend_row_by(int64_t n, const T* g, const Descent<T>& at, pack<
   return seen;
 }
 
-// n parameters from at.w on; g is readable to a whole pack. Returns what was seen.
+// n parameters from at.w on; g is readable to a whole pack. Returns 0, or NaN where a new value is not finite.
 template <class T>
 static pack<T> descend_row(int64_t n, const T* g, const Descent<T>& at, pack<T> seen) {
-  switch (at.step.rule) {
-    case Rule::plain: return descend_row_by<Rule::plain>(n, g, at, seen);
-    case Rule::momentum: return descend_row_by<Rule::momentum>(n, g, at, seen);
-    case Rule::nesterov: return descend_row_by<Rule::nesterov>(n, g, at, seen);
-    case Rule::adam: return descend_row_by<Rule::adam>(n, g, at, seen);
-  }
+#define DELTARULE_CASE(name, type, has_m, has_v) \
+  case Rule::name: return descend_row_by<type, has_m, has_v>(n, g, at, seen);
+  switch (at.step.rule) { DELTARULE_RULES(DELTARULE_CASE) }
+#undef DELTARULE_CASE
   return seen;
 }
 

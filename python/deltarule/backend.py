@@ -35,9 +35,9 @@ def make_compiled(architecture: Architecture) -> Core:
     try:
         return _CORES[architecture.dtype.name](
             sizes=list(architecture.sizes),
-            hidden=[getattr(core.Activation, str(g)) for g in architecture.hidden],
-            output=getattr(core.Output, str(architecture.output)),
-            loss=getattr(core.Loss, str(architecture.loss)),
+            hidden=[core.Activation[str(g)] for g in architecture.hidden],
+            output=core.Output[str(architecture.output)],
+            loss=core.Loss[str(architecture.loss)],
             mean=architecture.reduction == "mean",
             leaky_slope=architecture.leaky_slope,
             huber_delta=architecture.huber_delta,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from deltarule import defaults
+from deltarule._load import core
 from deltarule.custom.functions import (
     ActivationWord,
     CustomActivation,
@@ -13,28 +14,10 @@ from deltarule.custom.functions import (
     custom,
 )
 
-ACTIVATIONS = (
-    "identity",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "softplus",
-    "gelu",
-    "silu",
-)
-OUTPUTS = (*ACTIVATIONS, "softmax", "exp")
-LOSSES = (
-    "squared_error",
-    "sum_squared_error",
-    "mean_squared_error",
-    "binary_cross_entropy",
-    "cross_entropy",
-    "absolute_error",
-    "huber",
-    "poisson",
-)
+# The table of functions is csrc/kernels/functions.hpp.
+ACTIVATIONS = tuple(core.Activation.__members__)
+OUTPUTS = tuple(core.Output.__members__)
+LOSSES = tuple(core.Loss.__members__)
 REDUCTIONS = ("mean", "sum")
 
 _ALIASES = {"linear": "identity", "logistic": "sigmoid"}

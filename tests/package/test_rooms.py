@@ -27,7 +27,7 @@ GROUND = set(
 ARROWS = {
     "_load": {"_version", "_core"},
     "config": {"_load", "_version"},
-    "names": {"custom", "defaults"},
+    "names": {"_load", "custom", "defaults"},
     "architecture": {"arguments", "custom", "names"},
     "optimizers": {"_load", "arguments"},
     "schedules": {"arguments"},

@@ -9,12 +9,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule._load import core
 from deltarule.custom import ActivationWord
 
 Array = NDArray[np.float64]
-
-# Hidden activations that pass a positive half-line on: half of their inputs carry the signal.
-_RELU_KIN = ("relu", "leaky_relu", "elu", "softplus", "gelu", "silu")
 
 # The variance of a weight times this is 1: (fan_in, fan_out) -> number.
 _SCALES: dict[str, Callable[[int, int], float]] = {
@@ -63,8 +61,9 @@ def initial_parameters(
     for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         scheme = init
         if init == "auto":
-            relu_kin = layer < len(hidden) and hidden[layer] in _RELU_KIN
-            scheme = "he_normal" if relu_kin else "glorot_uniform"
+            # half of the inputs carry the signal where g passes a positive half-line on
+            halves = layer < len(hidden) and hidden[layer] in core.PASSES_HALF_LINE
+            scheme = "he_normal" if halves else "glorot_uniform"
         elif init == "notes":
             scheme = "lecun_normal"
         weights.append(_weights(scheme, fan_in, fan_out, rng))

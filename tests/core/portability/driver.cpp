@@ -109,7 +109,7 @@ void check_products(Random& random) {
       bytes.put(G, n_j, padded<T>(n_j), ldg);
     });
     // Each rule, plain or with weight decay, or with that and L1.
-    const int64_t kind = random.below(12), ld = n_j + random.below(3);
+    const int64_t kind = random.below(3 * kRules), ld = n_j + random.below(3);
     const Rule rule = Rule(kind / 3);
     const DescentStep<T> step{rule, T(0.0625), T(kind % 3 > 0 ? 0.01 : 0), T(kind % 3 > 1 ? 0.02 : 0),
                               T(0.9), T(0.1), T(0.99), T(0.01), T(0.001), T(0.998)};
@@ -117,7 +117,8 @@ void check_products(Random& random) {
     Array<T> v0 = random.values<T>(n_i * ld, false);
     for (int64_t i = 0; i < v0.size(); ++i) v0[i] *= v0[i];
     const auto on = [=](Array<T>& w, Array<T>& m, Array<T>& v) {
-      T *first = rule == Rule::plain ? nullptr : m.get(), *second = rule == Rule::adam ? v.get() : nullptr;
+      const RuleRow& row = kRuleRows[int(rule)];
+      T *first = row.has_m ? m.get() : nullptr, *second = row.has_v ? v.get() : nullptr;
       return Descent<T>{step, w.get(), first, second, ld};
     };
     const std::string call = text("weight_descent (rows, n_i, n_j, kind)", rows, n_i, n_j, kind);
@@ -156,7 +157,7 @@ void check_dropout(Random& random) {
 
 template <class T>
 void check_activations(Random& random) {
-  for (int32_t g = 0; g <= int32_t(Activation::silu); ++g)
+  for (int32_t g = 0; g < kActivations; ++g)
     for (int64_t rows = 1; rows <= 40; rows += 3) {
       const Activation activation = Activation(g);
       const int64_t n = kLanes<T> * (1 + rows % 3), ld = n + kLanes<T> * (rows % 2);
@@ -220,7 +221,7 @@ void check_loss(Random& random, const OutputLoss<T>& f, int64_t rows, int64_t n,
 
 template <class T>
 void check_outputs_and_losses(Random& random) {
-  for (int32_t o = 0; o <= int32_t(Output::exp); ++o) {
+  for (int32_t o = 0; o < kOutputs; ++o) {
     for (int64_t n = 1; n <= 41; ++n) {
       const int64_t rows = 1 + 7 * n % 9, ldz = padded<T>(n), ldy = n + n % 2;
       const Array<T> z0 = random.values<T>(rows * ldz, n % 3 == 0), y0 = random.values<T>(rows * ldy, false);
@@ -236,7 +237,7 @@ void check_outputs_and_losses(Random& random) {
         bytes.put(G);
       });
     }
-    for (int32_t l = 0; l <= int32_t(Loss::poisson); ++l)
+    for (int32_t l = 0; l < kLosses; ++l)
       if (is_defined(Output(o), Loss(l)))
         for (int64_t n = 1; n <= 40; n += 1 + n / 4)
           for (const bool special : {false, true})

@@ -23,9 +23,10 @@ Sources: notes 000 (CS229, additional notes on backpropagation: the three-step r
 with 1(h > 0), p - 1(y = k)), 003 (feedforward neural networks: the three algorithms, their a and h
 here z and a) and 004 (slides on the backward pass: the recursion; its cross entropy lacks a minus).
 
-The modules, each on those before it: `functions` (types, stable forms), `activations` and `losses`
-(the tables), `network` (the words), `propagation` (loss and gradient), `dropout` (its masks),
-`training` (update, descents), `parameters` (first values, theta), `derivatives` (all the others).
+The modules, each on those before it: `functions` (types, stable forms), `formulas` (their text),
+`activations` and `losses` (the tables), `network` (the names), `propagation` (loss and gradient),
+`dropout` (its masks), `training` (update, descents), `parameters` (first values, theta),
+`derivatives` (all the others).
 """
 
 from __future__ import annotations

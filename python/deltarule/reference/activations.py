@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deltarule.reference.formulas import Formula, Formulas
 from deltarule.reference.functions import (
     F1,
     F2,
@@ -34,10 +35,34 @@ class Activation(NamedTuple):
     curvature: F2 = no_curvature
 
 
+class Row(NamedTuple):
+    """An activation by name, and all else that is known of it.
+
+    Attributes
+    ----------
+    function : Activation
+    formulas : Formulas
+    uses_he : bool
+        Whether init "auto" draws the weights below by he_normal: g passes a positive half-line on.
+    value_terms, derivative_terms : callable, optional
+        The size of the terms that cancel in the core's g, of (z, a), and in its g', of (z, g');
+        by default the results themselves.
+    """
+
+    function: Activation
+    formulas: Formulas
+    uses_he: bool = False
+    value_terms: F2 | None = None
+    derivative_terms: F2 | None = None
+
+
+_SIGMOID = Formula("σ(z) = 1 / (1 + e^−z)", r"\sigma(z) = \frac{1}{1 + e^{-z}}")
+
+
 def leaky_relu(slope: float) -> Activation:
     """z above 0, slope z below."""
     return Activation(
-        lambda z: np.where(z > 0, z, slope * z),
+        lambda z: np.where(z.real > 0, z, slope * z),
         lambda z, a: np.where(z > 0, 1, slope).astype(z.dtype),
         lambda z, a: np.zeros_like(z),
     )
@@ -60,33 +85,126 @@ def _gelu_curvature(z: Array, a: Array) -> Array:
     return sigmoid_slope(_gelu_2u(z)) * (2 * d + z * dd - z * d * d * np.tanh(_gelu_2u(z) / 2))
 
 
-ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(
-        lambda z: z, lambda z, a: np.ones_like(z), lambda z, a: np.zeros_like(z)
+def _gelu_terms(z: Array, slope: Array) -> Array:
+    """Of 1/2 (1 + t + c z (1 - t^2) (1 + 3 d z^2)), where 1 - t^2 is 0 from |z| = 7 on."""
+    z = np.minimum(np.abs(z), 7.0)
+    return 1.0 + z * (1.0 + 3 * 0.044715 * z * z)
+
+
+ROWS: dict[str, Row] = {
+    "identity": Row(
+        Activation(lambda z: z, lambda z, a: np.ones_like(z), lambda z, a: np.zeros_like(z)),
+        Formulas(Formula("z[l]", r"z^{[l]}"), Formula("g'(z) = 1", r"g'(z) = 1")),
     ),
-    "sigmoid": Activation(
-        sigmoid, lambda z, a: a * (1 - a), lambda z, a: -sigmoid_slope(z) * np.tanh(z / 2)
+    "sigmoid": Row(
+        Activation(
+            sigmoid, lambda z, a: a * (1 - a), lambda z, a: -sigmoid_slope(z) * np.tanh(z / 2)
+        ),
+        Formulas(
+            Formula("σ(z[l])", r"\sigma(z^{[l]})"),
+            Formula("g'(z) = a (1 − a)", r"g'(z) = a (1 - a)"),
+            _SIGMOID,
+        ),
     ),
-    "tanh": Activation(np.tanh, lambda z, a: 1 - a * a, lambda z, a: -2 * a * (1 - a * a)),
-    "relu": Activation(
-        lambda z: np.maximum(z, 0),
-        lambda z, a: (z > 0).astype(z.dtype),
-        lambda z, a: np.zeros_like(z),
+    "tanh": Row(
+        Activation(np.tanh, lambda z, a: 1 - a * a, lambda z, a: -2 * a * (1 - a * a)),
+        Formulas(
+            Formula("tanh(z[l])", r"\tanh(z^{[l]})"),
+            Formula("g'(z) = 1 − a²", r"g'(z) = 1 - a^2"),
+        ),
+        derivative_terms=lambda z, slope: np.ones_like(z),
     ),
-    "leaky_relu": leaky_relu(0.01),
-    "elu": Activation(
-        lambda z: np.maximum(z, 0) + np.expm1(np.minimum(z, 0)),
-        lambda z, a: np.exp(np.minimum(z, 0)),
-        lambda z, a: np.where(z < 0, np.exp(np.minimum(z, 0)), 0).astype(z.dtype),
+    "relu": Row(
+        Activation(
+            lambda z: np.where(z.real <= 0, 0, z),
+            lambda z, a: (z > 0).astype(z.dtype),
+            lambda z, a: np.zeros_like(z),
+        ),
+        Formulas(
+            Formula("max(0, z[l])", r"\max(0, z^{[l]})"),
+            Formula("g'(z) = 1(z > 0)", r"g'(z) = \mathbf{1}(z > 0)"),
+        ),
+        uses_he=True,
     ),
-    "softplus": Activation(softplus, lambda z, a: sigmoid(z), lambda z, a: sigmoid_slope(z)),
-    "gelu": Activation(lambda z: z * sigmoid(_gelu_2u(z)), _gelu_derivative, _gelu_curvature),
-    "silu": Activation(
-        lambda z: z * sigmoid(z),
-        lambda z, a: sigmoid(z) + a * sigmoid(-z),
-        lambda z, a: sigmoid_slope(z) * (2 - z * np.tanh(z / 2)),
+    "leaky_relu": Row(
+        leaky_relu(0.01),
+        Formulas(
+            Formula(
+                "max(0, z[l]) + leaky_slope min(0, z[l])",
+                r"\max(0, z^{[l]}) + leaky_slope \min(0, z^{[l]})",
+            ),
+            Formula(
+                "g'(z) = 1 where z > 0, else leaky_slope",
+                r"g'(z) = \begin{cases} 1 & z > 0 \cr leaky_slope & \text{else} \end{cases}",
+            ),
+        ),
+        uses_he=True,
+    ),
+    "elu": Row(
+        Activation(
+            lambda z: np.where(z.real > 0, z, np.expm1(np.where(z.real > 0, 0, z))),
+            lambda z, a: np.exp(np.minimum(z, 0)),
+            lambda z, a: np.where(z < 0, np.exp(np.minimum(z, 0)), 0).astype(z.dtype),
+        ),
+        Formulas(
+            Formula("elu(z[l])", r"\mathrm{elu}(z^{[l]})"),
+            Formula(
+                "g'(z) = 1 where z > 0, else e^z",
+                r"g'(z) = \begin{cases} 1 & z > 0 \cr e^z & \text{else} \end{cases}",
+            ),
+            Formula(
+                "elu(z) = z where z > 0, else e^z − 1",
+                r"\mathrm{elu}(z) = \begin{cases} z & z > 0 \cr e^z - 1 & \text{else} \end{cases}",
+            ),
+        ),
+        uses_he=True,
+        derivative_terms=lambda z, slope: np.ones_like(z),
+    ),
+    "softplus": Row(
+        Activation(softplus, lambda z, a: sigmoid(z), lambda z, a: sigmoid_slope(z)),
+        Formulas(
+            Formula("log(1 + exp(z[l]))", r"\log(1 + e^{z^{[l]}})"),
+            Formula("g'(z) = 1 / (1 + e^−z)", r"g'(z) = \frac{1}{1 + e^{-z}}"),
+        ),
+        uses_he=True,
+    ),
+    "gelu": Row(
+        Activation(lambda z: z * sigmoid(_gelu_2u(z)), _gelu_derivative, _gelu_curvature),
+        Formulas(
+            Formula("gelu(z[l])", r"\mathrm{gelu}(z^{[l]})"),
+            Formula(
+                "g'(z) = ½ (1 + tanh u) + ½ z (1 − (tanh u)²) √(2/π) (1 + 0.134145 z²)",
+                r"g'(z) = \frac{1}{2} (1 + \tanh u) + \frac{1}{2} z (1 - (\tanh u)^2)"
+                r" \sqrt{2 / \pi} (1 + 0.134145 z^2)",
+            ),
+            Formula(
+                "gelu(z) = ½ z (1 + tanh u), u = √(2/π) (z + 0.044715 z³)",
+                r"\mathrm{gelu}(z) = \frac{1}{2} z (1 + \tanh u),"
+                r" \quad u = \sqrt{2 / \pi} (z + 0.044715 z^3)",
+            ),
+        ),
+        uses_he=True,
+        value_terms=lambda z, a: z,
+        derivative_terms=_gelu_terms,
+    ),
+    "silu": Row(
+        Activation(
+            lambda z: z * sigmoid(z),
+            lambda z, a: sigmoid(z) + a * sigmoid(-z),
+            lambda z, a: sigmoid_slope(z) * (2 - z * np.tanh(z / 2)),
+        ),
+        Formulas(
+            Formula("z[l] σ(z[l])", r"z^{[l]} \sigma(z^{[l]})"),
+            Formula(
+                "g'(z) = σ(z) (1 + z (1 − σ(z)))", r"g'(z) = \sigma(z) (1 + z (1 - \sigma(z)))"
+            ),
+            _SIGMOID,
+        ),
+        uses_he=True,
+        derivative_terms=lambda z, slope: np.abs(slope) + sigmoid(z) * (1.0 + np.abs(z)),
     ),
 }
+ACTIVATIONS: dict[str, Activation] = {name: row.function for name, row in ROWS.items()}
 
 
 class Output(NamedTuple):
@@ -127,4 +245,17 @@ OUTPUTS: dict[str, Output] = {
         _softmax_curvature,
     ),
     "exp": Output(np.exp, lambda z, y_hat, g: g * y_hat, lambda z, y_hat, g, v: g * y_hat * v),
+}
+
+OUTPUT_FORMULAS: dict[str, Formulas] = {
+    **{name: row.formulas.of_output() for name, row in ROWS.items()},
+    "softmax": Formulas(
+        Formula("softmax(z[l])", r"\mathrm{softmax}(z^{[l]})"),
+        Formula("J_O = diag(ŷ) − ŷ ŷᵀ", r"J_O = \mathrm{diag}(\hat y) - \hat y \hat y^\top"),
+        Formula("ŷ_j = e^z_j / Σ_k e^z_k", r"\hat y_j = \frac{e^{z_j}}{\sum_k e^{z_k}}"),
+        Formula("J_Oᵀ ∂L/∂ŷ", r"J_O^\top \frac{\partial L}{\partial \hat y}"),
+    ),
+    "exp": Formulas(
+        Formula("exp(z[l])", r"\exp(z^{[l]})"), Formula("O'(z) = ŷ", r"O'(z) = \hat y")
+    ),
 }

@@ -1,6 +1,9 @@
 """Arrays, their types, and the functions that activations and losses share, in stable forms.
 
-No exponential of a large positive number, no logarithm of a rounded difference.
+No exponential of a large positive number, no logarithm of a rounded difference. They take complex
+numbers too, and are analytic in each piece of the real line: f(v + ih) = f(v) + ih f'(v) to h^2
+gives the derivative without a difference (Squire, Trapp, Using complex variables to estimate
+derivatives of real functions, SIAM Review 40, 1998). The real part chooses the piece.
 """
 
 from __future__ import annotations
@@ -50,8 +53,28 @@ def no_curvature(*arrays: Array) -> Array:
 
 def softplus(z: Array) -> Array:
     """log(1 + e^z)."""
-    value: Array = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+    value: Array = np.where(z.real > 0, z, 0) + log_1_plus(np.exp(_minus_absolute(z)))
     return value
+
+
+def log_1_plus(w: Array) -> Array:
+    """log(1 + w); NumPy's own, of a small complex w, loses the real part."""
+    if not np.iscomplexobj(w):
+        return np.log1p(w)
+    value: Array = np.log1p(w)
+    value.real = np.log1p(w.real)
+    return value
+
+
+def absolute(e: Array) -> Array:
+    """|e|, with derivative 0 at 0."""
+    value: Array = np.sign(e.real) * e
+    return value
+
+
+def _minus_absolute(z: Array) -> Array:
+    """-|z|, with derivative 1 at 0."""
+    return np.where(z.real > 0, -z, z)
 
 
 def over(t: Array, p: Array) -> Array:
@@ -62,8 +85,8 @@ def over(t: Array, p: Array) -> Array:
 
 def sigmoid(z: Array) -> Array:
     """1 / (1 + e^-z); sigmoid(-z) is 1 - sigmoid(z) without the cancellation."""
-    e: Array = np.exp(-np.abs(z))
-    value: Array = np.where(z >= 0, 1, e) / (1 + e)
+    e: Array = np.exp(_minus_absolute(z))
+    value: Array = np.where(z.real > 0, 1, e) / (1 + e)
     return value
 
 
@@ -74,7 +97,7 @@ def sigmoid_slope(z: Array) -> Array:
 
 def softmax(z: Array) -> Array:
     """p_j = e^z_j / sum_i e^z_i, row by row."""
-    e: Array = np.exp(z - z.max(axis=1, keepdims=True))
+    e: Array = np.exp(z - z.real.max(axis=1, keepdims=True))
     total: Array = e.sum(axis=1, keepdims=True)
     return e / total
 
@@ -85,9 +108,16 @@ def softmax_product(p: Array, v: Array) -> Array:
     return value
 
 
+def log_sum_exp(z: Array) -> Array:
+    """log sum_j e^z_j of each row, (n, 1)."""
+    highest: Array = z.real.max(axis=1, keepdims=True)
+    total: Array = highest + np.log(np.exp(z - highest).sum(axis=1, keepdims=True))
+    return total
+
+
 def log_softmax(z: Array) -> Array:
     """log p_j = z_j - log sum_i e^z_i."""
-    z = z - z.max(axis=1, keepdims=True)
+    z = z - z.real.max(axis=1, keepdims=True)
     log_sum: Array = np.log(np.exp(z).sum(axis=1, keepdims=True))
     return z - log_sum
 
@@ -95,7 +125,13 @@ def log_softmax(z: Array) -> Array:
 def log_one_minus_softmax(z: Array) -> Array:
     """log(1 - p_j); for a p_j above 1/2, from the sum of the other exponentials."""
     log_p = log_softmax(z)
-    others = log_p.copy()
-    others[np.arange(len(z)), log_p.argmax(axis=1)] = np.finfo(z.dtype).min
-    log_q: Array = np.logaddexp.reduce(others, axis=1, keepdims=True)
-    return np.where(log_p > -math.log(2), log_q, np.log1p(-np.minimum(np.exp(log_p), 0.5)))
+    others, p = log_p.copy(), np.exp(log_p)
+    others[np.arange(len(z)), log_p.real.argmax(axis=1)] = np.finfo(z.dtype).min
+    is_large = log_p.real > -math.log(2)
+    return np.where(is_large, log_sum_exp(others), log_1_plus(-np.where(p.real > 0.5, 0.5, p)))
+
+
+def log_softplus(z: Array) -> Array:
+    """log log(1 + e^z), which is z to rounding far below 0."""
+    far = z.real < -40
+    return np.where(far, z, np.log(softplus(np.where(far, 0, z))))

@@ -7,14 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deltarule.reference.formulas import Formula, Formulas
 from deltarule.reference.functions import (
     F1,
     F2,
     F3,
     F4,
     Array,
+    absolute,
     log_one_minus_softmax,
     log_softmax,
+    log_softplus,
     no_curvature,
     over,
     sigmoid,
@@ -37,6 +40,10 @@ class Loss(NamedTuple):
     curvature: F2 = no_curvature
 
 
+_ERROR = Formula("(ŷ_ij − y_ij)", r"(\hat y_{ij} - y_{ij})")
+_SQUARES = Formula("Σ_j (ŷ_ij − y_ij)²", r"\sum_j (\hat y_{ij} - y_{ij})^2")
+
+
 def _of_error(value: F1, gradient: F1, curvature: F1) -> Loss:
     """sum_j value(e_j), e = y_hat - y."""
     return Loss(
@@ -49,38 +56,108 @@ def _of_error(value: F1, gradient: F1, curvature: F1) -> Loss:
 def huber(d: float) -> Loss:
     """sum_j e_j^2 / 2 up to |e_j| = d, beyond it the line that goes on from there."""
     return _of_error(
-        lambda e: np.where(np.abs(e) <= d, e * e / 2, d * (np.abs(e) - d / 2)),
+        lambda e: np.where(np.abs(e.real) <= d, e * e / 2, d * (absolute(e) - d / 2)),
         lambda e: np.clip(e, -d, d),
         lambda e: (np.abs(e) <= d).astype(e.dtype),
     )
 
 
-LOSSES: dict[str, Loss] = {
-    "squared_error": _of_error(lambda e: e * e / 2, lambda e: e, np.ones_like),
-    "sum_squared_error": _of_error(lambda e: e * e, lambda e: 2 * e, lambda e: np.full_like(e, 2)),
-    "mean_squared_error": _of_error(
-        lambda e: e * e / e.shape[1],
-        lambda e: 2 * e / e.shape[1],
-        lambda e: np.full_like(e, 2 / e.shape[1]),
+# Each loss beside its formulas.
+_TABLE: dict[str, tuple[Loss, Formulas]] = {
+    "squared_error": (
+        _of_error(
+            lambda e: e * e / 2,
+            lambda e: e,
+            np.ones_like,
+        ),
+        Formulas(Formula("½ ", r"\frac{1}{2} ") + _SQUARES, _ERROR),
     ),
-    "absolute_error": _of_error(np.abs, np.sign, np.zeros_like),
-    "huber": huber(1.0),
-    "binary_cross_entropy": Loss(
-        lambda y_hat, y: -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)).sum(axis=1),
-        lambda y_hat, y: over(1 - y, 1 - y_hat) - over(y, y_hat),
-        lambda y_hat, y: y / y_hat**2 + (1 - y) / (1 - y_hat) ** 2,
+    "sum_squared_error": (
+        _of_error(
+            lambda e: e * e,
+            lambda e: 2 * e,
+            lambda e: np.full_like(e, 2),
+        ),
+        Formulas(_SQUARES, Formula("2 ", "2 ") + _ERROR),
     ),
-    "cross_entropy": Loss(
-        lambda y_hat, y: -(y * np.log(y_hat)).sum(axis=1),
-        lambda y_hat, y: -over(y, y_hat),
-        lambda y_hat, y: y / y_hat**2,
+    "mean_squared_error": (
+        _of_error(
+            lambda e: e * e / e.shape[1],
+            lambda e: 2 * e / e.shape[1],
+            lambda e: np.full_like(e, 2 / e.shape[1]),
+        ),
+        Formulas(
+            Formula("1/K ", r"\frac{1}{K} ") + _SQUARES, Formula("2/K ", r"\frac{2}{K} ") + _ERROR
+        ),
     ),
-    "poisson": Loss(
-        lambda y_hat, y: (y_hat - y * np.log(y_hat)).sum(axis=1),
-        lambda y_hat, y: 1 - over(y, y_hat),
-        lambda y_hat, y: y / y_hat**2,
+    "absolute_error": (
+        _of_error(
+            absolute,
+            np.sign,
+            np.zeros_like,
+        ),
+        Formulas(
+            Formula("Σ_j |ŷ_ij − y_ij|", r"\sum_j \lvert \hat y_{ij} - y_{ij} \rvert"),
+            Formula("sign", r"\mathrm{sign}") + _ERROR,
+        ),
+    ),
+    "huber": (
+        huber(1.0),
+        Formulas(
+            Formula("Σ_j h", r"\sum_j h") + _ERROR,
+            Formula(
+                "max(−huber_delta, min(huber_delta, ŷ_ij − y_ij))",
+                r"\max(-huber_delta, \min(huber_delta, \hat y_{ij} - y_{ij}))",
+            ),
+            Formula(
+                "h(e) = ½ e² where |e| ≤ d, else d (|e| − ½ d), d = huber_delta",
+                r"h(e) = \begin{cases} \frac{1}{2} e^2 & \lvert e \rvert \le d \cr"
+                r" d (\lvert e \rvert - \frac{1}{2} d) & \text{else} \end{cases}"
+                r" \quad d = huber_delta",
+            ),
+        ),
+    ),
+    "binary_cross_entropy": (
+        Loss(
+            lambda y_hat, y: -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)).sum(axis=1),
+            lambda y_hat, y: over(1 - y, 1 - y_hat) - over(y, y_hat),
+            lambda y_hat, y: y / y_hat**2 + (1 - y) / (1 - y_hat) ** 2,
+        ),
+        Formulas(
+            Formula(
+                "−Σ_j (y_ij log ŷ_ij + (1 − y_ij) log(1 − ŷ_ij))",
+                r"-\sum_j (y_{ij} \log \hat y_{ij} + (1 - y_{ij}) \log(1 - \hat y_{ij}))",
+            ),
+            _ERROR + Formula(" / (ŷ_ij (1 − ŷ_ij))", r" / (\hat y_{ij} (1 - \hat y_{ij}))"),
+        ),
+    ),
+    "cross_entropy": (
+        Loss(
+            lambda y_hat, y: -(y * np.log(y_hat)).sum(axis=1),
+            lambda y_hat, y: -over(y, y_hat),
+            lambda y_hat, y: y / y_hat**2,
+        ),
+        Formulas(
+            Formula("−Σ_j y_ij log ŷ_ij", r"-\sum_j y_{ij} \log \hat y_{ij}"),
+            Formula("(−y_ij / ŷ_ij)", r"(-y_{ij} / \hat y_{ij})"),
+        ),
+    ),
+    "poisson": (
+        Loss(
+            lambda y_hat, y: (y_hat - y * np.log(y_hat)).sum(axis=1),
+            lambda y_hat, y: 1 - over(y, y_hat),
+            lambda y_hat, y: y / y_hat**2,
+        ),
+        Formulas(
+            Formula(
+                "Σ_j (ŷ_ij − y_ij log ŷ_ij)", r"\sum_j (\hat y_{ij} - y_{ij} \log \hat y_{ij})"
+            ),
+            Formula("(1 − y_ij / ŷ_ij)", r"(1 - y_{ij} / \hat y_{ij})"),
+        ),
     ),
 }
+LOSSES: dict[str, Loss] = {name: loss for name, (loss, _) in _TABLE.items()}
+FORMULAS: dict[str, Formulas] = {name: formulas for name, (_, formulas) in _TABLE.items()}
 
 # A loss with logarithms, with each output in its domain: from z, so that nothing saturates.
 
@@ -207,7 +284,7 @@ PAIRS: dict[tuple[str, str], Pair] = {
         lambda z, y_hat, y, v: y * sigmoid(-z) ** 2 * v,
     ),
     ("softplus", "poisson"): Pair(
-        lambda z, y: softplus(z) - y * np.where(z < -40, z, np.log(softplus(np.maximum(z, -40)))),
+        lambda z, y: softplus(z) - y * log_softplus(z),
         lambda z, y_hat, y: sigmoid(z) - y * _log_softplus_slope(z),
         lambda z, y_hat, y, v: (
             (sigmoid_slope(z) + y * _log_softplus_slope(z) * _log_softplus_bend(z)) * v

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from deltarule import defaults
 from deltarule.layers import Layers
+from deltarule.reference.activations import ROWS
 from deltarule.reference.functions import Array, Tensors, numbers
 from deltarule.reference.network import canonical, hidden_names
 
@@ -49,8 +50,8 @@ def initialize(
 ) -> tuple[list[Array], list[Array]]:
     """W[l] then b[l], l = 1..L, drawn in float64 and cast; b is 0, but for "torch" drawn like W.
 
-    ``init`` is a name in `INITIALIZERS`, or "auto": he_normal for the hidden layers of relu's kin,
-    glorot_uniform for the others and the output.
+    ``init`` is a name in `INITIALIZERS`, or "auto": he_normal for the hidden layers whose
+    activation `uses_he`, as relu, glorot_uniform for the others and the output.
 
     Examples
     --------
@@ -59,12 +60,12 @@ def initialize(
     ([(4, 3), (2, 4)], array([0., 0.]))
     """
     canonical("init", init, ("auto", *INITIALIZERS))
-    kin = ("relu", "leaky_relu", "elu", "softplus", "gelu", "silu")
+    uses_he = {name for name, row in ROWS.items() if row.uses_he}
     weights: list[Array] = []
     biases: list[Array] = []
     layers = [*hidden_names(hidden, len(sizes) - 2), "output"]
     for layer, (n_in, n_out) in zip(layers, pairwise(sizes), strict=True):
-        auto = "he_normal" if layer in kin else "glorot_uniform"
+        auto = "he_normal" if layer in uses_he else "glorot_uniform"
         distribution, scale = INITIALIZERS[auto if init == "auto" else init]
         s = scale(n_in, n_out)
         weights.append(_draw(rng, distribution, s, (n_out, n_in)).astype(dtype))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +20,7 @@ Velocity: TypeAlias = tuple[list[Array], list[Array]]
 
 
 class Moments(NamedTuple):
-    """What Adam remembers: m and v of every weight and bias, and the steps that were taken."""
+    """Adam's state: m and v of every weight and bias, and the number of steps taken."""
 
     m: list[Array]
     v: list[Array]
@@ -121,6 +122,14 @@ def adam_update(
         for p, m_k, root in zip(old, m, roots, strict=True)
     ]
     return new[:L], new[L:], Moments(m, v, t)
+
+
+# An update by the kind of its optimizer: update(weights, biases, grads, state, **settings), which
+# returns new weights, biases and state, and takes None for a state of zeros.
+UPDATES: dict[str, Callable[..., tuple[list[Array], list[Array], Any]]] = {
+    "sgd": sgd_update,
+    "adam": adam_update,
+}
 
 
 class Descent(NamedTuple):

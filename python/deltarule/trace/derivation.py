@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule import reference
+from deltarule.reference.formulas import Formula
 from deltarule.trace import equations
-from deltarule.trace.equations import Formula
 from deltarule.trace.title import title
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """An equation and what it comes to; without a value, the definition of a function in it."""
+    """An equation and its value; without a value, the definition of a function in it."""
 
     formula: Formula
     value: NDArray[Any] | None = None
@@ -86,10 +87,10 @@ def _backward(trace: Quantities) -> Iterator[Line]:
     network, last, factor = trace.network, trace.network.n_layers, _reduction(trace).factor
     loss, output = equations.loss_of(network.loss), equations.output_of(network.output)
     yield Line(equations.DELTA_MEANS)
-    gradient = equations.OUTPUT_GRADIENT_IS + factor + loss.gradient
+    gradient = equations.OUTPUT_GRADIENT_IS + factor + loss.derivative
     yield Line(gradient.at(last, huber_delta=network.huber_delta), trace.dL_dy_hat)
     delta = equations.DELTA_IS + output.chain
-    if loss.canonical == network.output:
+    if _is_error(network.output, network.loss):
         delta += equations.EQUALS + factor + equations.ERROR
     yield Line(delta.at(last), trace.delta[last])
     yield Line(output.derivative.at(last, leaky_slope=network.leaky_slope))
@@ -105,6 +106,13 @@ def _gradient(trace: Quantities) -> Iterator[Line]:
     for layer in range(trace.network.n_layers, 0, -1):
         yield Line(equations.WEIGHT_GRADIENT.at(layer), trace.dL_dW[layer])
         yield Line(equations.BIAS_GRADIENT.at(layer), trace.dL_db[layer])
+
+
+def _is_error(output: object, loss: object) -> bool:
+    """Whether delta[L] is y_hat - y, times the factor of the reduction."""
+    pair = reference.PAIRS.get((str(output), str(loss)))
+    is_canonical = pair is not None and pair.gauss_newton is None
+    return is_canonical or (output, loss) == ("identity", "squared_error")
 
 
 def _reduction(trace: Quantities) -> equations.Reduction:

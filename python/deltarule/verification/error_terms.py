@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.reference.activations import ROWS
 from deltarule.reference.functions import (
     log_one_minus_softmax,
     log_softmax,
@@ -24,22 +25,14 @@ Array = NDArray[Any]
 
 def of_value(g: object, z: Array, a: Array) -> Array:
     """Of a = g(z); gelu is z/2 (1 + t)."""
-    return z if g == "gelu" else a
+    terms = ROWS[g].value_terms if isinstance(g, str) and g in ROWS else None
+    return a if terms is None else terms(z, a)
 
 
 def of_derivative(g: object, z: Array, slope: Array) -> Array:
-    """Of g'(z); tanh: 1 - a^2; elu: 1 + a; silu: s (1 + z (1 - s)); gelu, with c = sqrt(2 / pi) and
-    d = 0.044715: 1/2 (1 + t + c z (1 - t^2) (1 + 3 d z^2)), where 1 - t^2 is 0 from |z| = 7 on.
-    """
-    if g in ("tanh", "elu"):
-        return np.ones_like(z)
-    if g == "silu":
-        return np.abs(slope) + sigmoid(z) * (1.0 + np.abs(z))
-    if g == "gelu":
-        z = np.minimum(np.abs(z), 7.0)
-        terms: Array = 1.0 + z * (1.0 + 3 * 0.044715 * z * z)
-        return terms
-    return slope
+    """Of g'(z)."""
+    terms = ROWS[g].derivative_terms if isinstance(g, str) and g in ROWS else None
+    return slope if terms is None else terms(z, slope)
 
 
 def spread(output: object, z: Array) -> Array | float:

@@ -1,4 +1,4 @@
-"""Optimizers: settings only. What they remember between steps lives with the network."""
+"""Optimizers: settings only. Their state between steps lives with the network."""
 
 from __future__ import annotations
 
@@ -13,25 +13,43 @@ from deltarule.arguments import check_number
 
 
 class Optimizer:
-    """What `SGD`, `Adam` and `AdamW` have in common: settings, checked, as the core takes them."""
+    """The base of the optimizers: a frozen dataclass of settings, checked."""
 
     __slots__ = ("_settings",)  # no field, not in `vars`
     _settings: core.Optimizer
+    _kind: ClassVar[str]  # of core.OptimizerKind and reference.UPDATES
+    _decoupled: ClassVar[bool] = False
     lr: float
+    weight_decay: float
+    l1: float
+    max_norm: float | None
+
+    def __post_init__(self) -> None:
+        check_number("lr", self.lr, math.ulp(0.0), math.inf, "above 0 and finite")
+        check_number("weight_decay", self.weight_decay, 0.0, math.inf, "0 or more and finite")
+        check_number("l1", self.l1, 0.0, math.inf, "0 or more and finite")
+        if self.max_norm is not None:
+            check_number("max_norm", self.max_norm, math.ulp(0.0), math.inf, "above 0 and finite")
+        self._check_rule()
+        given = {name: 0.0 if value is None else value for name, value in vars(self).items()}
+        settings: dict[str, Any] = {
+            name: value if isinstance(value, bool) else float(value)
+            for name, value in given.items()
+        }
+        kind = core.OptimizerKind[self._kind]
+        core_settings = core.Optimizer(kind, decoupled=self._decoupled, **settings)
+        object.__setattr__(self, "_settings", core_settings)
 
     def __reduce__(self) -> tuple[type[Optimizer], tuple[Any, ...]]:
         return type(self), tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
 
-    def _check_common(self, weight_decay: object, l1: object, max_norm: object) -> None:
-        check_number("lr", self.lr, math.ulp(0.0), math.inf, "above 0 and finite")
-        check_number("weight_decay", weight_decay, 0.0, math.inf, "0 or more and finite")
-        check_number("l1", l1, 0.0, math.inf, "0 or more and finite")
-        if max_norm is not None:
-            check_number("max_norm", max_norm, math.ulp(0.0), math.inf, "above 0 and finite")
+    @property
+    def _has_state(self) -> bool:
+        """Whether the optimizer has a state between steps."""
+        return True
 
-    def _keep(self, kind: core.OptimizerKind, max_norm: float | None, **settings: Any) -> None:
-        settings["max_norm"] = 0.0 if max_norm is None else float(max_norm)
-        object.__setattr__(self, "_settings", core.Optimizer(kind, float(self.lr), **settings))
+    def _check_rule(self) -> None:
+        """Refuse settings of the rule itself that are out of their range."""
 
     def _settings_in(self, dtype: np.dtype[Any]) -> core.Optimizer:
         limits = np.finfo(dtype)
@@ -116,21 +134,18 @@ class SGD(Optimizer):
     l1: float = 0.0
     max_norm: float | None = None
 
-    def __post_init__(self) -> None:
-        self._check_common(self.weight_decay, self.l1, self.max_norm)
+    _kind: ClassVar[str] = "sgd"
+
+    def _check_rule(self) -> None:
         check_number("momentum", self.momentum, 0.0, 1.0, "in [0, 1)")
         if not isinstance(self.nesterov, bool):
             raise TypeError(f"nesterov must be True or False, not {self.nesterov!r}")
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov needs momentum above 0, not momentum=0.0")
-        self._keep(
-            core.OptimizerKind.sgd,
-            self.max_norm,
-            momentum=float(self.momentum),
-            nesterov=self.nesterov,
-            weight_decay=float(self.weight_decay),
-            l1=float(self.l1),
-        )
+
+    @property
+    def _has_state(self) -> bool:
+        return self.momentum > 0.0
 
 
 @dataclass(frozen=True)
@@ -189,26 +204,14 @@ class Adam(Optimizer):
     max_norm: float | None = None
     epsilon_hat: bool = False
 
-    _decoupled: ClassVar[bool] = False
+    _kind: ClassVar[str] = "adam"
 
-    def __post_init__(self) -> None:
-        self._check_common(self.weight_decay, self.l1, self.max_norm)
+    def _check_rule(self) -> None:
         check_number("beta1", self.beta1, 0.0, 1.0, "in [0, 1)")
         check_number("beta2", self.beta2, 0.0, 1.0, "in [0, 1)")
         check_number("epsilon", self.epsilon, math.ulp(0.0), math.inf, "above 0 and finite")
         if not isinstance(self.epsilon_hat, bool):
             raise TypeError(f"epsilon_hat must be True or False, not {self.epsilon_hat!r}")
-        self._keep(
-            core.OptimizerKind.adam,
-            self.max_norm,
-            beta1=float(self.beta1),
-            beta2=float(self.beta2),
-            epsilon=float(self.epsilon),
-            epsilon_hat=self.epsilon_hat,
-            weight_decay=float(self.weight_decay),
-            decoupled=self._decoupled,
-            l1=float(self.l1),
-        )
 
     def _check_in(self, limits: np.finfo[Any]) -> None:
         epsilon = float(self.epsilon)
@@ -248,6 +251,8 @@ class AdamW(Adam):
     _decoupled: ClassVar[bool] = True
 
 
+OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW)
+
 _DEFAULT = SGD()
 
 
@@ -256,8 +261,9 @@ def check_optimizer(optimizer: object) -> Optimizer:
     if optimizer is None:
         return _DEFAULT
     if not isinstance(optimizer, Optimizer):
+        *names, last = (kind.__name__ for kind in OPTIMIZERS)
         raise TypeError(
-            "optimizer must be a deltarule.SGD, Adam or AdamW, or for MLP.fit LevenbergMarquardt "
-            f"or LBFGS, not {optimizer!r}"
+            f"optimizer must be a deltarule.{', '.join(names)} or {last}, or for MLP.fit "
+            f"LevenbergMarquardt or LBFGS, not {optimizer!r}"
         )
     return optimizer

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from deltarule import reference
 from deltarule.backend import MLPLike
 from deltarule.layers import Layers
-from deltarule.optimizers import SGD, Adam, AdamW, Optimizer
+from deltarule.optimizers import SGD, Adam, Optimizer
 from deltarule.reference import Backward, Moments
+from deltarule.reference.training import UPDATES
 from deltarule.verification.arithmetic import Arithmetic
 from deltarule.verification.compare_passes import (
     TERMS,
@@ -29,11 +30,10 @@ from deltarule.verification.reference_model import in_float64
 
 Array = NDArray[Any]
 Tensors = list[Array]
-Settings = SGD | Adam
 
 AFTER = "after the update"
 
-SGD_STEP = "16 u of the same update of magnitudes: |W|, |v|, |dL/dW|"
+LINEAR_STEP = "16 u of the same update of magnitudes: |W|, |v|, |dL/dW|"
 ADAM_STEP = "16 u of |W| and of the terms of m, v and m / (sqrt(v) + epsilon)"
 
 
@@ -77,7 +77,7 @@ class Expected(NamedTuple):
     memory: list[tuple[str, Array, Array]]
 
 
-def compare_update(passes: Passes, optimizer: Settings) -> None:
+def compare_update(passes: Passes, optimizer: Optimizer) -> None:
     """Compare a step of a copy of the network: loss, parameters, memory, and the next dL/da.
 
     Where the optimizer remembers and nothing is remembered yet, a step goes before.
@@ -94,7 +94,7 @@ def compare_update(passes: Passes, optimizer: Settings) -> None:
         x, y, weight = batch
         return net.train_step(x, y, optimizer=optimizer, sample_weight=weight, threads=threads)
 
-    if _remembers(optimizer) and not _has_memory(net, optimizer):
+    if optimizer._has_state and not _has_memory(net, optimizer):
         step()
         part += ", the second step"
     core = propagated(net._core, batch, threads, f" after a step of {settings(optimizer)}")
@@ -110,13 +110,13 @@ def compare_update(passes: Passes, optimizer: Settings) -> None:
 
 
 def _compare_step(
-    passes: Passes, part: str, net: MLPLike, optimizer: Settings, start: Point
+    passes: Passes, part: str, net: MLPLike, optimizer: Optimizer, start: Point
 ) -> None:
     L, arithmetic = passes.n_layers, passes.model.arithmetic
-    if isinstance(optimizer, SGD):
-        want, reason = expected_sgd(start, optimizer, arithmetic), SGD_STEP
-    else:
+    if isinstance(optimizer, Adam):
         want, reason = expected_adam(start, optimizer, arithmetic), ADAM_STEP
+    else:
+        want, reason = expected_linear(start, optimizer, arithmetic), LINEAR_STEP
     everything = [gradient_name(l, kind) for l in range(1, L + 1) for kind in "Wb"]  # noqa: E741
     for k in (k for l in range(L) for k in (l, L + l)):  # noqa: E741
         kind, layer = "Wb"[k // L], k % L + 1
@@ -131,21 +131,22 @@ def _compare_step(
         passes.ledger.add(name, remembered, value, bound, TERMS, inputs=everything)
 
 
-def expected_sgd(start: Point, optimizer: SGD, arithmetic: Arithmetic) -> Expected:
-    """Return what `reference.sgd_update` makes, and bounds by the same update of magnitudes."""
+def expected_linear(start: Point, optimizer: Optimizer, arithmetic: Arithmetic) -> Expected:
+    """Return the reference's update, and bounds by the same update of magnitudes.
+
+    Of a rule that is linear in parameters, gradient and state: every one but Adam's.
+    """
 
     def update(point: Point, lr: float) -> tuple[Tensors, Tensors]:
         weights, biases, grads, velocity = _halves(point)
-        new_W, new_b, v = reference.sgd_update(
-            weights, biases, grads, velocity, lr=lr, momentum=optimizer.momentum,
-            nesterov=optimizer.nesterov, weight_decay=optimizer.weight_decay, l1=optimizer.l1,
-            max_norm=optimizer.max_norm,
-        )  # fmt: skip
+        rule, given = UPDATES[optimizer._kind], {**vars(optimizer), "lr": lr}
+        new_W, new_b, v = rule(weights, biases, grads, velocity, **given)
         return [*new_W, *new_b], [*v[0], *v[1]]
 
     theta, v = update(start, optimizer.lr)
     size, v_size = update(start.magnitudes, -optimizer.lr)  # all signs alike
-    memory = [("velocity", _flat(v), arithmetic.few(_flat(v_size)))] if optimizer.momentum else []
+    name = "velocity" if isinstance(optimizer, SGD) else "m"
+    memory = [(name, _flat(v), arithmetic.few(_flat(v_size)))] if optimizer._has_state else []
     return Expected(theta, [arithmetic.few(t) for t in size], memory)
 
 
@@ -158,11 +159,8 @@ def expected_adam(start: Point, optimizer: Adam, arithmetic: Arithmetic) -> Expe
             [*m[0], *m[1]], point.v, point.steps
         )  # fmt: skip
         new_W, new_b, moments = reference.adam_update(
-            weights, biases, grads, moments, lr=optimizer.lr, beta1=optimizer.beta1,
-            beta2=optimizer.beta2, epsilon=optimizer.epsilon,
-            weight_decay=optimizer.weight_decay, l1=optimizer.l1, max_norm=optimizer.max_norm,
-            epsilon_hat=optimizer.epsilon_hat, decoupled=isinstance(optimizer, AdamW),
-        )  # fmt: skip
+            weights, biases, grads, moments, decoupled=optimizer._decoupled, **vars(optimizer)
+        )
         return [*new_W, *new_b], moments
 
     theta, now = update(start)
@@ -203,13 +201,9 @@ def settings(optimizer: Optimizer) -> str:
     return f"{type(optimizer).__name__}({', '.join(given)})"
 
 
-def _remembers(optimizer: Optimizer) -> bool:
-    return not isinstance(optimizer, SGD) or optimizer.momentum > 0.0
-
-
 def _has_memory(net: MLPLike, optimizer: Optimizer) -> bool:
     kind, m, _, _ = net._memory()
-    return m is not None and kind == ("sgd" if isinstance(optimizer, SGD) else "adam")
+    return m is not None and kind == optimizer._kind
 
 
 def _halves(point: Point) -> tuple[Tensors, Tensors, Backward, tuple[Tensors, Tensors] | None]:

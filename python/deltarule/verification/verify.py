@@ -9,7 +9,7 @@ from deltarule.arguments import check_flag
 from deltarule.backend import MLPLike
 from deltarule.config import resolve_threads
 from deltarule.errors import DivergenceError
-from deltarule.optimizers import SGD, Adam, Optimizer, check_optimizer
+from deltarule.optimizers import Optimizer, check_optimizer
 from deltarule.trace.title import title
 from deltarule.verification.compare_passes import Passes
 from deltarule.verification.compare_slopes import Differences
@@ -34,7 +34,6 @@ def verify_network(
     """Return what `MLP.verify` promises."""
     strict, settings = check_flag(strict, "strict"), check_optimizer(optimizer)
     settings._settings_in(net.dtype)
-    assert isinstance(settings, SGD | Adam)
     sampled = sampling.samples(net._architecture, x, y, sample_weight)
     ledger, model = Ledger(net.dtype), Model.of(net._architecture)
     if model.has_own:  # NumPy adds other rows in another order, and some passes leave them out

@@ -32,9 +32,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": torch.nn.functional.silu,
 }
 OUTPUTS = {
-    "identity": lambda z: z,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
+    **ACTIVATIONS,
     "softmax": lambda z: torch.softmax(z, -1),
     "exp": torch.exp,
 }
@@ -50,11 +48,13 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     ).sum(-1),
     "poisson": lambda p, y: (p - y * p.log()).sum(-1),
 }
-WORDS = [("tanh", *pair) for pair in PAIRS] + [
+# Of the functions that stand above.
+WORDS = [("tanh", *pair) for pair in PAIRS if pair[1] in LOSSES] + [
     (hidden, output, loss)
     for hidden, (output, loss) in itertools.product(
         HIDDEN, [("identity", "squared_error"), ("softmax", "cross_entropy")]
     )
+    if hidden in ACTIVATIONS
 ]
 
 

@@ -32,8 +32,8 @@ def digests(isa: str) -> dict[str, str]:
 @pytest.mark.parametrize("isa", ISAS)
 def test_the_bits_are_those_written_down(isa: str) -> None:
     found, recorded = digests(isa), json.loads(RECORDED.read_text())
-    assert found.keys() == recorded.keys()
-    assert {case for case in found if found[case] != recorded[case]} == set()
+    assert list(found)[: len(recorded)] == list(recorded)  # those of later functions follow
+    assert {case for case in recorded if found[case] != recorded[case]} == set()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from deltarule.io.json_fields import Fields
-from deltarule.optimizers import SGD, Adam, AdamW
+from deltarule.optimizers import OPTIMIZERS
 from deltarule.schedules import Plateau
 from deltarule.training.early_stopping import EarlyStopping
 from deltarule.training.learning_rate import SCHEDULES
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 # In place of a function, which the caller has to give again.
 FUNCTION = "function"
 
-_OPTIMIZERS: dict[str, Any] = {kind.__name__: kind for kind in (SGD, Adam, AdamW)}
+_OPTIMIZERS: dict[str, Any] = {kind.__name__: kind for kind in OPTIMIZERS}
 _SCHEDULES: dict[str, Any] = {kind.__name__: kind for kind in (*SCHEDULES, Plateau)}
 
 

@@ -45,9 +45,9 @@ class MLP(Trainable, Differentiable, Provable):
         n_0 .. n_L: inputs, hidden widths, outputs. Two entries are a network without hidden layer
         (linear, logistic or softmax regression).
     hidden : str, CustomActivation, (value, derivative), or a sequence of them, default "relu"
-        g, one for all or one per hidden layer: identity (linear), sigmoid (logistic), tanh, relu,
-        leaky_relu, elu, softplus, gelu (tanh form), silu, or a custom function, see
-        `CustomActivation`. A tuple of two callables is one such function, for all layers.
+        g, one for all or one per hidden layer: the name of an activation in docs/theory.md, such as
+        relu, tanh, sigmoid (logistic), identity (linear) or gelu (tanh form), or a custom function,
+        see `CustomActivation`. A tuple of two callables is one such function, for all layers.
     output : str, CustomActivation or (value, derivative), default "identity"
         O: any of the activations above, softmax or exp, or a custom function.
     loss : str, CustomLoss or (value, gradient), optional

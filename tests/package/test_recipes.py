@@ -1,0 +1,459 @@
+"""CONTRIBUTING's recipes: what is added to a copy of the tree, by them alone, is found and passes.
+
+An activation (mish), a loss (log_cosh), an optimizer (SGD whose momentum is damped) and an
+instruction set (the portable registers, compiled for processors with FMA).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from core_build import ROOT, CoreBuild, copy_sources
+
+KERNELS, PYTHON = "csrc/kernels", "python/deltarule"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Text to insert into a file after an anchor, found there once, or before it."""
+
+    file: str
+    anchor: str
+    text: str
+    before: bool = False
+
+    def applied(self, source: str) -> str:
+        """Return the source with the text in it."""
+        assert source.count(self.anchor) == 1, f"{self.file}: {self.anchor!r}"
+        parts = [self.text, self.anchor] if self.before else [self.anchor, self.text]
+        return source.replace(self.anchor, "".join(parts))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A newcomer: its name in the tests' identifiers, at most how many files, and the changes."""
+
+    name: str
+    limit: int
+    changes: tuple[Change, ...]
+    written: tuple[tuple[str, str], ...] = ()  # files, and their text or "" for a command's
+
+    @property
+    def files(self) -> set[str]:
+        """Return what is touched, from the root of the tree."""
+        return {change.file for change in self.changes} | {file for file, _ in self.written}
+
+    def apply(self, tree: Path) -> None:
+        """Change a tree."""
+        for change in self.changes:
+            path = tree / change.file
+            path.write_text(change.applied(path.read_text("utf-8")), "utf-8")
+        for file, text in self.written:
+            if text:
+                (tree / file).write_text(text, "utf-8")
+
+
+ACTIVATION = Recipe(
+    "mish", 4,
+    (
+        Change(
+            f"{KERNELS}/functions.hpp", "ROW(silu, Silu, true, true, true)",
+            " \\\n  ROW(mish, Mish, true, true, true)",
+        ),
+        Change(
+            f"{KERNELS}/activations.hpp", "// Calls f with the activation's type.\n",
+            """// z t, t = tanh(log(1 + e^z))
+struct Mish {
+  template <class T> DELTARULE_INLINE static pack<T> value(pack<T> z, T) {
+    return z * hyperbolic_tangent(softplus(z));
+  }
+  template <class T> DELTARULE_INLINE static pack<T> derivative(pack<T> z, pack<T>, T) {
+    const pack<T> t = hyperbolic_tangent(softplus(z));
+    return fused(z * logistic(z), fused(-t, t, constant<T>(1)), t);
+  }
+  template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T> z, pack<T>) {
+    const pack<T> one = constant<T>(1), two = constant<T>(2), s = logistic(z);
+    const pack<T> t = hyperbolic_tangent(softplus(z));
+    return fused(-t, t, one) * s * fused(z, one - s - two * t * s, two);
+  }
+};
+
+""", before=True,
+        ),
+        Change(
+            f"{PYTHON}/reference/activations.py", "ROWS: dict[str, Row] = {\n",
+            '''def _mish_t(z: Array) -> Array:
+    """tanh(log(1 + e^z))."""
+    value: Array = np.tanh(softplus(z))
+    return value
+
+
+def _mish_derivative(z: Array, a: Array) -> Array:
+    t = _mish_t(z)
+    return t + z * sigmoid(z) * (1 - t * t)
+
+
+def _mish_curvature(z: Array, a: Array) -> Array:
+    t, s = _mish_t(z), sigmoid(z)
+    return (1 - t * t) * s * (2 + z * (sigmoid(-z) - 2 * t * s))
+
+
+''', before=True,
+        ),
+        Change(
+            f"{PYTHON}/reference/activations.py",
+            "}\nACTIVATIONS: dict[str, Activation] = {",
+            r'''    "mish": Row(
+        Activation(lambda z: z * _mish_t(z), _mish_derivative, _mish_curvature),
+        Formulas(
+            Formula("z[l] tanh(log(1 + exp(z[l])))", r"z^{[l]} \tanh(\log(1 + e^{z^{[l]}}))"),
+            Formula("g'(z) = t + z σ(z) (1 − t²)", r"g'(z) = t + z \sigma(z) (1 - t^2)"),
+            Formula(
+                "t = tanh(log(1 + e^z)), σ(z) = 1 / (1 + e^−z)",
+                r"t = \tanh(\log(1 + e^z)), \quad \sigma(z) = \frac{1}{1 + e^{-z}}",
+            ),
+        ),
+        uses_he=True,
+        derivative_terms=lambda z, slope: 1.0 + np.minimum(np.abs(z), 20.0),
+    ),
+''', before=True,
+        ),
+        Change(
+            "docs/theory.md", "| `gelu` | $",
+            r"| `mish`, $t = \tanh \log(1 + e^z)$ | $z t$ | $t + z \sigma (1 - t^2)$ | "
+            r"$(1 - t^2) \sigma (2 + z (1 - \sigma - 2 t \sigma))$ |" "\n", before=True,
+        ),
+        Change(
+            "docs/theory.md", ">>> g2 = {\n",
+            """>>> def mish_second(z):
+...     t = np.tanh(np.log(1 + np.exp(z)))
+...     return (1 - t**2) * s(z) * (2 + z * (1 - s(z) - 2 * t * s(z)))
+""", before=True,
+        ),
+        Change("docs/theory.md", ">>> g2 = {\n", '...     "mish": mish_second,\n'),
+    ),
+)  # fmt: skip
+
+LOSS = Recipe(
+    "log_cosh", 6,
+    (
+        Change(
+            f"{KERNELS}/functions.hpp", "LOGARITHMIC(poisson, nonnegative)",
+            " \\\n  RESIDUAL(log_cosh, LogCosh)",
+        ),
+        Change(
+            f"{KERNELS}/losses.hpp", "// Calls f with the type of a loss of residuals;",
+            """// log cosh e, near 0 from cosh e - 1 = y^2 / (2 (1 + y)), y = e^-|e| - 1.
+struct LogCosh {
+  template <class V> DELTARULE_INLINE static V term(V error, V) {
+    const V e = absolute(error), y = exponential_minus_1(-e), one(1), two(2);
+    const V far = e + logarithm_of_1_plus(exponential(-two * e)) - V(0.69314718055994530942);
+    return select(e < one, logarithm_of_1_plus(y * y / (two * (one + y))), far);
+  }
+  template <class R> static R total(R sum, R) { return sum; }
+  template <class V> DELTARULE_INLINE static V gradient(V e, V, V) { return hyperbolic_tangent(e); }
+  template <class V> DELTARULE_INLINE static V curvature(V e, V, V) {
+    const V t = hyperbolic_tangent(e);
+    return fused(-t, t, V(1));
+  }
+};
+
+""", before=True,
+        ),
+        Change(
+            f"{PYTHON}/reference/losses.py", "# Each loss beside its formulas.\n",
+            '''def _log_cosh(e: Array) -> Array:
+    is_near = np.abs(e.real) < 1
+    near = log_1_plus(2 * np.sinh(np.where(is_near, e, 0) / 2) ** 2)
+    far = absolute(e) + log_1_plus(np.exp(-2 * absolute(e))) - math.log(2)
+    return np.where(is_near, near, far)
+
+
+''', before=True,
+        ),
+        Change(
+            f"{PYTHON}/reference/losses.py",
+            "}\nLOSSES: dict[str, Loss] = {",
+            r'''    "log_cosh": (
+        _of_error(_log_cosh, np.tanh, lambda e: 1 - np.tanh(e) ** 2),
+        Formulas(
+            Formula("Σ_j log cosh", r"\sum_j \log \cosh ") + _ERROR,
+            Formula("tanh", r"\tanh") + _ERROR,
+        ),
+    ),
+''', before=True,
+        ),
+        Change(f"{PYTHON}/reference/losses.py", "    absolute,\n    log_one", "    log_1_plus,\n",
+               before=True),
+        Change(
+            f"{PYTHON}/mlp/network.py", "        - absolute_error: sum_j abs(e_j)\n",
+            "        - log_cosh: sum_j log cosh e_j\n",
+        ),
+        Change(
+            "docs/theory.md", "| `huber`, $d$ its", "| `log_cosh` | $\\sum_j \\log \\cosh e_j$ | "
+            "$\\tanh e_j$ | $1 - \\tanh^2 e_j$ |\n", before=True,
+        ),
+        Change(
+            "docs/theory.md", ">>> second = {\n", '...     "log_cosh": 1 - np.tanh(p - q) ** 2,\n'
+        ),
+    ),
+)  # fmt: skip
+
+PUBLIC_API = "tests/golden/public_api.txt"
+OPTIMIZER = Recipe(
+    "DampedSGD", 6,
+    (
+        Change(
+            f"{KERNELS}/rules.hpp", "ROW(adam, Adam, true, true)",
+            " \\\n  ROW(damped, Damped, true, false)",
+        ),
+        Change(f"{KERNELS}/rules.hpp", "ROW(sgd) ROW(adam)", " ROW(damped)"),
+        Change(
+            f"{KERNELS}/rules.hpp", "//   adam:      m <-",
+            "//   damped:    m <- beta1 m + alpha1 g;  w <- w - rate m\n", before=True,
+        ),
+        Change(
+            f"{KERNELS}/rules.hpp", "// The settings of an optimizer.\n",
+            """struct Damped {
+  template <class T, class V>
+  DELTARULE_INLINE static V step(const DescentStep<T>& s, const V& g, const V& w, V& m, V&) {
+    m = fused(V(s.beta1), m, V(s.alpha1) * g);
+    return fused(V(-s.rate), m, w);
+  }
+};
+
+""", before=True,
+        ),
+        Change(
+            f"{KERNELS}/rules.hpp", "case Kind::adam: return Rule::adam;\n",
+            "      case Kind::damped: return Rule::damped;\n",
+        ),
+        Change(
+            f"{KERNELS}/rules.hpp", "      case Kind::adam: {\n",
+            """      case Kind::damped:
+        s.beta1 = static_cast<T>(momentum);
+        s.alpha1 = static_cast<T>(1.0 - momentum);
+        break;
+""", before=True,
+        ),
+        Change(
+            f"{KERNELS}/rules.hpp", "    case Rule::adam: {\n",
+            "    case Rule::damped: return (before + g) * (1.0 + s.rate);\n", before=True,
+        ),
+        Change(
+            f"{PYTHON}/optimizers.py", "OPTIMIZERS: tuple[type[Optimizer], ...] = (",
+            '''@dataclass(frozen=True)
+class DampedSGD(Optimizer):
+    """SGD along a mean: m <- momentum m + (1 - momentum) g; theta <- theta - lr m.
+
+    Parameters
+    ----------
+    lr, momentum, weight_decay, l1, max_norm
+        As for `SGD`.
+
+    Examples
+    --------
+    >>> import deltarule as dr
+    >>> dr.DampedSGD(lr=0.1).momentum
+    0.9
+    """
+
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    l1: float = 0.0
+    max_norm: float | None = None
+
+    _kind: ClassVar[str] = "damped"
+
+    def _check_rule(self) -> None:
+        check_number("momentum", self.momentum, 0.0, 1.0, "in [0, 1)")
+
+
+''', before=True,
+        ),
+        Change(f"{PYTHON}/optimizers.py", "= (SGD, Adam, AdamW", ", DampedSGD"),
+        Change(f"{PYTHON}/__init__.py", "import SGD, Adam, AdamW", ", DampedSGD"),
+        Change(f"{PYTHON}/__init__.py", '("SGD", "Adam", "AdamW"', ', "DampedSGD"'),
+        Change(f"{PYTHON}/__init__.py", '    "CustomLoss",\n', '    "DampedSGD",\n'),
+        Change(
+            f"{PYTHON}/reference/training.py", "# An update by the kind of its optimizer:",
+            '''def damped_update(
+    weights: Tensors,
+    biases: Tensors,
+    grads: Backward,
+    m: Velocity | None,
+    *,
+    lr: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    l1: float = 0.0,
+    max_norm: float | None = None,
+) -> tuple[list[Array], list[Array], Velocity]:
+    """m <- momentum m + (1 - momentum) g, then theta <- theta - lr m."""
+    W, b = by_layer(weights, biases)
+    old, L = [*W, *b], len(W)
+    g = _descended(W, grads, float(weight_decay), float(l1), max_norm)
+    mean = [*m[0], *m[1]] if m else [np.zeros_like(p) for p in old]
+    mean = [momentum * m_k + (1 - momentum) * g_k for m_k, g_k in zip(mean, g, strict=True)]
+    new = [p - lr * m_k for p, m_k in zip(old, mean, strict=True)]
+    return new[:L], new[L:], (mean[:L], mean[L:])
+
+
+''', before=True,
+        ),
+        Change(
+            f"{PYTHON}/reference/training.py", '    "adam": adam_update,\n',
+            '    "damped": damped_update,\n',
+        ),
+        Change(
+            "docs/theory.md", "| Nesterov's | $",
+            r"| damped momentum | $m \leftarrow \mu m + (1 - \mu) g$, "
+            r"$\theta \leftarrow \theta - \eta m$ | `DampedSGD(lr, momentum)` |" "\n", before=True,
+        ),
+    ),
+    ((PUBLIC_API, ""),),
+)  # fmt: skip
+
+ISA = Recipe(
+    "fma", 4,
+    (
+        Change(
+            f"{KERNELS}/dispatch.cpp", "  ISA(oracle, true)\n#elif",
+            '  ISA(fma, __builtin_cpu_supports("fma")) \\\n', before=True,
+        ),
+        Change("CMakeLists.txt", "  add_isa(avx2 -mavx2 -mfma)\n", "  add_isa(fma -mfma)\n"),
+    ),
+    (
+        (f"{KERNELS}/vec_fma.hpp", (ROOT / KERNELS / "vec_portable.hpp").read_text()),
+        (
+            f"{KERNELS}/isa_fma.cpp",
+            """// x86-64 with FMA: plain loops, fma an instruction.
+#define DELTARULE_ISA fma
+#include "vec_fma.hpp"
+#include "dense.hpp"
+#include "table.hpp"
+""",
+        ),
+    ),
+)  # fmt: skip
+
+# By the first words of the rows of CONTRIBUTING's table.
+RECIPES = {
+    "an activation": ACTIVATION,
+    "a loss": LOSS,
+    "an optimizer": OPTIMIZER,
+    "an instruction set": ISA,
+}
+
+# Where tests with the newcomer's name in their identifiers have passed: the case list, the
+# gradient checks, `verify`.
+FOUND = {
+    "mish": (
+        "test_outputs_loss_and_gradients", "test_five_steps", "test_verify_passes",
+        "test_gradients_are_the_slopes_of_the_loss", "test_second_derivatives_are_the_references",
+        "test_gradients_against_central_differences", "test_derivative_of_an_activation",
+    ),
+    "log_cosh": (
+        "test_outputs_loss_and_gradients", "test_five_steps", "test_verify_passes",
+        "test_gradients_are_the_slopes_of_the_loss", "test_second_derivatives_are_the_references",
+        "test_gradients_against_central_differences", "test_gradient_of_a_loss",
+    ),
+    "DampedSGD": (
+        "test_steps_are_the_references", "test_verify_passes_an_optimizer",
+        "test_the_same_bits_on_any_threads_and_instruction_set",
+    ),
+    "fma": (
+        "test_outputs_loss_and_gradients", "test_the_bits_are_those_written_down",
+        "test_second_derivatives_are_the_references",
+    ),
+}  # fmt: skip
+
+TESTS = (
+    "core/test_function_table.py", "core/test_core_against_reference.py",
+    "core/test_recorded_bits.py", "core/test_optimizers.py", "core/test_central_differences.py",
+    "reference/test_reference_formulas.py", "reference/test_reference_training.py",
+    "verification/test_trace_formulas.py", "verification/test_verify_report.py",
+    "package/test_public_api.py", "package/test_docs.py",
+)  # fmt: skip
+
+
+def listed(kind: str) -> set[str]:
+    """Return the files of a row of CONTRIBUTING's table."""
+    text = (ROOT / "CONTRIBUTING.md").read_text().partition("## What do I touch to add")[2]
+    (row,) = re.findall(rf"^\| {kind} \| (.*) \|$", text, re.MULTILINE)
+    return {file for file in re.findall(r"`([^`]+)`", row) if "." in file}
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+def test_contributing_lists_the_files_of_a_recipe(kind: str) -> None:
+    recipe, patterns = RECIPES[kind], listed(kind)
+    assert len(patterns) == len(recipe.files) <= recipe.limit
+    for file in recipe.files:
+        assert any(fnmatch(file, pattern) for pattern in patterns), file
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+def test_a_recipe_fits_the_sources(kind: str, tmp_path: Path) -> None:
+    for file in RECIPES[kind].files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / file).exists():
+            shutil.copy(ROOT / file, tmp_path / file)
+    RECIPES[kind].apply(tmp_path)
+
+
+@pytest.mark.full
+def test_newcomers_are_found_and_pass(tmp_path: Path) -> None:
+    recipes = [ACTIVATION, LOSS, OPTIMIZER]
+    if platform.machine() in ("x86_64", "AMD64"):
+        recipes.append(ISA)
+    tree = tmp_path / "tree"
+    copy_sources(tree)
+    for name in ("docs", "examples", "benchmarks", "tools"):
+        shutil.copytree(ROOT / name, tree / name)
+    for page in ROOT.glob("*.md"):
+        shutil.copy(page, tree)
+    for recipe in recipes:
+        recipe.apply(tree)
+    build = CoreBuild(tree, tmp_path / "build")
+    build.configure("Release")
+    build.compile(os.cpu_count() or 1)
+    environment = build.environment()
+    golden = subprocess.check_output(
+        [sys.executable, "tests/package/test_public_api.py"], env=environment, cwd=tree, text=True
+    )
+    (tree / PUBLIC_API).write_text(golden)
+    passed = run_tests(tree, environment)
+    for recipe in recipes:
+        for test in FOUND[recipe.name]:
+            there = [name for name in passed if test in name and recipe.name in name]
+            assert there, f"no {test} of {recipe.name}"
+
+
+def run_tests(tree: Path, environment: dict[str, str]) -> list[str]:
+    """Run the tests of the functions, and return the identifiers of those that passed."""
+    report = tree / "report.xml"
+    run = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            f"--junitxml={report}", *(f"tests/{test}" for test in TESTS),
+        ],
+        env=environment, cwd=tree, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+    return [
+        str(case.get("name"))
+        for case in ElementTree.parse(report).iter("testcase")
+        if case.find("skipped") is None
+    ]

@@ -51,7 +51,7 @@ InputRows<T> input_rows(const Network<T>& network, const py::array& x) {
   return {readable<T>(x), n, nullptr};
 }
 
-// y is an array of class indices (int64), or of T with one row a sample.
+// y is an array of class indices (int64), or of T with one row per sample.
 template <class T>
 Batch<T> batch_of(const Network<T>& network, const py::array& x, const py::array& y,
                   const std::optional<py::array>& weight) {

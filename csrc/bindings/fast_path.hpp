@@ -1,6 +1,5 @@
-// Part of the bindings: the usual calls without detour. Exact ndarrays of the network's dtype, C-ordered, all
-// values good; where anything is otherwise a call declines, and the checked way does the work or says what is
-// wrong.
+// Part of the bindings: the fast path of predict and train_step, for C-ordered ndarrays of exactly the network's dtype
+// with valid values. Otherwise it declines, and the checked path in Python does the work or raises the error.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -96,7 +95,7 @@ py::object new_array(int nd, const Py_intptr_t* shape) {
 
 // y_hat of x, in `out` where that is not null.
 template <class T>
-py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* out) {
+py::object predict_fast(const Network<T>& network, PyObject* x, PyObject* out) {
   const Architecture& architecture = network.architecture;
   const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
   const Exact<T> input(x);
@@ -131,7 +130,7 @@ py::object predict_straight(const Network<T>& network, PyObject* x, PyObject* ou
 
 // The loss before the step, or nothing where the checked way has to do it, or to say why it cannot be done.
 template <class T>
-std::optional<double> train_step_straight(Network<T>& network, PyObject* x, PyObject* y, const Optimizer& optimizer) {
+std::optional<double> train_step_fast(Network<T>& network, PyObject* x, PyObject* y, const Optimizer& optimizer) {
   const Architecture& architecture = network.architecture;
   const int64_t n_in = architecture.n_inputs(), n_out = architecture.n_outputs();
   constexpr T limit = std::numeric_limits<T>::max();

@@ -1,5 +1,5 @@
-// Part of the bindings: the GIL. It is released around work that is worth it and around every wait, and taken now and
-// then by long work, to look for signals.
+// Part of the bindings: the GIL. It is released around work that is worth it and around every wait; long work takes it
+// from time to time to check for signals.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -24,7 +24,7 @@ constexpr bool kOthersRun = true;
 constexpr bool kOthersRun = false;
 #endif
 
-// Whether a signal's handler raised; asked on the calling thread.
+// Whether a signal's handler has raised; checked on the calling thread.
 class Signals {
  public:
   bool ask() {
@@ -40,8 +40,8 @@ class Signals {
   bool raised_ = false;
 };
 
-// The result of f(interrupt), which looks for signals where the work is long; then raises what a signal's handler
-// raised.
+// The result of f(interrupt), where the interrupt of long work checks for signals; then raises the exception of a
+// signal's handler.
 template <class F>
 auto interruptible(double work, F f) {
   Signals signals;
@@ -51,7 +51,7 @@ auto interruptible(double work, F f) {
   return result;
 }
 
-// Runs f, without the GIL, until it meets no other thread's call that is over soon.
+// Repeats f, without the GIL, as long as another thread's brief call is in its way.
 template <class F>
 auto run_patiently(F f) {
   for (int tries = 1;; ++tries) {
@@ -68,7 +68,7 @@ auto run_patiently(F f) {
   }
 }
 
-// Runs f, which reads a network or none, without the GIL where the work is worth it, and around a wait.
+// Runs f, which changes no network, without the GIL where the work is worth it or it has to wait.
 template <class F>
 auto run(double work, F f) {
   if (work <= kWorkToRelease) {
@@ -82,7 +82,7 @@ auto run(double work, F f) {
   return run_patiently(f);
 }
 
-// Runs f, which changes the network, so too. It waits for readers without the GIL, which they may need.
+// Runs f, which changes the network, likewise. It waits for readers without the GIL, which they may need.
 template <class T, class F>
 auto run_writing(Network<T>& network, double work, F f) {
   std::optional<py::gil_scoped_release> released;

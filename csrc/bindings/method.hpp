@@ -1,5 +1,5 @@
 // Part of the bindings: methods of a Python class that are tried in C++ first. Such a method stands for a Python
-// function, whose name, signature and documentation it shows, and which it calls where the straight call declines.
+// function, whose name, signature and documentation it shows, and which it calls where the fast path declines.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -10,16 +10,16 @@
 namespace deltarule {
 
 // Called as a method, self first. Returns a new reference, or null with no error set: declined.
-using StraightCall = PyObject* (*)(PyObject* const* arguments, Py_ssize_t count, PyObject* names);
+using FastCall = PyObject* (*)(PyObject* const* arguments, Py_ssize_t count, PyObject* names);
 
-struct StraightMethod {
+struct FastMethod {
   PyObject_HEAD
   vectorcallfunc vectorcall;
-  StraightCall call;
+  FastCall call;
   PyObject* function;
   PyObject* dict;
 
-  static StraightMethod* of(PyObject* self) { return reinterpret_cast<StraightMethod*>(self); }
+  static FastMethod* of(PyObject* self) { return reinterpret_cast<FastMethod*>(self); }
 
   static PyObject* run(PyObject* self, PyObject* const* arguments, size_t flags, PyObject* names) {
     PyObject* result = of(self)->call(arguments, PyVectorcall_NARGS(flags), names);
@@ -52,23 +52,23 @@ struct StraightMethod {
 };
 
 // The type of such methods, made once.
-inline PyTypeObject* straight_method_type() {
+inline PyTypeObject* fast_method_type() {
   static PyMemberDef members[] = {
-      {"__vectorcalloffset__", T_PYSSIZET, offsetof(StraightMethod, vectorcall), READONLY, nullptr},
-      {"__dictoffset__", T_PYSSIZET, offsetof(StraightMethod, dict), READONLY, nullptr},
-      {"__wrapped__", T_OBJECT, offsetof(StraightMethod, function), READONLY, nullptr},
+      {"__vectorcalloffset__", T_PYSSIZET, offsetof(FastMethod, vectorcall), READONLY, nullptr},
+      {"__dictoffset__", T_PYSSIZET, offsetof(FastMethod, dict), READONLY, nullptr},
+      {"__wrapped__", T_OBJECT, offsetof(FastMethod, function), READONLY, nullptr},
       {}};
   static PyGetSetDef properties[] = {{"__dict__", PyObject_GenericGetDict, nullptr, nullptr, nullptr}, {}};
   static PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-                                {Py_tp_descr_get, reinterpret_cast<void*>(StraightMethod::bind)},
-                                {Py_tp_traverse, reinterpret_cast<void*>(StraightMethod::traverse)},
-                                {Py_tp_clear, reinterpret_cast<void*>(StraightMethod::clear)},
-                                {Py_tp_dealloc, reinterpret_cast<void*>(StraightMethod::destroy)},
+                                {Py_tp_descr_get, reinterpret_cast<void*>(FastMethod::bind)},
+                                {Py_tp_traverse, reinterpret_cast<void*>(FastMethod::traverse)},
+                                {Py_tp_clear, reinterpret_cast<void*>(FastMethod::clear)},
+                                {Py_tp_dealloc, reinterpret_cast<void*>(FastMethod::destroy)},
                                 {Py_tp_members, members},
                                 {Py_tp_getset, properties},
                                 {0, nullptr}};
   static PyType_Spec spec = {
-      "deltarule._core.StraightMethod", sizeof(StraightMethod), 0,
+      "deltarule._core.FastMethod", sizeof(FastMethod), 0,
       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR, slots};
   static PyTypeObject* const type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   if (!type) throw py::error_already_set();
@@ -76,12 +76,12 @@ inline PyTypeObject* straight_method_type() {
 }
 
 // The method that tries `call` before the function.
-inline py::object straight_method(StraightCall call, const py::object& function) {
-  PyTypeObject* type = straight_method_type();
-  auto* method = StraightMethod::of(type->tp_alloc(type, 0));
+inline py::object fast_method(FastCall call, const py::object& function) {
+  PyTypeObject* type = fast_method_type();
+  auto* method = FastMethod::of(type->tp_alloc(type, 0));
   if (!method) throw py::error_already_set();
   auto self = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(method));
-  method->vectorcall = StraightMethod::run;
+  method->vectorcall = FastMethod::run;
   method->call = call;
   method->function = function.inc_ref().ptr();
   for (const char* name : {"__name__", "__qualname__", "__module__", "__doc__"})
@@ -96,7 +96,7 @@ inline PyObject* only_keyword(PyObject* const* arguments, Py_ssize_t count, PyOb
   return ok && n == 1 ? arguments[count] : nullptr;
 }
 
-// Names that calls look up, interned at import: to do it at a first call, threads would wait for one another.
+// Names of keyword arguments, interned at import: at a first call threads would wait for one another.
 inline PyObject *core_name, *out_name, *optimizer_name, *settings_name;
 inline void intern_names() {
   core_name = PyUnicode_InternFromString("_core");
@@ -116,7 +116,7 @@ PyObject* with_network(PyObject* owner, F f) {
     if (auto* network = unwrapped<Network<double>>(core.ptr())) return f(*network).release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();
-  } catch (const NetworkBusy&) {  // the checked way waits, or says so
+  } catch (const NetworkBusy&) {  // the checked path waits, or raises
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   }
@@ -128,7 +128,7 @@ inline PyObject* call_predict(PyObject* const* arguments, Py_ssize_t count, PyOb
   bool usual;
   PyObject* out = only_keyword(arguments, count, names, out_name, usual);
   if (count != 2 || !usual) return nullptr;
-  return with_network(arguments[0], [&](const auto& network) { return predict_straight(network, arguments[1], out); });
+  return with_network(arguments[0], [&](const auto& network) { return predict_fast(network, arguments[1], out); });
 }
 
 // train_step(self, x, y, *, optimizer)
@@ -142,9 +142,9 @@ inline PyObject* call_train_step(PyObject* const* arguments, Py_ssize_t count, P
   if (!rule) return nullptr;
   return with_network(arguments[0], [&](auto& network) -> py::object {
     try {
-      const std::optional<double> loss = train_step_straight(network, arguments[1], arguments[2], *rule);
+      const std::optional<double> loss = train_step_fast(network, arguments[1], arguments[2], *rule);
       return loss ? py::reinterpret_steal<py::object>(PyFloat_FromDouble(*loss)) : py::object();
-    } catch (const UpdateOverflow&) {  // nothing was updated: the checked way says so
+    } catch (const UpdateOverflow&) {  // nothing was updated: the checked path raises
       return {};
     }
   });

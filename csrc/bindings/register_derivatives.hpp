@@ -1,5 +1,5 @@
 // Part of the bindings: the derivatives beyond the gradient. Each returns new arrays, or None where a value is not
-// finite; long ones look for signals.
+// finite; long ones check for signals.
 #pragma once
 
 #include <pybind11/stl.h>
@@ -63,7 +63,7 @@ std::optional<py::array> theta_product_arrays(Network<T>& network, ThetaProduct<
   return result;
 }
 
-// New arrays (rows, n_l) of layers 1 .. last, and where they lie.
+// New arrays (rows, n_l) of layers 1 .. last, and their addresses.
 template <class T>
 std::vector<py::array_t<T>> layer_arrays(const Network<T>& network, int64_t rows, int64_t last, std::vector<T*>& to) {
   std::vector<py::array_t<T>> arrays;

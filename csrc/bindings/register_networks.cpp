@@ -89,10 +89,10 @@ void bind_network(py::module_& module, const char* name) {
            [](const N& network) {
              std::optional<py::array_t<T>> m = theta_array(network), v = theta_array(network);
              T *to_m = m->mutable_data(), *to_v = v->mutable_data();
-             const auto remembered = run(0.0, [&] { return network.get_optimizer_state(to_m, to_v); });
-             if (!remembered.m) m.reset();
-             if (!remembered.v) v.reset();
-             return py::make_tuple(remembered.kind, m, v, remembered.steps);
+             const auto state = run(0.0, [&] { return network.get_optimizer_state(to_m, to_v); });
+             if (!state.m) m.reset();
+             if (!state.v) v.reset();
+             return py::make_tuple(state.kind, m, v, state.steps);
            })
       .def(
           "set_memory",
@@ -211,10 +211,10 @@ void register_networks(py::module_& module) {
 
   module.def("train_many", &train_many, py::arg("runs"), py::arg("threads"));
   module.def(
-      "straight_predict", [](const py::object& function) { return straight_method(call_predict, function); },
+      "fast_predict", [](const py::object& function) { return fast_method(call_predict, function); },
       py::arg("function"));
   module.def(
-      "straight_train_step", [](const py::object& function) { return straight_method(call_train_step, function); },
+      "fast_train_step", [](const py::object& function) { return fast_method(call_train_step, function); },
       py::arg("function"));
 }
 

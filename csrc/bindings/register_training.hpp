@@ -119,7 +119,7 @@ Training training_of(const ManyRun& many, std::exception_ptr& error) {
   };
 }
 
-// Trains each network, as it would alone, on whichever member of a team is free; fills the results, then raises
+// Trains each network as it would be alone, on whichever thread of a team is free; fills the results, then raises
 // what a signal's handler or a training raised.
 inline void train_many(const std::vector<ManyRun>& runs, int threads) {
   std::vector<std::exception_ptr> errors(runs.size());

@@ -7,7 +7,7 @@ namespace deltarule {
 
 namespace {
 
-// Between two looks whether readers are still at work.
+// Pause between two checks whether readers are still active.
 constexpr auto kReaderWait = std::chrono::microseconds(20);
 
 }  // namespace

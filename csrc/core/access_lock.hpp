@@ -1,9 +1,9 @@
-// Many readers or one writer of a network, and a trainer that keeps it over several calls. Beside a writer or another's
-// training everybody is refused; a writer beside readers becomes the trainer to wait for them. After a fork the child
-// knows that the parent's other threads are gone.
+// Many readers or one writer of a network, and a trainer that holds it over several calls. While another thread writes
+// or trains, every access is refused; a writer that meets readers becomes the trainer in order to wait for them. After
+// a fork the parent's other threads do not exist in the child, and hold nothing there.
 //
-// All of it is one word, so that each step is one atomic exchange; the steps are functions of that word alone, which
-// tests/access_lock.cpp interleaves in every order.
+// The whole state is one word, so that each step is one atomic exchange; the steps are functions of that word alone,
+// which tests/access_lock.cpp interleaves in every order.
 #pragma once
 
 #include <atomic>
@@ -15,8 +15,7 @@
 
 namespace deltarule {
 
-// Thrown where another thread changes the network, or holds its training memory; `brief` where that is a single call,
-// which is worth waiting for.
+// Another thread changes the network, or holds its workspace; `brief` if for a single call, which is worth waiting for.
 struct NetworkBusy : std::runtime_error {
   explicit NetworkBusy(bool is_brief = false)
       : std::runtime_error(
@@ -26,10 +25,10 @@ struct NetworkBusy : std::runtime_error {
   bool brief;
 };
 
-// Thrown, before anything is done, where a change would meet other threads' reading.
+// A change would meet readers in other threads; nothing has been done.
 struct NetworkRead {};
 
-// What the word holds.
+// The contents of the word.
 struct Access {
   int32_t users = 0;     // readers, or -1: a writer
   uint32_t trainer = 0;  // a thread's number, or 0
@@ -49,7 +48,7 @@ struct Access {
   }
 
   // After a fork only the thread that forked exists in the child: the users and trainers that the parent had are
-  // dropped, but a training of that thread goes on.
+  // dropped, but a training of that thread continues.
   constexpr Access in(Process process) const {
     if (forks == process.forks % kForks) return *this;
     return {0, trainer == process.survivor ? trainer : 0, brief, process.forks % kForks};
@@ -57,7 +56,7 @@ struct Access {
   constexpr bool is_kept_from(uint32_t thread) const { return trainer != 0 && trainer != thread; }
   constexpr bool is_over_soon() const { return trainer == 0 || brief; }
 
-  // The word after each step, or none where it is refused.
+  // The word after each step; none where the step is refused.
   constexpr std::optional<Access> with_reader(uint32_t thread) const {
     if (users < 0 || users == kMostUsers || is_kept_from(thread)) return std::nullopt;
     return Access{users + 1, trainer, brief, forks};
@@ -83,8 +82,8 @@ class AccessLock {
   // Throws NetworkBusy; NetworkRead beside readers, unless this thread trains.
   void begin_writing();
   void end_writing();
-  // They nest. The first refuses new readers, and waits for those that are at work, unless the thread itself is one, a
-  // signal's handler within its call: it is refused. Throw NetworkBusy.
+  // They nest. The first refuses new readers, and waits for the active ones. If the thread itself is one of them (a
+  // signal handler within its call), it is refused. Throw NetworkBusy.
   void begin_training(bool brief = false);
   void end_training();
   // For Turn. Throws NetworkBusy, brief unless this thread holds the lock.
@@ -114,7 +113,7 @@ class Writing {
  public:
   explicit Writing(AccessLock& lock) : lock_(lock), forks_(this_process().forks) { lock.begin_writing(); }
   ~Writing() {
-    if (this_process().forks == forks_) lock_.end_writing();  // else the parent's word says so
+    if (this_process().forks == forks_) lock_.end_writing();  // in a forked child the word has no writer
   }
   Writing(const Writing&) = delete;
 

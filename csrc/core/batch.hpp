@@ -8,7 +8,7 @@
 
 namespace deltarule {
 
-// Rows of the user's arrays, in the order of index (null: as they lie).
+// Rows of the user's arrays, in the order of index (null: in storage order).
 template <class T>
 struct Batch {
   int64_t rows;

@@ -1,5 +1,5 @@
 // Dropout: which units of the hidden layers a training step leaves out. They follow from counters, so that the
-// same are left out whichever thread works on a row.
+// same units are left out whichever thread computes a row.
 #pragma once
 
 #include <cstdint>

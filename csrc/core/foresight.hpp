@@ -30,7 +30,7 @@ double epsilon_of(const Update<T>& update) {
 // The largest magnitude of n parameters and of the optimizer state of them; infinite where Adam's m is steeper than
 // kSteepest with that epsilon.
 template <class T>
-double reach_now(int64_t n, const T* w, const Memory<T>& memory, double epsilon) {
+double reach_now(int64_t n, const T* w, const OptimizerState<T>& memory, double epsilon) {
   double largest = 0.0;
   for (int64_t i = 0; i < n; ++i) {
     const double m = memory.m ? std::abs(static_cast<double>(memory.m[i])) : 0.0;

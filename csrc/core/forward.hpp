@@ -36,7 +36,7 @@ template <class T>
 void predict_rows(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows,
                   T* scratch, T* y_hat, int64_t ldy, const BreakOff& breaks_off = {});
 
-// z[L] of rows of x, through the same tiles; returns where it lies, with row stride row_stride(n_L).
+// z[L] of rows of x, through the same tiles; returns its address, with row stride row_stride(n_L).
 template <class T>
 T* last_z(const Architecture& architecture, const Parameters<T>& theta, InputRows<T> x, int64_t rows, T* scratch,
           const BreakOff& breaks_off = {});

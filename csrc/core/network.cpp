@@ -27,7 +27,7 @@ void Network<T>::set_theta(const T* from) {
 template <class T>
 auto Network<T>::get_optimizer_state(T* m, T* v) const -> StateSummary {
   const Reading use(lock);
-  const Memory<T>& state = optimizer_state;
+  const OptimizerState<T>& state = optimizer_state;
   if (state.m) theta.to_theta(state.m.get(), m);
   if (state.v) theta.to_theta(state.v.get(), v);
   return {state.kind, state.m != nullptr, state.v != nullptr, state.steps};
@@ -44,7 +44,7 @@ void Network<T>::set_optimizer_state(Optimizer::Kind kind, const T* m, const T* 
     theta.from_theta(from, values.get());
     return values;
   };
-  Memory<T> state{kind, in_layout(m), in_layout(v), steps};
+  OptimizerState<T> state{kind, in_layout(m), in_layout(v), steps};
   optimizer_state = std::move(state);
 }
 

@@ -19,7 +19,7 @@ template <class T>
 struct Network {
   const Architecture architecture;
   Parameters<T> theta;
-  Memory<T> optimizer_state;
+  OptimizerState<T> optimizer_state;
   const Plan plan;
 
   // A bound of the parameters and of the optimizer state; infinite: unknown. With Adam it holds for steps of at least

@@ -10,7 +10,7 @@ namespace deltarule {
 
 // The state of an optimizer; m and v are laid out as theta's values, and null until they are needed.
 template <class T>
-struct Memory {
+struct OptimizerState {
   Optimizer::Kind kind = Optimizer::Kind::sgd;  // the optimizer that it is of
   Buffer<T> m, v;
   int64_t steps = 0;  // of Adam
@@ -18,7 +18,7 @@ struct Memory {
   // Room for the steps of an optimizer; the state of another kind is dropped.
   void prepare(const Optimizer& optimizer, int64_t elements) {
     if (!optimizer.has_m() && !optimizer.has_v()) return;
-    if (kind != optimizer.kind) *this = Memory{optimizer.kind, nullptr, nullptr, 0};
+    if (kind != optimizer.kind) *this = OptimizerState{optimizer.kind, nullptr, nullptr, 0};
     if (optimizer.has_m() && !m) m = make_buffer<T>(elements);
     if (optimizer.has_v() && !v) v = make_buffer<T>(elements);
   }
@@ -31,7 +31,7 @@ struct Update {
   T *m, *v;
 
   // The step of a batch of that weight, after `steps` steps of Adam.
-  Update(const Optimizer& o, double batch_weight, const Memory<T>& memory)
+  Update(const Optimizer& o, double batch_weight, const OptimizerState<T>& memory)
       : m(o.has_m() ? memory.m.get() : nullptr), v(o.has_v() ? memory.v.get() : nullptr) {
     weights = o.numbers<T>(memory.steps + 1);
     biases = weights;

@@ -10,7 +10,7 @@
 
 namespace deltarule {
 
-// Where a layer's parameters lie. W is stored as the forward kernel reads it: [n_in][n_out] when wide,
+// The memory layout of a layer's parameters. W is stored as the forward kernel reads it: [n_in][n_out] when wide,
 // [n_out][n_in] when narrow (a few outputs, dotted over the inputs); b follows in the same buffer.
 struct LayerLayout {
   int64_t n_in, n_out;
@@ -65,7 +65,7 @@ class Parameters {
 
   // theta: all W in order, each (n_out, n_in) row-major, then all b; unpadded. Any array laid out as
   // values() can be read or written that way: parameters, velocity, gradient.
-  // What is broken off is to be thrown away.
+  // A result that is broken off is invalid.
   void to_theta(const T* values, T* theta, const BreakOff& breaks_off = {}) const;
   void from_theta(const T* theta, T* values) const;
 

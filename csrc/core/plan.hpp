@@ -19,18 +19,18 @@ struct Plan {
   int64_t partial_gradients;         // that are kept at a time; 0: parameters are many
 };
 
-// Columns of a layer that one member of a team takes at least, and a multiple of: two packs.
+// The least number of columns of a layer per thread of a team, and their granularity: two packs.
 template <class T>
 constexpr int64_t kColumns = 2 * kLanes<T>;
 
-// Whether a team should cut layers by columns rather than by rows: where a member's rows would be so few that
+// Whether a team cuts layers by columns rather than by rows: where a thread's rows would be so few that
 // each would fetch all of W for little work.
 template <class T>
 bool cuts_columns(const Plan& plan, int64_t rows, int team) {
   return team > 1 && rows < 12 * team && plan.widest >= kColumns<T> * team;
 }
 
-// Whether the members of a team should take whole super-blocks, with a gradient of their own each: where there are
+// Whether each thread of a team takes whole super-blocks, with a gradient of its own: where there are
 // enough to go round, and parameters too few to be shared out.
 inline bool goes_by_super_blocks(const Plan& plan, int64_t rows, int team) {
   return plan.partial_gradients > 0 && rows > 4 * team * kSuperBlock;
@@ -44,7 +44,7 @@ inline bool updates_after_gradient(int64_t parameters, int64_t rows, int team) {
   return 2.0 * last_rows * static_cast<double>(parameters) > kLong * team;
 }
 
-// Tiles of about row_tile rows, as many for every member where there is more than one.
+// The number of tiles of about row_tile rows, a multiple of the number of threads.
 inline int64_t row_tiles(const Plan& plan, int64_t rows, int team) {
   const int64_t whole = (rows + plan.row_tile - 1) / plan.row_tile;
   return (whole + team - 1) / team * team;
@@ -54,15 +54,15 @@ template <class T>
 Plan make_plan(const Architecture& architecture, int64_t parameter_storage);
 
 // Floating-point operations, or time in their place: of the prediction of some rows, where one row alone waits for
-// W three times as long as it computes; of the forward pass and of a training step, a sample.
+// W three times as long as it computes; of the forward pass and of a training step, per sample.
 double prediction_work(const Architecture& architecture, int64_t rows);
 double forward_work(const Architecture& architecture);
 double training_work(const Architecture& architecture);
 
-// The team for some work: as many as asked for, fewer where waking them would cost more than they save, and never more
+// Threads for some work: as many as asked for, fewer where waking them would cost more than they save, and never more
 // than there are CPUs to run them.
 int team_size(double work, int threads);
-// The team for a training of many steps of that work: it is awake all along, and pays for less.
+// Threads for a training of many steps of that work: a team that stays awake pays for less work.
 int standing_team_size(double work, int threads);
 inline bool worth_a_team(double work) { return team_size(work, 2) > 1; }
 

@@ -40,7 +40,7 @@ class Snapshot {
   }
 
   Parameters<T>& theta_;
-  Memory<T>& state_;
+  OptimizerState<T>& state_;
   Buffer<T> kept_;
   int64_t steps_ = 0;
 };

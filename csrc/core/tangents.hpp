@@ -23,7 +23,7 @@ void forward_tangents(const Architecture& architecture, const Parameters<T>& the
 //   da_dot[l] = W[l+1]^T delta_dot[l+1] + W_dot[l+1]^T delta[l+1]
 //   delta_dot[l] = da_dot[l] g'(z[l]) + dL/da[l] g''(z[l]) z_dot[l]
 // Where theta_dot is null the network counts as linear in theta, as Gauss-Newton has it: of each only the first term,
-// and delta is not looked at.
+// and delta is not read.
 template <class T>
 void backward_tangents(const Architecture& architecture, const Parameters<T>& theta, int64_t first, int64_t last,
                        const Parameters<T>* theta_dot, LayerValues<T>& state, LayerValues<T>& tangents,

@@ -25,7 +25,7 @@ bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T
 template <class T>
 bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Update<T>& update, const T* G);
 
-// The sum of the squares of what lies on the tile, of an array laid out as theta's values.
+// The sum of squares over the tile of an array laid out as theta's values.
 template <class T>
 double tile_square(const Parameters<T>& theta, const ParameterTile& tile, const T* values, double scale = 1.0);
 

@@ -163,7 +163,7 @@ class MLP(Trainable, Differentiable, Provable):
         else:
             raise TypeError(f"init must be a name or (weights, biases), not {init!r}")
 
-    @core.straight_predict
+    @core.fast_predict
     def predict(
         self, x: ArrayLike, *, out: Array | None = None, threads: int | None = None
     ) -> Array:
@@ -319,7 +319,7 @@ class MLP(Trainable, Differentiable, Provable):
             at += n_out
         return Gradients(tuple(weights), tuple(biases), theta)
 
-    @core.straight_train_step
+    @core.fast_train_step
     def train_step(
         self,
         x: ArrayLike,

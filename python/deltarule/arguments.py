@@ -1,4 +1,4 @@
-"""The arguments of the training methods that are no data: returned as used, or an error."""
+"""Checks of arguments that are not data: each returns the value as used, or raises."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Ranges for `check_number`: low (included), high (excluded), the rule in words.
+POSITIVE = (math.ulp(0.0), math.inf, "above 0 and finite")
+NON_NEGATIVE = (0.0, math.inf, "0 or more and finite")
+FRACTION = (math.ulp(0.0), 1.0, "in (0, 1)")
+BELOW_ONE = (0.0, 1.0, "in [0, 1)")
+
+
+def is_number(value: object) -> TypeGuard[Real]:
+    """Return whether a value is a real number, which a bool is not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def number(value: Real) -> float:
@@ -20,12 +31,14 @@ def number(value: Real) -> float:
         return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
-def check_number(name: str, value: object, low: float, high: float, rule: str) -> None:
-    """Raise naming the argument unless the value is a number in [low, high)."""
-    if isinstance(value, bool) or not isinstance(value, Real):
+def check_number(name: str, value: object, low: float, high: float, rule: str) -> float:
+    """Return a finite number in [low, high) as a float, or raise naming the argument."""
+    if not is_number(value):
         raise TypeError(f"{name} must be a number, not {value!r}")
-    if not (math.isfinite(number(value)) and low <= number(value) < high):
+    as_float = number(value)
+    if not (math.isfinite(as_float) and low <= as_float < high):
         raise ValueError(f"{name} must be {rule}, not {value!r}")
+    return as_float
 
 
 def check_flag(value: object, name: str) -> bool:
@@ -47,20 +60,18 @@ def whole_number(value: object, name: str, lowest: int) -> int:
 
 
 def check_batch_size(value: object) -> int | None:
-    """Return the samples of a mini-batch, 32 for "auto"; None for all."""
+    """Return the number of samples in a mini-batch, 32 for "auto"; None for all samples."""
     if isinstance(value, str) and value == "auto":
         return 32
     return None if value is None else whole_number(value, "batch_size", 1)
 
 
-def check_dropout(dropout: object, hidden: int) -> NDArray[np.float64] | None:
-    """Return a rate for each of so many hidden layers; None where all are 0."""
-    given: list[Any] = [dropout]
+def check_dropout(dropout: Any, hidden: int) -> NDArray[np.float64] | None:
+    """Return one rate per hidden layer, of which there are `hidden`; None if all are 0."""
     many = isinstance(dropout, Sequence | np.ndarray) and not isinstance(dropout, str)
-    if isinstance(dropout, Sequence | np.ndarray) and many:
-        given = list(dropout)
+    given = list(dropout) if many else [dropout]
     for i, rate in enumerate(given):
-        check_number(f"dropout[{i}]" if many else "dropout", rate, 0.0, 1.0, "in [0, 1)")
+        check_number(f"dropout[{i}]" if many else "dropout", rate, *BELOW_ONE)
     if many and len(given) != hidden:
         raise ValueError(
             f"dropout must be a number, or one a hidden layer ({hidden}), not {dropout!r}"
@@ -73,8 +84,6 @@ def check_dropout(dropout: object, hidden: int) -> NDArray[np.float64] | None:
 
 def check_callbacks(callbacks: object) -> tuple[Callable[[Any], object], ...]:
     """Return the callbacks as a tuple of callables."""
-    if type(callbacks) is tuple and not callbacks:  # as a rule
-        return ()
     if callable(callbacks):
         return (callbacks,)
     if not isinstance(callbacks, Iterable):
@@ -90,15 +99,13 @@ def check_seconds(max_seconds: object) -> float:
     """Return a number above 0, infinite for None."""
     if max_seconds is None:
         return math.inf
-    is_number = isinstance(max_seconds, Real) and not isinstance(max_seconds, bool)
-    seconds = number(max_seconds) if isinstance(max_seconds, Real) else math.nan
-    if not (is_number and seconds > 0):
+    if not (is_number(max_seconds) and number(max_seconds) > 0):
         raise ValueError(f"max_seconds must be a number above 0, not {max_seconds!r}")
-    return seconds
+    return number(max_seconds)
 
 
 def check_verbose(verbose: object) -> bool:
-    """Return whether a line is to be written for each epoch."""
+    """Return whether to print one line per epoch."""
     if whole_number(verbose + 0 if isinstance(verbose, bool) else verbose, "verbose", 0) > 1:
         raise ValueError(f"verbose must be 0 (silent) or 1 (a line an epoch), not {verbose!r}")
     return bool(verbose)
@@ -106,8 +113,4 @@ def check_verbose(verbose: object) -> bool:
 
 def check_fraction(value: object, name: str) -> float:
     """Return a number in (0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    if not 0 < number(value) < 1:
-        raise ValueError(f"{name} must be in (0, 1), not {value!r}")
-    return float(value)
+    return check_number(name, value, *FRACTION)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import platform
 import sys
+from contextlib import suppress
 
 import numpy as np
 
 from deltarule._load import core
 from deltarule._version import __version__
+from deltarule.arguments import whole_number
 
+_MOST_THREADS = 1024  # a larger number is taken as this one
 
-def _positive(name: str, value: object) -> int:
-    try:
-        n = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
-    if isinstance(value, bool) or n < 1:
-        raise ValueError(f"{name} must be 1 or more, not {value!r}")
-    return min(n, 1024)
+# Where a control group has its quota and period, in version 2 and in version 1.
+_QUOTA_FILES = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
 
 
 def set_num_threads(n: int | None) -> None:
@@ -46,7 +42,8 @@ def set_num_threads(n: int | None) -> None:
     2
     >>> dr.set_num_threads(None)
     """
-    core.set_thread_limits(0 if n is None else _positive("n", n), _quota)
+    limit = 0 if n is None else min(whole_number(n, "n", 1), _MOST_THREADS)
+    core.set_thread_limits(limit, _quota)
 
 
 def get_num_threads() -> int:
@@ -68,36 +65,34 @@ def get_num_threads() -> int:
             raise ValueError(
                 f"DELTARULE_NUM_THREADS must be a whole number of 1 or more, not {environment!r}"
             )
-        return min(int(environment), 1024)
+        return min(int(environment), _MOST_THREADS)
     return int(max(1, min(core.openmp_max_threads(), core.available_cpus(), _quota)))
 
 
 def resolve_threads(threads: int | None) -> int:
-    """Return the team's limit for one call, from its `threads` argument."""
-    return get_num_threads() if threads is None else _positive("threads", threads)
+    """Return how many threads one call may use, from its `threads` argument."""
+    if threads is None:
+        return get_num_threads()
+    return min(whole_number(threads, "threads", 1), _MOST_THREADS)
 
 
 def _cgroup_quota(root: str | os.PathLike[str] = "/sys/fs/cgroup") -> int:
     """Return the CPUs that the control group allows, rounded up; a large number without a quota."""
-    try:
-        quota, period = _text(root, "cpu.max").split()
-    except (OSError, ValueError):
-        try:
-            quota = _text(root, "cpu", "cpu.cfs_quota_us").strip()
-            period = _text(root, "cpu", "cpu.cfs_period_us").strip()
-        except OSError:
-            return sys.maxsize
-    if not (quota.isdecimal() and period.isdecimal() and int(period) > 0):
-        return sys.maxsize
-    return max(1, -(-int(quota) // int(period)))
+    for names in _QUOTA_FILES:
+        text = ""
+        with suppress(OSError, ValueError):  # absent, or no text
+            for name in names:
+                with open(os.path.join(root, name), encoding="utf-8") as file:
+                    text += f"{file.read()} "
+        match text.split():
+            case [quota, period] if quota.isdecimal() and period.isdecimal() and int(period) > 0:
+                return max(1, -(-int(quota) // int(period)))
+            case [_, _]:  # no quota: "max", or -1
+                break
+    return sys.maxsize
 
 
-def _text(*path: str | os.PathLike[str]) -> str:
-    with open(os.path.join(*path), encoding="utf-8") as file:
-        return file.read()
-
-
-_quota = min(_cgroup_quota(), 1024)
+_quota = min(_cgroup_quota(), _MOST_THREADS)
 core.set_thread_limits(0, _quota)
 
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.arguments import check_number, number
+from deltarule.arguments import BELOW_ONE, FRACTION, NON_NEGATIVE, POSITIVE, check_number, number
+from deltarule.arguments import is_number as is_number
 
 __all__ = [
     "Constant",
@@ -37,12 +37,32 @@ Array = NDArray[Any]
 Schedule = Callable[[Any], Any]
 
 
-def _above_zero(name: str, value: object) -> None:
-    check_number(name, value, math.ulp(0.0), math.inf, "above 0 and finite")
+class _Numbers:
+    """The fields of a schedule: numbers above 0, unless `_ranges` has another range."""
+
+    _ranges: ClassVar[dict[str, tuple[float, float, str]]] = {}
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            limits = self._ranges.get(field.name, POSITIVE)
+            check_number(field.name, getattr(self, field.name), *limits)
+
+
+class _Formula(_Numbers):
+    """A schedule that is a formula of the epoch and of its fields."""
+
+    # The learning rate from the epoch, a number or an array, and the fields in float64.
+    _rate: ClassVar[Callable[..., Any]]
+
+    def __call__(self, epoch: Any) -> Any:
+        """Return the learning rate at an epoch, counted from 0, or at each of an array."""
+        settings = [float(getattr(self, field.name)) for field in fields(self)]  # type: ignore[arg-type]
+        with np.errstate(all="ignore"):
+            return _scalar(self._rate(epoch, *settings))
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(_Formula):
     """The same rate throughout.
 
     Parameters
@@ -58,16 +78,13 @@ class Constant:
 
     lr: float
 
-    def __post_init__(self) -> None:
-        _above_zero("lr", self.lr)
-
-    def __call__(self, epoch: Any) -> Any:
-        (lr,) = _settings(self)
-        return _number(lr + 0.0 * epoch)
+    @staticmethod
+    def _rate(epoch: Any, lr: float) -> Any:
+        return lr + 0.0 * epoch
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(_Formula):
     """lr * factor^floor(epoch / every).
 
     Parameters
@@ -90,18 +107,13 @@ class Step:
     every: float
     factor: float = 0.1
 
-    def __post_init__(self) -> None:
-        for name in ("lr", "every", "factor"):
-            _above_zero(name, getattr(self, name))
-
-    def __call__(self, epoch: Any) -> Any:
-        lr, every, factor = _settings(self)
-        with np.errstate(all="ignore"):
-            return _number(lr * factor ** np.floor(epoch / every))
+    @staticmethod
+    def _rate(epoch: Any, lr: float, every: float, factor: float) -> Any:
+        return lr * factor ** np.floor(epoch / every)
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(_Formula):
     """lr * factor^epoch.
 
     Parameters
@@ -120,18 +132,13 @@ class Exponential:
     lr: float
     factor: float = 0.95
 
-    def __post_init__(self) -> None:
-        for name in ("lr", "factor"):
-            _above_zero(name, getattr(self, name))
-
-    def __call__(self, epoch: Any) -> Any:
-        lr, factor = _settings(self)
-        with np.errstate(all="ignore"):
-            return _number(lr * np.float64(factor) ** epoch)
+    @staticmethod
+    def _rate(epoch: Any, lr: float, factor: float) -> Any:
+        return lr * np.float64(factor) ** epoch
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(_Formula):
     """From lr to `final` in half a cosine, then constant (Loshchilov, Hutter, SGDR, ICLR 2017).
 
     final + (lr - final) (1 + cos(pi min(epoch / epochs, 1))) / 2
@@ -155,20 +162,16 @@ class Cosine:
     epochs: float
     final: float = 0.0
 
-    def __post_init__(self) -> None:
-        for name in ("lr", "epochs"):
-            _above_zero(name, getattr(self, name))
-        check_number("final", self.final, 0.0, math.inf, "0 or more and finite")
+    _ranges: ClassVar = {"final": NON_NEGATIVE}
 
-    def __call__(self, epoch: Any) -> Any:
-        lr, epochs, final = _settings(self)
-        with np.errstate(all="ignore"):
-            part = np.cos(math.pi * np.minimum(epoch / epochs, 1.0))
-            return _number(final + (lr - final) * ((1.0 + part) / 2.0))
+    @staticmethod
+    def _rate(epoch: Any, lr: float, epochs: float, final: float) -> Any:
+        part = np.cos(math.pi * np.minimum(epoch / epochs, 1.0))
+        return final + (lr - final) * ((1.0 + part) / 2.0)
 
 
 @dataclass(frozen=True)
-class InverseScaling:
+class InverseScaling(_Formula):
     """lr / (1 + epoch)^power.
 
     Parameters
@@ -187,14 +190,9 @@ class InverseScaling:
     lr: float
     power: float = 0.5
 
-    def __post_init__(self) -> None:
-        for name in ("lr", "power"):
-            _above_zero(name, getattr(self, name))
-
-    def __call__(self, epoch: Any) -> Any:
-        lr, power = _settings(self)
-        with np.errstate(all="ignore"):
-            return _number(lr / np.float64(1.0 + epoch) ** power)
+    @staticmethod
+    def _rate(epoch: Any, lr: float, power: float) -> Any:
+        return lr / np.float64(1.0 + epoch) ** power
 
 
 @dataclass(frozen=True)
@@ -225,15 +223,16 @@ class WarmUp:
     start: float = 0.0
 
     def __post_init__(self) -> None:
-        _above_zero("epochs", self.epochs)
-        check_number("start", self.start, 0.0, 1.0, "in [0, 1)")
+        check_number("epochs", self.epochs, *POSITIVE)
+        check_number("start", self.start, *BELOW_ONE)
         if isinstance(self.then, Plateau) or not (callable(self.then) or is_number(self.then)):
             raise TypeError(f"then must be a schedule of the epoch, or a number, not {self.then!r}")
         if is_number(self.then):
-            _above_zero("then", self.then)
-            object.__setattr__(self, "then", Constant(float(self.then)))
+            lr = check_number("then", self.then, *POSITIVE)
+            object.__setattr__(self, "then", Constant(lr))
 
     def __call__(self, epoch: Any) -> Any:
+        """Return the learning rate at an epoch, counted from 0, or at each of an array."""
         rate = self.then(epoch)
         if np.ndim(epoch) == 0:
             if not is_number(rate):
@@ -242,11 +241,11 @@ class WarmUp:
         epochs, start = float(self.epochs), float(self.start)
         with np.errstate(all="ignore"):
             risen = np.minimum(epoch / epochs, 1.0)
-            return _number((start + (1.0 - start) * risen) * rate)
+            return _scalar((start + (1.0 - start) * risen) * rate)
 
 
 @dataclass(frozen=True)
-class Plateau:
+class Plateau(_Numbers):
     """lr, times `factor` whenever the loss has not fallen for some epochs.
 
     It looks at the validation loss where there is one, else at the training loss. What it has seen
@@ -279,27 +278,21 @@ class Plateau:
     min_delta: float = 1e-4
     least: float = 0.0
 
+    _ranges: ClassVar = {
+        "factor": FRACTION,
+        "patience": NON_NEGATIVE,
+        "min_delta": NON_NEGATIVE,
+        "least": NON_NEGATIVE,
+    }
+
     def __post_init__(self) -> None:
-        _above_zero("lr", self.lr)
-        check_number("factor", self.factor, math.ulp(0.0), 1.0, "in (0, 1)")
-        for name in ("min_delta", "least"):
-            check_number(name, getattr(self, name), 0.0, math.inf, "0 or more and finite")
         if isinstance(self.patience, bool) or not isinstance(self.patience, int):
             raise TypeError(f"patience must be a whole number, not {self.patience!r}")
-        check_number("patience", self.patience, 0.0, math.inf, "0 or more and finite")
+        super().__post_init__()
         if self.least > self.lr:
             raise ValueError(f"least must be at most lr {self.lr!r}, not {self.least!r}")
 
 
-def is_number(value: object) -> bool:
-    """Return whether a value is a real number, which a bool is not."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _settings(schedule: Any) -> list[float]:
-    """Return the fields of a schedule, all of which are numbers, in float64."""
-    return [float(getattr(schedule, field.name)) for field in fields(schedule)]
-
-
-def _number(value: Any) -> Any:
+def _scalar(value: Any) -> Any:
+    """Return a value without axes as a float, an array as it is."""
     return float(value) if np.ndim(value) == 0 else value

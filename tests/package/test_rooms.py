@@ -26,7 +26,7 @@ GROUND = set(
 # A room, and those that it may import besides: rooms above come later.
 ARROWS = {
     "_load": {"_version", "_core"},
-    "config": {"_load", "_version"},
+    "config": {"_load", "_version", "arguments"},
     "names": {"_load", "custom", "defaults"},
     "architecture": {"arguments", "custom", "names"},
     "optimizers": {"_load", "arguments"},

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.arguments import number
+from deltarule.arguments import BELOW_ONE, NON_NEGATIVE, check_number
 from deltarule.custom import LossWord
 
 Array = NDArray[Any]
@@ -43,7 +42,8 @@ class ClassWeights:
                 f"class_weight must be a mapping {{class: weight}} or 'balanced', not {given!r}"
             )
         for key, value in given.items():
-            self._weights[_class(key, n_classes)] = _weight(key, value)
+            k = _class(key, n_classes)
+            self._weights[k] = check_number(f"class_weight[{key!r}]", value, *NON_NEGATIVE)
 
     def of(self, classes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the weight of each sample, (n,), from its class."""
@@ -79,37 +79,19 @@ class ClassWeights:
 
 
 def _class(key: object, n_classes: int) -> int:
+    message = f"class_weight must have classes 0..{n_classes - 1} as its keys, not {key!r}"
     try:
         k = operator.index(key)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(
-            f"class_weight must have classes 0..{n_classes - 1} as its keys, not {key!r}"
-        ) from None
+        raise TypeError(message) from None
     if isinstance(key, bool) or not 0 <= k < n_classes:
-        raise ValueError(
-            f"class_weight must have classes 0..{n_classes - 1} as its keys, not {key!r}"
-        )
+        raise ValueError(message)
     return k
-
-
-def _weight(key: object, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"class_weight[{key!r}] must be a number, not {value!r}")
-    weight = number(value)
-    if not (np.isfinite(weight) and weight >= 0):
-        raise ValueError(f"class_weight[{key!r}] must be 0 or more and finite, not {value!r}")
-    return weight
 
 
 def check_smoothing(value: object, loss: LossWord) -> float:
     """Return the argument `label_smoothing`, in [0, 1) and for losses of probabilities."""
-    if type(value) is float and value == 0.0:  # as a rule
-        return 0.0
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"label_smoothing must be a number, not {value!r}")
-    s = number(value)
-    if not 0 <= s < 1:
-        raise ValueError(f"label_smoothing must be in [0, 1), not {value!r}")
+    s = check_number("label_smoothing", value, *BELOW_ONE)
     if s > 0 and loss not in ("cross_entropy", "binary_cross_entropy"):
         raise ValueError(
             f"label_smoothing is for cross_entropy and binary_cross_entropy, not for {loss!r}"
@@ -128,8 +110,7 @@ def smoothing(
 
     def smooth(y: Array) -> Array:
         if y.ndim == 2:
-            smoothed: Array = kept * y + added
-            return smoothed
+            return np.asarray(kept * y + added)
         rows = np.full((len(y), n_outputs), added, dtype)
         rows[np.arange(len(y)), y] = kept + added
         return rows

@@ -1,7 +1,7 @@
-"""Model files: safetensors, written atomically, validated in meaning before a network is built.
+"""Model files: safetensors, written atomically, all of it checked before a network is built.
 
-Tensors W1..WL (n_l, n_{l-1}) and b1..bL (n_l,), and what a caller adds beside them; the metadata
-entry "deltarule" is JSON: the version of this layout, the architecture, and a caller's own part.
+Tensors W1..WL (n_l, n_{l-1}) and b1..bL (n_l,), and further tensors of the caller; the metadata
+entry "deltarule" is JSON: the version of this layout, the architecture, the caller's metadata.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -24,40 +25,38 @@ from deltarule.data.numeric import check_finite
 from deltarule.errors import ModelFileError
 from deltarule.io.regular_files import check_regular, text_of, write_atomically
 
-if TYPE_CHECKING:
-    pass
-
 Array = NDArray[Any]
 
 _KEY = "deltarule"
 _VERSION = 1
 
-# What is read of a header: 3600 layers, or the names of 60 000 columns. Each value of JSON may take
-# 250 bytes of memory, a character 6: all within 2 x the file and 32 MiB.
+# The largest header that is read: 3600 layers, or the names of 60 000 columns. A JSON value may
+# take 250 bytes of memory, a character 6: in all at most twice the file and 32 MiB.
 _HEADER_BYTES = 2**22
 _HEADER_VALUES = 2**16
 
-# Characters of a message, which may quote the file.
+# The most characters of a message, which may quote the file.
 _LONGEST = 400
 
-# What the parsers of safetensors and JSON raise.
+# The exceptions of the parsers of safetensors and JSON.
 _UNREADABLE = (
     safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError
 )  # fmt: skip
 
 
-def _names(n_layers: int) -> list[str]:
-    layers = range(1, n_layers + 1)
-    return [f"W{l}" for l in layers] + [f"b{l}" for l in layers]  # noqa: E741
+def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each parameter tensor by its name, in the order of theta."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    shapes |= {f"W{layer}": shape for layer, shape in enumerate(architecture.shapes, start=1)}
+    return shapes | {f"b{layer}": (n,) for layer, n in enumerate(architecture.sizes) if layer}
 
 
 def _named(architecture: Architecture, theta: Array) -> dict[str, Array]:
-    """Return the parameters by their names, as views of theta."""
-    shapes = [*architecture.shapes, *((n,) for n in architecture.sizes[1:])]
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    """Return the parameter tensors by their names, as views of theta."""
+    shapes = _shapes(architecture)
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
     parts = np.split(theta, ends[:-1])
-    names = _names(architecture.n_layers)
-    return {n: p.reshape(s) for n, p, s in zip(names, parts, shapes, strict=True)}
+    return {n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}
 
 
 def write_model(
@@ -69,7 +68,7 @@ def write_model(
     theta: Array | None = None,
     names_functions: bool = False,
 ) -> None:
-    """Write a network, and what belongs to it, so that the old file or the new one is there.
+    """Write a network to a file, which at any moment is the old or the new one as a whole.
 
     Parameters
     ----------
@@ -77,27 +76,27 @@ def write_model(
         Replaced as a whole, by renaming a finished file from the same folder; see
         `regular_files.write_atomically`.
     network : MLPLike
-        Its parameters and architecture are kept; velocity and random state are not.
+        Its parameters and architecture are written; optimizer and random state are not.
     tensors, metadata : mapping, optional
-        More tensors (other names than W1.., b1..) and a part of the caller's own, as JSON holds it.
+        Further tensors, with names other than W1.., b1.., and the caller's metadata, for JSON.
     theta : ndarray, optional
         Parameters in place of the network's.
     names_functions : bool, default False
-        Whether a function of the user's own is to be a name, for which it is to be given again.
+        Whether to write custom functions as placeholders; `load` then needs the functions.
 
     Raises
     ------
     ModelFileError
-        If the network has functions of the user's own, or more words than a file may hold.
+        If the network has custom functions, or the header is larger than may be read again.
     OSError
-        If the file cannot be written, or what is there is no regular file.
+        If the file cannot be written, or the path is not that of a regular file.
     """
     architecture = network._architecture
-    words = architecture.to_dict()
+    fields = architecture.to_dict()
     for argument, function in architecture.custom.items():
         from deltarule.custom.placeholders import marked
 
-        words = marked(words)
+        fields = marked(fields)
         if not names_functions:
             raise ModelFileError(
                 f"{argument} must be a name in a model file, which cannot hold functions, not "
@@ -108,12 +107,8 @@ def write_model(
     if taken:
         raise ValueError(f"tensors must have names of their own, not {taken[0]!r}")
     named.update({name: np.ascontiguousarray(t) for name, t in (tensors or {}).items()})
-    description = {
-        "version": _VERSION,
-        "architecture": words,
-        "extra": dict(metadata or {}),
-    }
-    text = json.dumps(description)
+    extra = dict(metadata or {})
+    text = json.dumps({"version": _VERSION, "architecture": fields, "extra": extra})
     _require_memory(3 * sum(t.nbytes for t in named.values()) + 6 * len(text))
     data = safetensors.numpy.save(named, metadata={_KEY: text})
     _check_header(data)
@@ -121,27 +116,23 @@ def write_model(
 
 
 def read_words(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read the caller's own part alone, from the header.
+    """Read only the caller's metadata, from the header.
 
     Raises
     ------
     ModelFileError, OSError
         As `read_file`.
     """
-    try:
-        check_regular(path)
-        with open(text_of(path), "rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = file.read(min(size, _HEADER_BYTES))
-        return _description(_check_header(size.to_bytes(8, "little") + header))[1]
-    except ModelFileError as error:
-        raise of_file(path, error) from None
+    with _opened(path) as file:
+        size = file.read(8)
+        header = file.read(min(int.from_bytes(size, "little"), _HEADER_BYTES))
+        return _description(_check_header(size + header))[1]
 
 
 def read_file(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
-    """Read what `write_model` wrote, no network built: its parts, and the caller's own one.
+    """Read a file of `write_model`: the parts of the network, and the caller's metadata.
 
-    Functions of the user's own are stand-ins.
+    Custom functions are placeholders.
 
     Raises
     ------
@@ -150,17 +141,31 @@ def read_file(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
     OSError
         If it cannot be read.
     """
-    try:
-        check_regular(path)  # to open a FIFO would wait for its writer
-        with open(text_of(path), "rb") as file:
-            tensors, architecture, extra = _parse(file.read())
+    with _opened(path) as file:
+        data = file.read()
+        architecture, extra = _description(_check_header(data))
+        _require_memory(2 * len(data))
+        try:
+            tensors = safetensors.numpy.load(data)
+        except _UNREADABLE as error:
+            raise _unreadable(error) from None
+        del data
         return _model(tensors, architecture), extra
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a model file; a ModelFileError in the block gets its name."""
+    check_regular(path)  # to open a FIFO would wait for its writer
+    try:
+        with open(text_of(path), "rb") as file:
+            yield file
     except ModelFileError as error:
         raise of_file(path, error) from None
 
 
 def of_file(path: str | os.PathLike[str], error: Exception) -> ModelFileError:
-    """Return what is wrong with a file, with its name, in so many words as can be read."""
+    """Return an error with the name of the file before its text, which is cut to `_LONGEST`."""
     text = str(error)
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
@@ -169,27 +174,27 @@ def of_file(path: str | os.PathLike[str], error: Exception) -> ModelFileError:
 
 @dataclass(eq=False, repr=False)
 class Model:
-    """The parts of a file that make sense together: what it takes to build a network, and more."""
+    """The checked parts of a network, from a file."""
 
     architecture: Architecture
     weights: list[Array]
     biases: list[Array]
-    tensors: dict[str, Array]  # the others
+    tensors: dict[str, Array]  # the caller's
 
 
 def _require_memory(size: int) -> None:
-    """Raise MemoryError where so many bytes are not to be had: safetensors ends the process then.
+    """Raise MemoryError unless `size` bytes can be reserved: safetensors would end the process.
 
-    They are reserved and given back; a mebibyte more is for what it takes besides.
+    They are reserved and released, with 1 MiB more for smaller allocations.
     """
     try:
-        np.empty(size + 2**20, np.uint8)  # which touches none of it
+        np.empty(size + 2**20, np.uint8)  # its pages are not touched
     except MemoryError:
         raise MemoryError(f"a model file takes {size / 2**20:.1f} MiB of memory here") from None
 
 
 def _check_header(data: bytes) -> bytes:
-    """Return the header of a file; raise where it would take more memory than it should."""
+    """Return the header of a file; raise if parsing it could take too much memory."""
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         raise ModelFileError("not a readable safetensors file (shorter than its header says)")
@@ -204,18 +209,8 @@ def _check_header(data: bytes) -> bytes:
     return header
 
 
-def _parse(data: bytes) -> tuple[dict[str, Array], Any, dict[str, Any]]:
-    """Return tensors, architecture and the caller's own part of a file whose layout is sound."""
-    architecture, extra = _description(_check_header(data))
-    _require_memory(2 * len(data))
-    try:
-        return safetensors.numpy.load(data), architecture, extra
-    except _UNREADABLE as error:
-        raise _unreadable(error) from None
-
-
 def _description(header: bytes) -> tuple[Any, dict[str, Any]]:
-    """Return the architecture, as it is there, and the caller's own part that a header has."""
+    """Return the architecture in a header, unchecked, and the caller's metadata."""
     try:
         text = json.loads(header).get("__metadata__", {}).get(_KEY)
         description = json.loads(text) if text is not None else None
@@ -237,20 +232,18 @@ def _unreadable(error: Exception) -> ModelFileError:
 
 
 def _model(tensors: dict[str, Array], fields: Any) -> Model:
-    """Return what makes a network, all of it checked."""
+    """Return the parts of a network, checked."""
     from deltarule.custom.placeholders import unmarked
 
     try:
         architecture = Architecture.checked(**unmarked(fields))
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the architecture makes no sense ({error})") from None
-    names = _names(architecture.n_layers)
-    missing = [name for name in names if name not in tensors]
-    if missing:
+    shapes = _shapes(architecture)
+    if missing := [name for name in shapes if name not in tensors]:
         raise ModelFileError(f"tensor {missing[0]} is missing")
-    parameters = [tensors.pop(name) for name in names]
-    shapes = [*architecture.shapes, *((n,) for n in architecture.sizes[1:])]
-    for i, (name, tensor, shape) in enumerate(zip(names, parameters, shapes, strict=True)):
+    parameters = [tensors.pop(name) for name in shapes]
+    for i, (tensor, (name, shape)) in enumerate(zip(parameters, shapes.items(), strict=True)):
         if tensor.shape != shape or tensor.dtype != architecture.dtype:
             raise ModelFileError(
                 f"tensor {name} has shape {tensor.shape} and dtype {tensor.dtype}, "

@@ -31,7 +31,7 @@ def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """Nothing is made ready whole; a block has few rows. Returns its bytes."""
     monkeypatch.setattr(rows, "WHOLE_BYTES", 0)
     monkeypatch.setattr(rows, "BLOCK_BYTES", request.param)
-    monkeypatch.setattr(rows, "_RETURN_BYTES", 2 * request.param)
+    monkeypatch.setattr(rows, "_RELEASE_BYTES", 2 * request.param)
     return int(request.param)
 
 

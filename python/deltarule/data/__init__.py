@@ -1,1 +1,1 @@
-"""What samples come in: tables of other libraries, sparse and memory-mapped rows, streams."""
+"""Input data: arrays, tables, sparse and memory-mapped rows, streams of batches."""

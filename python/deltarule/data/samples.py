@@ -1,4 +1,4 @@
-"""Samples x, y and weights: whole arrays, or rows of which some are ready at a time."""
+"""Samples x, y and weights: arrays, or `Rows`, which are converted block by block."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.data.rows import Rows, parts
+from deltarule.data.rows import Rows, parts, whole
 
 Array = NDArray[Any]
-Batch = tuple[Array, Array, Array | None]  # x, y, sample_weight, ready for the core
+Batch = tuple[Array, Array, Array | None]  # x, y, sample_weight as the core reads them
 
 
 @dataclass(eq=False, repr=False)
 class Samples:
-    """n samples, checked.
+    """Checked samples, of which there are n.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Samples:
         (n, n_0); (n, n_L) or class indices (n,).
     weight : ndarray of shape (n,), float64, or None
     y_to_learn : callable, optional
-        y of a batch as the core is to learn it, from y as it is.
+        Returns the targets to learn, from those of a batch.
     """
 
     x: Array | Rows
@@ -35,28 +35,28 @@ class Samples:
     y_to_learn: Callable[[Array], Array] | None = None
 
     def __len__(self) -> int:
-        """Return n."""
+        """Return the number of samples."""
         return len(self.x)
 
     @property
     def is_in_blocks(self) -> bool:
-        """Whether only some are ready at a time."""
+        """Whether samples are converted block by block."""
         return isinstance(self.x, Rows) or isinstance(self.y, Rows)
 
     @property
     def whole(self) -> Batch | None:
-        """All samples as the core takes them, where they are whole arrays."""
+        """All samples as the core reads them; None if they are in blocks."""
         if isinstance(self.x, Rows) or isinstance(self.y, Rows):
             return None
         return self.x, self._learned(self.y), self.weight
 
     def take(self, which: slice | NDArray[np.int64]) -> Batch:
-        """Return some samples as the core takes them."""
-        weight = None if self.weight is None else np.ascontiguousarray(self.weight[which])
+        """Return some samples as the core reads them."""
+        weight = None if self.weight is None else _take(self.weight, which)
         return _take(self.x, which), self._learned(_take(self.y, which)), weight
 
     def subset(self, which: NDArray[np.int64]) -> Samples:
-        """Return these samples; arrays are copied, rows are not."""
+        """Return these samples; arrays are copied, `Rows` are not."""
         return replace(
             self,
             x=_subset(self.x, which),
@@ -65,28 +65,28 @@ class Samples:
         )
 
     def rows_a_block(self, multiple_of: int = 1) -> int:
-        """Return how many samples to have ready at a time."""
+        """Return the samples per block."""
         rows = [a.rows_a_block(multiple_of) for a in (self.x, self.y) if isinstance(a, Rows)]
         return min(rows, default=max(1, len(self)))
 
     def blocks(self) -> Iterator[tuple[slice, Batch]]:
-        """Yield all samples in order, block after block, each with its place."""
+        """Yield (slice of the samples, batch) for each block, in order."""
         for part in parts(len(self), self.rows_a_block()):
             yield part, self.take(part)
             self.done()
 
     def done(self) -> None:
-        """Say that the samples taken last are not needed any more."""
+        """Release the resources of the samples that were taken last."""
         for a in (self.x, self.y):
             if isinstance(a, Rows):
                 a.done()
 
     def targets(self) -> Array:
-        """Return y whole, as it is."""
-        return self.y.take(slice(0, len(self))) if isinstance(self.y, Rows) else self.y
+        """Return all of y, unchanged."""
+        return whole(self.y)
 
     def spread(self, count: int) -> Array:
-        """Return x of at most `count` samples, evenly spread over all."""
+        """Return x of at most `count` samples, evenly spaced."""
         count = min(count, len(self))
         rows = _take(self.x, np.arange(count) * len(self) // count)
         self.done()
@@ -102,7 +102,7 @@ def weight_of(batch: Batch) -> float:
 
 
 def mean_loss(batches: Iterable[tuple[float, float]], reduction: str) -> float:
-    """Return the loss of many samples from loss and weight of their batches, in float64.
+    """Return the loss of all samples from loss and weight of each batch, in float64.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def mean_loss(batches: Iterable[tuple[float, float]], reduction: str) -> float:
 def _sum(values: list[float]) -> float:
     try:
         return math.fsum(values)
-    except (OverflowError, ValueError):  # too large together, or infinities of both signs
+    except (OverflowError, ValueError):  # the sum overflows, or infinities of both signs
         return sum(values)
 
 

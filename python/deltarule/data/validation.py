@@ -1,4 +1,4 @@
-"""What a user hands in -> arrays the core can read, or an error naming argument, rule, value."""
+"""The user's arrays -> arrays that the core reads, or an error with argument, rule and value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deltarule._load import core
 from deltarule.data import frames
 from deltarule.data.numeric import LARGEST, check_finite, check_real, check_within, numeric
-from deltarule.data.rows import MappedRows, Rows, SparseRows, converted, is_large
+from deltarule.data.rows import MappedRows, Rows, SparseRows, converted, is_large, is_ready, whole
 from deltarule.data.samples import Batch, Samples
 from deltarule.data.sparse import checked_csr, is_sparse
 
@@ -22,33 +22,28 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-# How far a row of soft targets may be from summing to 1.
+# The largest deviation from 1 of the sum of a row of soft targets.
 _SUM_TOLERANCE = 1e-4
 
 
-def _is_ready(x: object, dtype: np.dtype[Any]) -> bool:
-    return type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous and x.flags.aligned
-
-
 def one_row(x: Any) -> Array | None:
-    """Return x as an array where it is one sample, 1-D or a flat list; else None."""
-    if type(x) is not np.ndarray and (frames.is_frame(x) or _has_rows(x)):
-        return None
-    if is_sparse(x) and len(x.shape) != 1:
-        return None
-    array = x if type(x) is np.ndarray else numeric(x, "x")
-    return array if array.ndim == 1 else None
+    """Return x as an array if it is one sample, 1-D or a flat list; else None."""
+    if type(x) is not np.ndarray:
+        if frames.is_frame(x) or _has_rows(x) or (is_sparse(x) and len(x.shape) != 1):
+            return None
+        x = numeric(x, "x")
+    return x if x.ndim == 1 else None
 
 
 def _has_rows(x: object) -> bool:
-    """Whether x is a list or tuple of rows, told by the first."""
+    """Return whether x is a list or tuple of rows, judged by its first item."""
     if not isinstance(x, list | tuple) or not len(x):
         return False
     return isinstance(x[0], list | tuple) or getattr(x[0], "ndim", 0) > 0
 
 
 def _as_batch(network: Architecture, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Return one sample, x (n_0,) with its y and weight, as a batch of one; a batch as it is."""
+    """Return one sample, x (n_0,) with its y and weight, as a batch of one; a batch unchanged."""
     row = one_row(x)
     if row is None:
         return x, y, sample_weight
@@ -61,9 +56,9 @@ def _as_batch(network: Architecture, x: Any, y: Any, sample_weight: Any) -> tupl
 
 
 def _one_target(y: object, network: Architecture) -> Array:
-    """Return y of one sample as that of a batch of one: (K,) is its row, never class indices.
+    """Return the target of one sample as a batch of one: (K,) is its row, never class indices.
 
-    Values are checked here, to be named as y has them: y[1], not y[0, 1]; y, not y[0].
+    Values are checked here, so that messages have the user's index: y[1], not y[0, 1].
     """
     n_outputs, loss = network.sizes[-1], network.loss
     target, is_class_index = numeric(y, "y"), loss == "cross_entropy"
@@ -92,37 +87,31 @@ def check_one_row(row: Array, n_features: int, dtype: np.dtype[Any]) -> None:
 
 def samples(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x") -> Array:
     """Return x as a C-ordered (n_samples, n_features) array, finite; copied only if needed."""
-    rows = sample_rows(x, n_features, dtype, name)
-    return rows.take(slice(0, len(rows))) if isinstance(rows, Rows) else rows
+    return whole(sample_rows(x, n_features, dtype, name))
 
 
-def sample_rows(x: object, n_features: int, dtype: np.dtype[Any], name: str = "x") -> Array | Rows:
-    """Return the same, or the rows of a large sparse x or mapped file, checked but not ready."""
-    if _is_ready(x, dtype):
-        assert isinstance(x, np.ndarray)  # for the type checker
+def sample_rows(x: Any, n_features: int, dtype: np.dtype[Any], name: str = "x") -> Array | Rows:
+    """Return x as `samples` does, or as checked `Rows` if it is a large sparse or mapped array."""
+    if is_ready(x, dtype):  # first, for the time of a small call
         _check_samples(x.shape, n_features, name)
         check_finite(x, name)
-        return x
+        return np.asarray(x)
     if is_sparse(x):
-        return _sparse_rows(x, n_features, dtype, name)
-    array = numeric(x, name)
-    _check_samples(array.shape, n_features, name)
-    if isinstance(x, np.memmap) and is_large(array.shape, dtype):
-        return _finite_rows(MappedRows(x, dtype), name)
-    array = converted(array, dtype)
-    check_finite(array, name, given=x)
-    return array
-
-
-def _sparse_rows(x: Any, n_features: int, dtype: np.dtype[Any], name: str) -> Array | Rows:
-    check_real(x.dtype, name)
-    _check_samples(x.shape, n_features, name)
-    rows = SparseRows(checked_csr(x, name), dtype)
-    if is_large(x.shape, dtype):
-        return _finite_rows(rows, name)
-    array = rows.take(slice(0, len(rows)))
-    check_finite(array, name)
-    return array
+        check_real(x.dtype, name)
+        _check_samples(x.shape, n_features, name)
+        rows: Array | Rows = SparseRows(checked_csr(x, name), dtype)
+    else:
+        array = numeric(x, name)
+        _check_samples(array.shape, n_features, name)
+        is_mapped = isinstance(x, np.memmap) and is_large(array.shape, dtype)
+        rows = MappedRows(x, dtype) if is_mapped else converted(array, dtype)
+    if isinstance(rows, Rows) and is_large(rows.shape, dtype):
+        for part, block in rows.blocks():
+            check_finite(block, name, first_row=part.start)
+        return rows
+    rows = whole(rows)
+    check_finite(rows, name, given=x)
+    return rows
 
 
 def _check_samples(shape: tuple[int, ...], n_features: int, name: str) -> None:
@@ -138,22 +127,15 @@ def _check_samples(shape: tuple[int, ...], n_features: int, name: str) -> None:
         raise ValueError(f"{name} has no samples, shape {shape}")
 
 
-def _finite_rows(rows: Rows, name: str) -> Rows:
-    for part, block in rows.blocks():
-        check_finite(block, name, first_row=part.start)
-    return rows
-
-
 def targets(y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: LossWord) -> Array:
     """Return y as the core reads it: int64 class indices (rows,), or (rows, n_outputs) of dtype."""
-    ready = target_rows(y, rows, n_outputs, dtype, loss)
-    return ready.take(slice(0, rows)) if isinstance(ready, Rows) else ready
+    return whole(target_rows(y, rows, n_outputs, dtype, loss))
 
 
 def target_rows(
     y: object, rows: int, n_outputs: int, dtype: np.dtype[Any], loss: LossWord
 ) -> Array | Rows:
-    """Return the same, or the rows of a large mapped file, checked but not ready."""
+    """Return y as `targets` does, or as checked `Rows` if it is a large mapped array."""
     array = y if type(y) is np.ndarray and y.dtype.kind in "biuf" else numeric(y, "y")
     given = array.shape
     if array.ndim == 1 and loss == "cross_entropy":
@@ -173,7 +155,7 @@ def target_rows(
         for part, block in mapped.blocks():
             _check_targets(block, loss, y, part.start)
         return mapped
-    ready = array if _is_ready(array, dtype) else converted(array, dtype)
+    ready = converted(array, dtype)
     _check_targets(ready.reshape(-1) if len(given) == 1 else ready, loss, y)
     return ready
 
@@ -212,7 +194,7 @@ def _class_indices(y: Array, rows: int, n_classes: int) -> Array:
 
 
 def _class_index(y: Array, n_classes: int) -> Array:
-    """Return the class index of one sample as those of a batch of one."""
+    """Return the class index of one sample as a batch of one."""
     index = y.item()
     if y.dtype.kind == "f":
         raise TypeError(
@@ -234,7 +216,7 @@ def _check_distributions(y: Array, first_row: int) -> None:
         )
 
 
-# Its reciprocal, of a mean, is the smallest number that the core does not take as 0.
+# Its reciprocal, the factor of a mean, is the smallest number that the core does not take as 0.
 LARGEST_WEIGHT = 1.0 / float(np.finfo(np.float64).tiny)
 
 
@@ -252,7 +234,7 @@ def sample_weights(weight: object, rows: int, name: str = "sample_weight") -> Ar
 
 
 def check_total_weight(weight: Array, name: str) -> None:
-    """Raise ValueError naming weights, 0 or more, over whose sum the core could not divide."""
+    """Raise ValueError if the core could not divide by the sum of the weights, all 0 or more."""
     with np.errstate(all="ignore"):
         total = weight.sum()
     if total < np.finfo(np.float64).tiny:
@@ -267,7 +249,7 @@ def check_total_weight(weight: Array, name: str) -> None:
 
 
 def check_size(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
-    """Raise MemoryError for an array that no address space holds, which NumPy would not make."""
+    """Raise MemoryError for an array larger than the address space, as NumPy raises ValueError."""
     size = math.prod(shape) * dtype.itemsize
     if size > sys.maxsize:
         raise MemoryError(f"{name}, of shape {shape} in {dtype.name}, takes {size} bytes")
@@ -275,14 +257,7 @@ def check_size(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
 
 def output_array(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], x: object) -> Array:
     """Return `out` if the core may write predictions of that shape into it."""
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
-    if out.shape != shape or out.dtype != dtype:
-        order = "" if out.dtype.isnative else f" ({out.dtype.str}, not this machine's byte order)"
-        raise ValueError(
-            f"out must have shape {shape} and dtype {dtype.name}, "
-            f"but has shape {out.shape} and dtype {out.dtype.name}{order}"
-        )
+    out = _checked_out(out, shape, dtype)
     if not out.flags.writeable:
         raise ValueError("out must be writeable, but is read-only")
     if not (out.flags.c_contiguous and out.flags.aligned):
@@ -293,15 +268,20 @@ def output_array(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], x: o
 
 
 def output_row(out: object, n_outputs: int, dtype: np.dtype[Any]) -> Array:
-    """Return a 1-D `out` as the (1, n_outputs) view of it."""
+    """Return a 1-D `out` as a view of shape (1, n_outputs)."""
+    return _checked_out(out, (n_outputs,), dtype).reshape(1, -1)
+
+
+def _checked_out(out: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
-    if out.shape != (n_outputs,) or out.dtype.name != dtype.name:
+    if out.shape != shape or out.dtype != dtype:
+        order = "" if out.dtype.isnative else f" ({out.dtype.str}, not this machine's byte order)"
         raise ValueError(
-            f"out must have shape ({n_outputs},) and dtype {dtype.name}, "
-            f"but has shape {out.shape} and dtype {out.dtype.name}"
+            f"out must have shape {shape} and dtype {dtype.name}, "
+            f"but has shape {out.shape} and dtype {out.dtype.name}{order}"
         )
-    return out.reshape(1, -1)
+    return out
 
 
 def parameter(value: object, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
@@ -315,7 +295,7 @@ def parameter(value: object, shape: tuple[int, ...], dtype: np.dtype[Any], name:
 
 
 def checked_samples(network: Architecture, x: Any, y: Any, sample_weight: Any) -> Samples:
-    """Return the samples, of which large ones are not ready at once; x (n_0,) is one."""
+    """Return the samples, large ones as `Rows`; x of shape (n_0,) is one sample."""
     if getattr(x, "ndim", 1) != 2:
         x, y, sample_weight = _as_batch(network, x, y, sample_weight)
     rows = sample_rows(x, network.sizes[0], network.dtype)
@@ -328,13 +308,6 @@ def checked_samples(network: Architecture, x: Any, y: Any, sample_weight: Any) -
 
 
 def checked_batch(network: Architecture, x: Any, y: Any, sample_weight: Any) -> Batch:
-    """Return the samples as the core takes them, all ready; x (n_0,) is one."""
-    if getattr(x, "ndim", 1) != 2:
-        x, y, sample_weight = _as_batch(network, x, y, sample_weight)
-    rows = samples(x, network.sizes[0], network.dtype)
-    n = len(rows)
-    return (
-        rows,
-        targets(y, n, network.sizes[-1], network.dtype, network.loss),
-        sample_weights(sample_weight, n),
-    )
+    """Return the samples as the core reads them, in memory; x of shape (n_0,) is one sample."""
+    checked = checked_samples(network, x, y, sample_weight)
+    return whole(checked.x), whole(checked.y), checked.weight

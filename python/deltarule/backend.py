@@ -1,11 +1,11 @@
-"""The core network of an architecture: making one, its state, predictions and losses.
+"""The core network of an architecture: its creation, state, predictions and losses.
 
-Samples that are not in memory are read a block at a time.
+Samples that are not in memory are read block by block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -28,9 +28,9 @@ _CORES: dict[str, type[core.NetworkF32] | type[core.NetworkF64]] = {
 
 
 def make_compiled(architecture: Architecture) -> Core:
-    """Return a network in C++, all parameters 0; MemoryError says what was asked.
+    """Return a network in C++, all parameters 0, of an architecture without custom functions.
 
-    The architecture has functions by name alone: `custom.core.make_core` takes any.
+    `custom.core.make_core` accepts any. A MemoryError names sizes and bytes.
     """
     try:
         return _CORES[architecture.dtype.name](
@@ -52,15 +52,15 @@ def make_compiled(architecture: Architecture) -> Core:
 
 
 class State:
-    """What training changes in a network: parameters and the optimizer's memory.
+    """A copy of the parameters and the optimizer state of a network, to restore.
 
     Parameters
     ----------
     network : core network
     theta : ndarray, optional
-        By default the network's, as they are now.
+        By default a copy of the network's.
     memory : (OptimizerKind, ndarray or None, ndarray or None, int), optional
-        As the core has it, by default as it is now.
+        The optimizer state in the core's form, by default a copy of the network's.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class State:
         self.memory = network.get_memory() if memory is None else memory
 
     def restore(self) -> None:
-        """Make the network as it was."""
+        """Set the network to this state."""
         self._network.set_theta(self.theta)
         self._network.set_memory(*self.memory)
 
 
 class MLPLike(Protocol):
-    """What is used of an `MLP` by those that it calls: they do not import its class.
+    """The attributes of an `MLP` that modules below it use, which must not import the class.
 
     The state of its training: `_epochs` of all fits, `_plateau` of the last fit's `Plateau`,
     `_split_seed` of its `validation_split`, `_history`.
@@ -92,44 +92,68 @@ class MLPLike(Protocol):
     _history: Any
 
     @property
-    def sizes(self) -> tuple[int, ...]: ...
+    def sizes(self) -> tuple[int, ...]:
+        """The widths n_0 .. n_L."""
+
     @property
-    def hidden(self) -> tuple[Any, ...]: ...
+    def hidden(self) -> tuple[Any, ...]:
+        """The activation of each hidden layer."""
+
     @property
-    def output(self) -> Any: ...
+    def output(self) -> Any:
+        """The activation of layer L."""
+
     @property
-    def loss(self) -> Any: ...
+    def loss(self) -> Any:
+        """The loss."""
+
     @property
-    def reduction(self) -> str: ...
+    def reduction(self) -> str:
+        """Return "mean" or "sum"."""
+
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+
     @property
-    def n_parameters(self) -> int: ...
+    def n_parameters(self) -> int:
+        """The number of weights and biases."""
+
     @property
-    def theta(self) -> Array: ...
+    def theta(self) -> Array:
+        """All parameters, (n_parameters,)."""
+
     @property
-    def weights(self) -> Any: ...
+    def weights(self) -> Any:
+        """The weight matrices by layer."""
+
     @property
-    def biases(self) -> Any: ...
-    @property
-    def value_and_grad(self) -> Callable[..., tuple[float, Any]]: ...
-    @property
-    def input_gradient(self) -> Callable[..., Array]: ...
+    def biases(self) -> Any:
+        """The bias vectors by layer."""
+
+    def value_and_grad(self, *args: Any, **kwargs: Any) -> tuple[float, Any]:
+        """Return the loss and its gradient."""
+
+    def input_gradient(self, *args: Any, **kwargs: Any) -> Array:
+        """Return the gradient of the loss by x."""
+
     @property
     def _gradients(self) -> Any: ...
     @property
     def _memory(self) -> Any: ...
-    @property
-    def train_step(self) -> Callable[..., float]: ...
-    @property
-    def predict(self) -> Callable[..., Array]: ...
-    @property
-    def evaluate(self) -> Callable[..., float]: ...
+    def train_step(self, *args: Any, **kwargs: Any) -> float:
+        """Do one update, and return the loss before it."""
+
+    def predict(self, *args: Any, **kwargs: Any) -> Array:
+        """Return y_hat."""
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> float:
+        """Return the loss."""
 
 
 @contextmanager
 def unchanged(network: Core) -> Iterator[None]:
-    """Keep other threads from changing the network between calls: they wait."""
+    """Make other threads wait that would change the network between two calls."""
     network.begin_reading()
     try:
         yield

@@ -1,1 +1,1 @@
-"""Files: a network in safetensors, its metadata, and how a file is read and replaced."""
+"""Model files in safetensors, their JSON metadata, and the safe reading and writing of files."""

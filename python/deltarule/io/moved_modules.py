@@ -1,4 +1,4 @@
-"""Modules that pickles of 0.1.0 name, and where they are today.
+"""The present places of modules that pickles of 0.1.0 name.
 
 A pickle names the module of each class, and an unpickler imports it by that name.
 """
@@ -24,9 +24,10 @@ MOVED = {
 
 
 class MovedModules:
-    """Finds a module of `MOVED`, and loads the one that it is today in its place."""
+    """Import finder that loads the present module for a name in `MOVED`."""
 
     def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        """Return a spec for a name in `MOVED`, else None."""
         loader: Any = self
         return ModuleSpec(name, loader) if name in MOVED else None
 
@@ -34,6 +35,7 @@ class MovedModules:
         """Leave the module to the import system, which then asks `sys.modules` once more."""
 
     def exec_module(self, module: ModuleType) -> None:
+        """Put the present module under the old name."""
         sys.modules[module.__name__] = import_module(MOVED[module.__name__])
 
 

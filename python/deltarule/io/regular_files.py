@@ -1,4 +1,4 @@
-"""Regular files, which alone are read, and which are replaced as a whole."""
+"""Reading of regular files only, and their atomic replacement."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
 
-# Bytes of a name up to which that of its temporary file repeats it: some file systems take no
-# names above 143 bytes, and 33 are added.
+# The longest file name, in bytes, that the temporary file's name repeats: it adds 33, and some file
+# systems limit names to 143.
 _LONGEST_REPEATED = 100
 
-# Bytes that are written at a time.
-_TOGETHER = 2**24
+# Bytes per write, between which Ctrl-C is handled.
+_WRITE_BYTES = 2**24
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -28,7 +28,7 @@ _KINDS = {
 # Errors of folders that cannot be opened or synced, after the file has its name.
 _NOT_SYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP)
 
-# The temporary files that this process is writing.
+# The names of the temporary files that this process is writing.
 _being_written: set[str] = set()
 
 
@@ -54,7 +54,7 @@ def check_regular(path: str | os.PathLike[str]) -> os.stat_result:
     Raises
     ------
     OSError
-        If nothing is there, or no regular file: a folder, a FIFO, a socket, a device.
+        If the path does not exist, or is a folder, a FIFO, a socket or a device.
     """
     text = text_of(path)
     status = os.stat(text)
@@ -123,15 +123,15 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         file = open(temporary, "xb", opener=opener)  # no with: Ctrl-C may come at its very end
         if old is not None and os.name == "posix":
             _give(file.fileno(), old)
-        for start in range(0, len(data), _TOGETHER):  # Ctrl-C comes between two
-            file.write(memoryview(data)[start : start + _TOGETHER])
+        for start in range(0, len(data), _WRITE_BYTES):  # Ctrl-C comes between two
+            file.write(memoryview(data)[start : start + _WRITE_BYTES])
         file.flush()
         os.fsync(file.fileno())
         file.close()
         os.replace(temporary, final)
     except BaseException as error:
         if file is not None:
-            with suppress(OSError):  # what could not be written before cannot be now
+            with suppress(OSError):  # its buffer cannot be written now either
                 file.close()
         with suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -144,19 +144,19 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _stem(base: str) -> str:
-    """Return what the temporary files of a file of this name begin with."""
+    """Return the beginning of the names of a file's temporary files."""
     encoded = os.fsencode(base)
     if len(encoded) <= _LONGEST_REPEATED:
         return base
-    import hashlib  # which few names need
+    import hashlib  # here: few names need it
 
     return hashlib.sha256(encoded).hexdigest()[:32]
 
 
 def _give(descriptor: int, old: os.stat_result) -> None:
-    """Give a new file owner, group and permissions of the old one.
+    """Give a new file the owner, group and permissions of the old one.
 
-    Where the group cannot be kept, the new one may do no more than others may.
+    If the group cannot be kept, the new group gets at most the permissions of others.
     """
     mode = stat.S_IMODE(old.st_mode) & 0o777
     new = os.fstat(descriptor)
@@ -186,7 +186,7 @@ def _remove_stale(folder: str, base: str, stem: str) -> None:
 
 
 def _is_anothers(process: int) -> bool:
-    """Whether a process is alive, and not this one: in a container each may have its number."""
+    """Return whether a process is alive and not this one, whose number containers may repeat."""
     if process == os.getpid():
         return False
     try:

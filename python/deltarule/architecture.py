@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from deltarule import names
-from deltarule.arguments import number
+from deltarule.arguments import check_number, number
 from deltarule.custom import ActivationWord, Custom, LossWord
 
 _DTYPES = ("float32", "float64")
@@ -45,12 +44,14 @@ class Architecture:
     ) -> Architecture:
         """Return the description of `MLP`'s arguments, or raise naming the one that is wrong."""
         widths, function, canonical = _widths(sizes), names.output_word(output), _dtype(dtype)
-        delta = _number(huber_delta, "huber_delta", "above 0 and finite", lambda v: v > 0)
+        check_number("huber_delta", huber_delta, math.ulp(0.0), math.inf, "above 0 and finite")
+        delta = number(huber_delta)  # type: ignore[arg-type]
         tiny = float(np.finfo(canonical).tiny)  # what is less is 0 in the core
         if delta < tiny:
             raise ValueError(
                 f"huber_delta must be at least {tiny} in {canonical.name}, not {delta}"
             )
+        check_number("leaky_slope", leaky_slope, 0.0, math.nextafter(1.0, 2.0), "in [0, 1]")
         return cls(
             sizes=widths,
             hidden=names.hidden_words(hidden, len(widths) - 2),
@@ -58,7 +59,7 @@ class Architecture:
             loss=names.loss_word(loss, function, widths[-1]),
             reduction=names.word(reduction, "reduction", names.REDUCTIONS),
             dtype=canonical,
-            leaky_slope=_number(leaky_slope, "leaky_slope", "in [0, 1]", lambda v: 0 <= v <= 1),
+            leaky_slope=number(leaky_slope),  # type: ignore[arg-type]
             huber_delta=delta,
         )
 
@@ -89,14 +90,10 @@ class Architecture:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them, but for functions of the user's own."""
         return {
+            **vars(self),
             "sizes": list(self.sizes),
             "hidden": list(self.hidden),
-            "output": self.output,
-            "loss": self.loss,
-            "reduction": self.reduction,
             "dtype": self.dtype.name,
-            "leaky_slope": self.leaky_slope,
-            "huber_delta": self.huber_delta,
         }
 
 
@@ -126,12 +123,3 @@ def _dtype(dtype: object) -> np.dtype[Any]:
         raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
     dtype_of_core: np.dtype[Any] = np.dtype(canonical.name)
     return dtype_of_core
-
-
-def _number(value: object, name: str, rule: str, accept: Callable[[float], bool]) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    as_float = number(value)
-    if not (math.isfinite(as_float) and accept(as_float)):
-        raise ValueError(f"{name} must be {rule}, not {value!r}")
-    return as_float

@@ -11,6 +11,16 @@ import numpy as np
 from deltarule._load import core
 from deltarule.arguments import check_number
 
+_POSITIVE = (math.ulp(0.0), math.inf, "above 0 and finite")
+_NOT_NEGATIVE = (0.0, math.inf, "0 or more and finite")
+_BELOW_1 = (0.0, 1.0, "in [0, 1)")
+# The ranges of the settings that are numbers; the others are True or False.
+_RANGES = {
+    "lr": _POSITIVE, "epsilon": _POSITIVE, "max_norm": _POSITIVE,
+    "weight_decay": _NOT_NEGATIVE, "l1": _NOT_NEGATIVE,
+    "momentum": _BELOW_1, "beta1": _BELOW_1, "beta2": _BELOW_1,
+}  # fmt: skip
+
 
 class Optimizer:
     """The base of the optimizers: a frozen dataclass of settings, checked."""
@@ -25,11 +35,12 @@ class Optimizer:
     max_norm: float | None
 
     def __post_init__(self) -> None:
-        check_number("lr", self.lr, math.ulp(0.0), math.inf, "above 0 and finite")
-        check_number("weight_decay", self.weight_decay, 0.0, math.inf, "0 or more and finite")
-        check_number("l1", self.l1, 0.0, math.inf, "0 or more and finite")
-        if self.max_norm is not None:
-            check_number("max_norm", self.max_norm, math.ulp(0.0), math.inf, "above 0 and finite")
+        for name, value in vars(self).items():
+            if name not in _RANGES:
+                if not isinstance(value, bool):
+                    raise TypeError(f"{name} must be True or False, not {value!r}")
+            elif name != "max_norm" or value is not None:
+                check_number(name, value, *_RANGES[name])
         self._check_rule()
         given = {name: 0.0 if value is None else value for name, value in vars(self).items()}
         settings: dict[str, Any] = {
@@ -49,7 +60,7 @@ class Optimizer:
         return True
 
     def _check_rule(self) -> None:
-        """Refuse settings of the rule itself that are out of their range."""
+        """Refuse settings that do not go together."""
 
     def _settings_in(self, dtype: np.dtype[Any]) -> core.Optimizer:
         limits = np.finfo(dtype)
@@ -137,9 +148,6 @@ class SGD(Optimizer):
     _kind: ClassVar[str] = "sgd"
 
     def _check_rule(self) -> None:
-        check_number("momentum", self.momentum, 0.0, 1.0, "in [0, 1)")
-        if not isinstance(self.nesterov, bool):
-            raise TypeError(f"nesterov must be True or False, not {self.nesterov!r}")
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov needs momentum above 0, not momentum=0.0")
 
@@ -205,13 +213,6 @@ class Adam(Optimizer):
     epsilon_hat: bool = False
 
     _kind: ClassVar[str] = "adam"
-
-    def _check_rule(self) -> None:
-        check_number("beta1", self.beta1, 0.0, 1.0, "in [0, 1)")
-        check_number("beta2", self.beta2, 0.0, 1.0, "in [0, 1)")
-        check_number("epsilon", self.epsilon, math.ulp(0.0), math.inf, "above 0 and finite")
-        if not isinstance(self.epsilon_hat, bool):
-            raise TypeError(f"epsilon_hat must be True or False, not {self.epsilon_hat!r}")
 
     def _check_in(self, limits: np.finfo[Any]) -> None:
         epsilon = float(self.epsilon)

@@ -32,12 +32,7 @@ The modules, each on those before it: `functions` (types, stable forms), `formul
 from __future__ import annotations
 
 from deltarule.layers import Layers
-from deltarule.reference.activations import (
-    ACTIVATIONS,
-    OUTPUTS,
-    Activation,
-    Output,
-)
+from deltarule.reference.activations import ACTIVATIONS, OUTPUTS, Activation, Output
 from deltarule.reference.derivatives import (
     gauss_newton_vp,
     hvp,
@@ -47,34 +42,11 @@ from deltarule.reference.derivatives import (
     per_sample_gradients,
     vjp,
 )
-from deltarule.reference.dropout import (
-    dropout_masks,
-    mix,
-)
-from deltarule.reference.functions import (
-    F1,
-    F2,
-    F3,
-    F4,
-    Array,
-    Arrays,
-)
-from deltarule.reference.losses import (
-    LOSSES,
-    PAIRS,
-    Loss,
-    Pair,
-)
-from deltarule.reference.network import (
-    Network,
-)
-from deltarule.reference.parameters import (
-    INITIALIZERS,
-    Initializer,
-    initialize,
-    theta,
-    unflatten,
-)
+from deltarule.reference.dropout import dropout_masks, mix
+from deltarule.reference.functions import F1, F2, F3, F4, Array, Arrays
+from deltarule.reference.losses import LOSSES, PAIRS, Loss, Pair
+from deltarule.reference.network import Network
+from deltarule.reference.parameters import INITIALIZERS, Initializer, initialize, theta, unflatten
 from deltarule.reference.propagation import (
     Backward,
     Forward,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deltarule.reference.formulas import Formula, Formulas
+from deltarule.reference.formulas import Formulas, formulas
 from deltarule.reference.functions import (
     F1,
     F2,
@@ -56,7 +56,7 @@ class Row(NamedTuple):
     derivative_terms: F2 | None = None
 
 
-_SIGMOID = Formula("σ(z) = 1 / (1 + e^−z)", r"\sigma(z) = \frac{1}{1 + e^{-z}}")
+_SIGMOID = ("σ(z) = 1 / (1 + e^−z)", r"\sigma(z) = \frac{1}{1 + e^{-z}}")
 
 
 def leaky_relu(slope: float) -> Activation:
@@ -94,24 +94,19 @@ def _gelu_terms(z: Array, slope: Array) -> Array:
 ROWS: dict[str, Row] = {
     "identity": Row(
         Activation(lambda z: z, lambda z, a: np.ones_like(z), lambda z, a: np.zeros_like(z)),
-        Formulas(Formula("z[l]", r"z^{[l]}"), Formula("g'(z) = 1", r"g'(z) = 1")),
+        formulas("z[l]", r"z^{[l]}", "g'(z) = 1", r"g'(z) = 1"),
     ),
     "sigmoid": Row(
         Activation(
             sigmoid, lambda z, a: a * (1 - a), lambda z, a: -sigmoid_slope(z) * np.tanh(z / 2)
         ),
-        Formulas(
-            Formula("σ(z[l])", r"\sigma(z^{[l]})"),
-            Formula("g'(z) = a (1 − a)", r"g'(z) = a (1 - a)"),
-            _SIGMOID,
+        formulas(
+            "σ(z[l])", r"\sigma(z^{[l]})", "g'(z) = a (1 − a)", r"g'(z) = a (1 - a)", *_SIGMOID
         ),
     ),
     "tanh": Row(
         Activation(np.tanh, lambda z, a: 1 - a * a, lambda z, a: -2 * a * (1 - a * a)),
-        Formulas(
-            Formula("tanh(z[l])", r"\tanh(z^{[l]})"),
-            Formula("g'(z) = 1 − a²", r"g'(z) = 1 - a^2"),
-        ),
+        formulas("tanh(z[l])", r"\tanh(z^{[l]})", "g'(z) = 1 − a²", r"g'(z) = 1 - a^2"),
         derivative_terms=lambda z, slope: np.ones_like(z),
     ),
     "relu": Row(
@@ -120,23 +115,18 @@ ROWS: dict[str, Row] = {
             lambda z, a: (z > 0).astype(z.dtype),
             lambda z, a: np.zeros_like(z),
         ),
-        Formulas(
-            Formula("max(0, z[l])", r"\max(0, z^{[l]})"),
-            Formula("g'(z) = 1(z > 0)", r"g'(z) = \mathbf{1}(z > 0)"),
+        formulas(
+            "max(0, z[l])", r"\max(0, z^{[l]})", "g'(z) = 1(z > 0)", r"g'(z) = \mathbf{1}(z > 0)"
         ),
         uses_he=True,
     ),
     "leaky_relu": Row(
         leaky_relu(0.01),
-        Formulas(
-            Formula(
-                "max(0, z[l]) + leaky_slope min(0, z[l])",
-                r"\max(0, z^{[l]}) + leaky_slope \min(0, z^{[l]})",
-            ),
-            Formula(
-                "g'(z) = 1 where z > 0, else leaky_slope",
-                r"g'(z) = \begin{cases} 1 & z > 0 \cr leaky_slope & \text{else} \end{cases}",
-            ),
+        formulas(
+            "max(0, z[l]) + leaky_slope min(0, z[l])",
+            r"\max(0, z^{[l]}) + leaky_slope \min(0, z^{[l]})",
+            "g'(z) = 1 where z > 0, else leaky_slope",
+            r"g'(z) = \begin{cases} 1 & z > 0 \cr leaky_slope & \text{else} \end{cases}",
         ),
         uses_he=True,
     ),
@@ -146,42 +136,38 @@ ROWS: dict[str, Row] = {
             lambda z, a: np.exp(np.minimum(z, 0)),
             lambda z, a: np.where(z < 0, np.exp(np.minimum(z, 0)), 0).astype(z.dtype),
         ),
-        Formulas(
-            Formula("elu(z[l])", r"\mathrm{elu}(z^{[l]})"),
-            Formula(
-                "g'(z) = 1 where z > 0, else e^z",
-                r"g'(z) = \begin{cases} 1 & z > 0 \cr e^z & \text{else} \end{cases}",
-            ),
-            Formula(
-                "elu(z) = z where z > 0, else e^z − 1",
-                r"\mathrm{elu}(z) = \begin{cases} z & z > 0 \cr e^z - 1 & \text{else} \end{cases}",
-            ),
+        formulas(
+            "elu(z[l])",
+            r"\mathrm{elu}(z^{[l]})",
+            "g'(z) = 1 where z > 0, else e^z",
+            r"g'(z) = \begin{cases} 1 & z > 0 \cr e^z & \text{else} \end{cases}",
+            "elu(z) = z where z > 0, else e^z − 1",
+            r"\mathrm{elu}(z) = \begin{cases} z & z > 0 \cr e^z - 1 & \text{else} \end{cases}",
         ),
         uses_he=True,
         derivative_terms=lambda z, slope: np.ones_like(z),
     ),
     "softplus": Row(
         Activation(softplus, lambda z, a: sigmoid(z), lambda z, a: sigmoid_slope(z)),
-        Formulas(
-            Formula("log(1 + exp(z[l]))", r"\log(1 + e^{z^{[l]}})"),
-            Formula("g'(z) = 1 / (1 + e^−z)", r"g'(z) = \frac{1}{1 + e^{-z}}"),
+        formulas(
+            "log(1 + exp(z[l]))",
+            r"\log(1 + e^{z^{[l]}})",
+            "g'(z) = 1 / (1 + e^−z)",
+            r"g'(z) = \frac{1}{1 + e^{-z}}",
         ),
         uses_he=True,
     ),
     "gelu": Row(
         Activation(lambda z: z * sigmoid(_gelu_2u(z)), _gelu_derivative, _gelu_curvature),
-        Formulas(
-            Formula("gelu(z[l])", r"\mathrm{gelu}(z^{[l]})"),
-            Formula(
-                "g'(z) = ½ (1 + tanh u) + ½ z (1 − (tanh u)²) √(2/π) (1 + 0.134145 z²)",
-                r"g'(z) = \frac{1}{2} (1 + \tanh u) + \frac{1}{2} z (1 - (\tanh u)^2)"
-                r" \sqrt{2 / \pi} (1 + 0.134145 z^2)",
-            ),
-            Formula(
-                "gelu(z) = ½ z (1 + tanh u), u = √(2/π) (z + 0.044715 z³)",
-                r"\mathrm{gelu}(z) = \frac{1}{2} z (1 + \tanh u),"
-                r" \quad u = \sqrt{2 / \pi} (z + 0.044715 z^3)",
-            ),
+        formulas(
+            "gelu(z[l])",
+            r"\mathrm{gelu}(z^{[l]})",
+            "g'(z) = ½ (1 + tanh u) + ½ z (1 − (tanh u)²) √(2/π) (1 + 0.134145 z²)",
+            r"g'(z) = \frac{1}{2} (1 + \tanh u) + \frac{1}{2} z (1 - (\tanh u)^2)"
+            r" \sqrt{2 / \pi} (1 + 0.134145 z^2)",
+            "gelu(z) = ½ z (1 + tanh u), u = √(2/π) (z + 0.044715 z³)",
+            r"\mathrm{gelu}(z) = \frac{1}{2} z (1 + \tanh u),"
+            r" \quad u = \sqrt{2 / \pi} (z + 0.044715 z^3)",
         ),
         uses_he=True,
         value_terms=lambda z, a: z,
@@ -193,12 +179,12 @@ ROWS: dict[str, Row] = {
             lambda z, a: sigmoid(z) + a * sigmoid(-z),
             lambda z, a: sigmoid_slope(z) * (2 - z * np.tanh(z / 2)),
         ),
-        Formulas(
-            Formula("z[l] σ(z[l])", r"z^{[l]} \sigma(z^{[l]})"),
-            Formula(
-                "g'(z) = σ(z) (1 + z (1 − σ(z)))", r"g'(z) = \sigma(z) (1 + z (1 - \sigma(z)))"
-            ),
-            _SIGMOID,
+        formulas(
+            "z[l] σ(z[l])",
+            r"z^{[l]} \sigma(z^{[l]})",
+            "g'(z) = σ(z) (1 + z (1 − σ(z)))",
+            r"g'(z) = \sigma(z) (1 + z (1 - \sigma(z)))",
+            *_SIGMOID,
         ),
         uses_he=True,
         derivative_terms=lambda z, slope: np.abs(slope) + sigmoid(z) * (1.0 + np.abs(z)),
@@ -249,13 +235,15 @@ OUTPUTS: dict[str, Output] = {
 
 OUTPUT_FORMULAS: dict[str, Formulas] = {
     **{name: row.formulas.of_output() for name, row in ROWS.items()},
-    "softmax": Formulas(
-        Formula("softmax(z[l])", r"\mathrm{softmax}(z^{[l]})"),
-        Formula("J_O = diag(ŷ) − ŷ ŷᵀ", r"J_O = \mathrm{diag}(\hat y) - \hat y \hat y^\top"),
-        Formula("ŷ_j = e^z_j / Σ_k e^z_k", r"\hat y_j = \frac{e^{z_j}}{\sum_k e^{z_k}}"),
-        Formula("J_Oᵀ ∂L/∂ŷ", r"J_O^\top \frac{\partial L}{\partial \hat y}"),
+    "softmax": formulas(
+        "softmax(z[l])",
+        r"\mathrm{softmax}(z^{[l]})",
+        "J_O = diag(ŷ) − ŷ ŷᵀ",
+        r"J_O = \mathrm{diag}(\hat y) - \hat y \hat y^\top",
+        "ŷ_j = e^z_j / Σ_k e^z_k",
+        r"\hat y_j = \frac{e^{z_j}}{\sum_k e^{z_k}}",
+        "J_Oᵀ ∂L/∂ŷ",
+        r"J_O^\top \frac{\partial L}{\partial \hat y}",
     ),
-    "exp": Formulas(
-        Formula("exp(z[l])", r"\exp(z^{[l]})"), Formula("O'(z) = ŷ", r"O'(z) = \hat y")
-    ),
+    "exp": formulas("exp(z[l])", r"\exp(z^{[l]})", "O'(z) = ŷ", r"O'(z) = \hat y"),
 }

@@ -1,8 +1,8 @@
-"""Formulas as text and as LaTeX, to stand beside the functions that they are of.
+r"""Formulas as text and as LaTeX, to stand beside the functions that they are of.
 
 Text is Unicode. LaTeX is for Markdown, of whose readers some (GitHub's among them) take
 backslashes and underscores away before the mathematics is seen: so there is no escaped
-punctuation, rows end in ``\\cr``, and every ``_`` follows a letter.
+punctuation, rows end in ``\cr``, and every ``_`` follows a letter.
 
 ``[l]``, ``[l-1]``, ``[l+1]`` and the names of settings stand for numbers until `Formula.at`.
 Formulas are of one sample, i; j is one of its K outputs.
@@ -77,3 +77,8 @@ class Formulas(NamedTuple):
         a = r"(?<![A-Za-z])a(?![A-Za-z])"
         derivative = Formula(re.sub(a, "ŷ", text), re.sub(a, r"\\hat y", latex))
         return self._replace(derivative=derivative)
+
+
+def formulas(*parts: str) -> Formulas:
+    """Return formulas from text and LaTeX in turn: of value, derivative, where and chain."""
+    return Formulas(*map(Formula, parts[::2], parts[1::2]))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deltarule.reference.formulas import Formula, Formulas
+from deltarule.reference.formulas import Formulas, formulas
 from deltarule.reference.functions import (
     F1,
     F2,
@@ -40,8 +40,8 @@ class Loss(NamedTuple):
     curvature: F2 = no_curvature
 
 
-_ERROR = Formula("(ŷ_ij − y_ij)", r"(\hat y_{ij} - y_{ij})")
-_SQUARES = Formula("Σ_j (ŷ_ij − y_ij)²", r"\sum_j (\hat y_{ij} - y_{ij})^2")
+_ERROR, _ERROR_TEX = "(ŷ_ij − y_ij)", r"(\hat y_{ij} - y_{ij})"
+_SQUARES, _SQUARES_TEX = f"Σ_j {_ERROR}²", rf"\sum_j {_ERROR_TEX}^2"
 
 
 def _of_error(value: F1, gradient: F1, curvature: F1) -> Loss:
@@ -65,20 +65,12 @@ def huber(d: float) -> Loss:
 # Each loss beside its formulas.
 _TABLE: dict[str, tuple[Loss, Formulas]] = {
     "squared_error": (
-        _of_error(
-            lambda e: e * e / 2,
-            lambda e: e,
-            np.ones_like,
-        ),
-        Formulas(Formula("½ ", r"\frac{1}{2} ") + _SQUARES, _ERROR),
+        _of_error(lambda e: e * e / 2, lambda e: e, np.ones_like),
+        formulas(f"½ {_SQUARES}", rf"\frac{{1}}{{2}} {_SQUARES_TEX}", _ERROR, _ERROR_TEX),
     ),
     "sum_squared_error": (
-        _of_error(
-            lambda e: e * e,
-            lambda e: 2 * e,
-            lambda e: np.full_like(e, 2),
-        ),
-        Formulas(_SQUARES, Formula("2 ", "2 ") + _ERROR),
+        _of_error(lambda e: e * e, lambda e: 2 * e, lambda e: np.full_like(e, 2)),
+        formulas(_SQUARES, _SQUARES_TEX, f"2 {_ERROR}", f"2 {_ERROR_TEX}"),
     ),
     "mean_squared_error": (
         _of_error(
@@ -86,35 +78,27 @@ _TABLE: dict[str, tuple[Loss, Formulas]] = {
             lambda e: 2 * e / e.shape[1],
             lambda e: np.full_like(e, 2 / e.shape[1]),
         ),
-        Formulas(
-            Formula("1/K ", r"\frac{1}{K} ") + _SQUARES, Formula("2/K ", r"\frac{2}{K} ") + _ERROR
+        formulas(
+            f"1/K {_SQUARES}", rf"\frac{{1}}{{K}} {_SQUARES_TEX}",
+            f"2/K {_ERROR}", rf"\frac{{2}}{{K}} {_ERROR_TEX}",
         ),
     ),
     "absolute_error": (
-        _of_error(
-            absolute,
-            np.sign,
-            np.zeros_like,
-        ),
-        Formulas(
-            Formula("Σ_j |ŷ_ij − y_ij|", r"\sum_j \lvert \hat y_{ij} - y_{ij} \rvert"),
-            Formula("sign", r"\mathrm{sign}") + _ERROR,
+        _of_error(absolute, np.sign, np.zeros_like),
+        formulas(
+            "Σ_j |ŷ_ij − y_ij|", r"\sum_j \lvert \hat y_{ij} - y_{ij} \rvert",
+            f"sign{_ERROR}", rf"\mathrm{{sign}}{_ERROR_TEX}",
         ),
     ),
     "huber": (
         huber(1.0),
-        Formulas(
-            Formula("Σ_j h", r"\sum_j h") + _ERROR,
-            Formula(
-                "max(−huber_delta, min(huber_delta, ŷ_ij − y_ij))",
-                r"\max(-huber_delta, \min(huber_delta, \hat y_{ij} - y_{ij}))",
-            ),
-            Formula(
-                "h(e) = ½ e² where |e| ≤ d, else d (|e| − ½ d), d = huber_delta",
-                r"h(e) = \begin{cases} \frac{1}{2} e^2 & \lvert e \rvert \le d \cr"
-                r" d (\lvert e \rvert - \frac{1}{2} d) & \text{else} \end{cases}"
-                r" \quad d = huber_delta",
-            ),
+        formulas(
+            f"Σ_j h{_ERROR}", rf"\sum_j h{_ERROR_TEX}",
+            "max(−huber_delta, min(huber_delta, ŷ_ij − y_ij))",
+            r"\max(-huber_delta, \min(huber_delta, \hat y_{ij} - y_{ij}))",
+            "h(e) = ½ e² where |e| ≤ d, else d (|e| − ½ d), d = huber_delta",
+            r"h(e) = \begin{cases} \frac{1}{2} e^2 & \lvert e \rvert \le d \cr"
+            r" d (\lvert e \rvert - \frac{1}{2} d) & \text{else} \end{cases} \quad d = huber_delta",
         ),
     ),
     "binary_cross_entropy": (
@@ -123,12 +107,11 @@ _TABLE: dict[str, tuple[Loss, Formulas]] = {
             lambda y_hat, y: over(1 - y, 1 - y_hat) - over(y, y_hat),
             lambda y_hat, y: y / y_hat**2 + (1 - y) / (1 - y_hat) ** 2,
         ),
-        Formulas(
-            Formula(
-                "−Σ_j (y_ij log ŷ_ij + (1 − y_ij) log(1 − ŷ_ij))",
-                r"-\sum_j (y_{ij} \log \hat y_{ij} + (1 - y_{ij}) \log(1 - \hat y_{ij}))",
-            ),
-            _ERROR + Formula(" / (ŷ_ij (1 − ŷ_ij))", r" / (\hat y_{ij} (1 - \hat y_{ij}))"),
+        formulas(
+            "−Σ_j (y_ij log ŷ_ij + (1 − y_ij) log(1 − ŷ_ij))",
+            r"-\sum_j (y_{ij} \log \hat y_{ij} + (1 - y_{ij}) \log(1 - \hat y_{ij}))",
+            f"{_ERROR} / (ŷ_ij (1 − ŷ_ij))",
+            rf"{_ERROR_TEX} / (\hat y_{{ij}} (1 - \hat y_{{ij}}))",
         ),
     ),
     "cross_entropy": (
@@ -137,9 +120,9 @@ _TABLE: dict[str, tuple[Loss, Formulas]] = {
             lambda y_hat, y: -over(y, y_hat),
             lambda y_hat, y: y / y_hat**2,
         ),
-        Formulas(
-            Formula("−Σ_j y_ij log ŷ_ij", r"-\sum_j y_{ij} \log \hat y_{ij}"),
-            Formula("(−y_ij / ŷ_ij)", r"(-y_{ij} / \hat y_{ij})"),
+        formulas(
+            "−Σ_j y_ij log ŷ_ij", r"-\sum_j y_{ij} \log \hat y_{ij}",
+            "(−y_ij / ŷ_ij)", r"(-y_{ij} / \hat y_{ij})",
         ),
     ),
     "poisson": (
@@ -148,14 +131,12 @@ _TABLE: dict[str, tuple[Loss, Formulas]] = {
             lambda y_hat, y: 1 - over(y, y_hat),
             lambda y_hat, y: y / y_hat**2,
         ),
-        Formulas(
-            Formula(
-                "Σ_j (ŷ_ij − y_ij log ŷ_ij)", r"\sum_j (\hat y_{ij} - y_{ij} \log \hat y_{ij})"
-            ),
-            Formula("(1 − y_ij / ŷ_ij)", r"(1 - y_{ij} / \hat y_{ij})"),
+        formulas(
+            "Σ_j (ŷ_ij − y_ij log ŷ_ij)", r"\sum_j (\hat y_{ij} - y_{ij} \log \hat y_{ij})",
+            "(1 − y_ij / ŷ_ij)", r"(1 - y_{ij} / \hat y_{ij})",
         ),
     ),
-}
+}  # fmt: skip
 LOSSES: dict[str, Loss] = {name: loss for name, (loss, _) in _TABLE.items()}
 FORMULAS: dict[str, Formulas] = {name: formulas for name, (_, formulas) in _TABLE.items()}
 

@@ -116,13 +116,11 @@ def _mish_curvature(z: Array, a: Array) -> Array:
             "}\nACTIVATIONS: dict[str, Activation] = {",
             r'''    "mish": Row(
         Activation(lambda z: z * _mish_t(z), _mish_derivative, _mish_curvature),
-        Formulas(
-            Formula("z[l] tanh(log(1 + exp(z[l])))", r"z^{[l]} \tanh(\log(1 + e^{z^{[l]}}))"),
-            Formula("g'(z) = t + z σ(z) (1 − t²)", r"g'(z) = t + z \sigma(z) (1 - t^2)"),
-            Formula(
-                "t = tanh(log(1 + e^z)), σ(z) = 1 / (1 + e^−z)",
-                r"t = \tanh(\log(1 + e^z)), \quad \sigma(z) = \frac{1}{1 + e^{-z}}",
-            ),
+        formulas(
+            "z[l] tanh(log(1 + exp(z[l])))", r"z^{[l]} \tanh(\log(1 + e^{z^{[l]}}))",
+            "g'(z) = t + z σ(z) (1 − t²)", r"g'(z) = t + z \sigma(z) (1 - t^2)",
+            "t = tanh(log(1 + e^z)), σ(z) = 1 / (1 + e^−z)",
+            r"t = \tanh(\log(1 + e^z)), \quad \sigma(z) = \frac{1}{1 + e^{-z}}",
         ),
         uses_he=True,
         derivative_terms=lambda z, slope: 1.0 + np.minimum(np.abs(z), 20.0),
@@ -184,12 +182,12 @@ struct LogCosh {
         ),
         Change(
             f"{PYTHON}/reference/losses.py",
-            "}\nLOSSES: dict[str, Loss] = {",
+            "}  # fmt: skip\nLOSSES: dict[str, Loss] = {",
             r'''    "log_cosh": (
         _of_error(_log_cosh, np.tanh, lambda e: 1 - np.tanh(e) ** 2),
-        Formulas(
-            Formula("Σ_j log cosh", r"\sum_j \log \cosh ") + _ERROR,
-            Formula("tanh", r"\tanh") + _ERROR,
+        formulas(
+            f"Σ_j log cosh{_ERROR}", rf"\sum_j \log \cosh{_ERROR_TEX}",
+            f"tanh{_ERROR}", rf"\tanh{_ERROR_TEX}",
         ),
     ),
 ''', before=True,
@@ -277,9 +275,6 @@ class DampedSGD(Optimizer):
 
     _kind: ClassVar[str] = "damped"
 
-    def _check_rule(self) -> None:
-        check_number("momentum", self.momentum, 0.0, 1.0, "in [0, 1)")
-
 
 ''', before=True,
         ),
@@ -327,21 +322,21 @@ class DampedSGD(Optimizer):
 )  # fmt: skip
 
 ISA = Recipe(
-    "fma", 4,
+    "fma3", 4,
     (
         Change(
             f"{KERNELS}/dispatch.cpp", "  ISA(oracle, true)\n#elif",
-            '  ISA(fma, __builtin_cpu_supports("fma")) \\\n', before=True,
+            '  ISA(fma3, __builtin_cpu_supports("fma")) \\\n', before=True,
         ),
-        Change("CMakeLists.txt", "  add_isa(avx2 -mavx2 -mfma)\n", "  add_isa(fma -mfma)\n"),
+        Change("CMakeLists.txt", "  add_isa(avx2 -mavx2 -mfma)\n", "  add_isa(fma3 -mfma)\n"),
     ),
     (
-        (f"{KERNELS}/vec_fma.hpp", (ROOT / KERNELS / "vec_portable.hpp").read_text()),
+        (f"{KERNELS}/vec_fma3.hpp", (ROOT / KERNELS / "vec_portable.hpp").read_text()),
         (
-            f"{KERNELS}/isa_fma.cpp",
+            f"{KERNELS}/isa_fma3.cpp",
             """// x86-64 with FMA: plain loops, fma an instruction.
-#define DELTARULE_ISA fma
-#include "vec_fma.hpp"
+#define DELTARULE_ISA fma3
+#include "vec_fma3.hpp"
 #include "dense.hpp"
 #include "table.hpp"
 """,
@@ -374,7 +369,7 @@ FOUND = {
         "test_steps_are_the_references", "test_verify_passes_an_optimizer",
         "test_the_same_bits_on_any_threads_and_instruction_set",
     ),
-    "fma": (
+    "fma3": (
         "test_outputs_loss_and_gradients", "test_the_bits_are_those_written_down",
         "test_second_derivatives_are_the_references",
     ),

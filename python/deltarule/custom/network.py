@@ -1,4 +1,4 @@
-"""The network with functions of the user's, trained step by step."""
+"""The network with custom functions, trained step by step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from deltarule.data.samples import Batch
 
 
 class CustomNetwork(CustomPasses):
-    """A network with functions of the user's; the update is the core's.
+    """A network with custom functions; the update is the core's.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class CustomNetwork(CustomPasses):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
-        # Between them the calling thread alone may use the network, or nobody changes it.
+        # Between them only the calling thread may use the network, or no thread may change it.
         self.begin_training, self.end_training = self._core.begin_training, self._core.end_training
         self.begin_reading, self.end_reading = self._core.begin_reading, self._core.end_reading
 
@@ -93,23 +93,22 @@ class CustomNetwork(CustomPasses):
         pause: float = math.inf,
     ) -> None:
         """Train for epochs of mini-batches as the core does, filling `result` as they pass."""
-        course = _Course((x, y, sample_weight), order, batch_size, optimizer, lr, dropout)
-        start = time.perf_counter()
-        course.stop = start + pause
-        result.step, result.partial_loss, result.partial_weight = (
-            first_step,
-            first_loss,
-            first_weight,
+        mini_batches = _MiniBatches(
+            (x, y, sample_weight), order, batch_size, optimizer, lr, dropout
         )
+        start = time.perf_counter()
+        mini_batches.stop = start + pause
+        result.step = first_step
+        result.partial_loss, result.partial_weight = first_loss, first_weight
         self.begin_training()
         try:
             for number in range(epochs):
                 began, before = time.perf_counter(), State(cast(Core, self))
-                if not self._epoch(course.steps(number, result.step, self._sizes), result):
+                if not self._epoch(mini_batches.steps(number, result.step, self._sizes), result):
                     before.restore()
                     return
-                if result.step < course.count:
-                    return  # it is time for a pause
+                if result.step < mini_batches.count:
+                    return  # the pause is due
                 loss = self._reduced(result.partial_loss, result.partial_weight)
                 if validation is not None:
                     value = self.evaluate(*validation, threads)
@@ -126,7 +125,7 @@ class CustomNetwork(CustomPasses):
     def _epoch(
         self, steps: Iterator[tuple[Rows, core.Optimizer]], result: core.TrainingResult
     ) -> bool:
-        """Take the steps, adding them up in `result`; return whether all went well."""
+        """Take the steps, adding them up in `result`; return whether none diverged."""
         for rows, optimizer in steps:
             try:
                 loss_sum = self._step(rows, optimizer)
@@ -146,8 +145,8 @@ class CustomNetwork(CustomPasses):
 
 
 @dataclass(eq=False, repr=False)
-class _Course:
-    """What `CustomNetwork.train` is given: the samples and how they are gone over."""
+class _MiniBatches:
+    """The samples of `CustomNetwork.train` and their order, mini-batch by mini-batch."""
 
     data: Batch
     order: NDArray[np.int64] | None
@@ -159,7 +158,7 @@ class _Course:
 
     @property
     def count(self) -> int:
-        """Of the steps of an epoch."""
+        """The number of steps of an epoch."""
         return -(-self._rows // self.batch_size)
 
     @property

@@ -1,4 +1,4 @@
-"""Forward and backward passes with functions of the user's, by the reference, and derivatives."""
+"""Forward and backward passes with custom functions, by the reference, and derivatives."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from deltarule.reference.propagation import deltas
 
 Array = NDArray[Any]
 
+_WRT = {False: "x", True: "theta"}  # by `by_theta`
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def quiet(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn NumPy's warnings off in a function: what comes of an overflow is looked at there."""
+    """Turn NumPy's warnings off in a function, which checks for overflow itself."""
 
     @wraps(function)
     def quietly(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -55,18 +57,14 @@ class Rows:
 
     @classmethod
     def of(cls, batch: Batch, masks: Sequence[Array] | None = None) -> Rows:
-        """Return those whose weight is not 0: the others are as if they were not there."""
+        """Return the samples of a weight other than 0: the others have no effect."""
         x, y, weight = batch
+        given = None if masks is None else list(masks)
         if weight is None or weight.all():
-            given = np.ones(len(x)) if weight is None else weight
-            return cls(x, y, given, None if masks is None else list(masks))
-        there = weight != 0
-        return cls(
-            x[there],
-            y[there],
-            weight[there],
-            None if masks is None else [mask[there] for mask in masks],
-        )
+            return cls(x, y, np.ones(len(x)) if weight is None else weight, given)
+        counted = weight != 0
+        masks = None if given is None else [mask[counted] for mask in given]
+        return cls(x[counted], y[counted], weight[counted], masks)
 
     @property
     def total_weight(self) -> float:
@@ -76,17 +74,22 @@ class Rows:
 
 @dataclass(eq=False, repr=False)
 class Pass:
-    """A forward pass: the weights it was made with, and what came of it."""
+    """A forward pass and the weights that it was made with."""
 
     weights: list[Array]
     forward: reference.Forward
 
+    @property
+    def activations(self) -> list[Array]:
+        """The activations a[1] .. a[L]."""
+        return list(self.forward.a)[1:]
+
 
 class CustomPasses:
-    """The part of a network with functions of the user's that does not train it.
+    """Passes and derivatives of a network with custom functions.
 
-    The methods are those of the core's networks, but for the number of threads, which is NumPy's
-    affair. Parameters and what the optimizer remembers lie in a core network.
+    The methods are those of the core's networks, but NumPy chooses the number of threads. A core
+    network holds parameters and optimizer state.
 
     Parameters
     ----------
@@ -130,8 +133,8 @@ class CustomPasses:
 
     @quiet
     def _layer_not_finite(self, rows: Rows) -> int:
-        forward = self._forward(rows.x, rows.masks).forward
-        for layer, (z, a) in enumerate(zip(forward.z, list(forward.a)[1:], strict=True), 1):
+        passed = self._forward(rows.x, rows.masks)
+        for layer, (z, a) in enumerate(zip(passed.forward.z, passed.activations, strict=True), 1):
             if not (np.isfinite(z).all() and np.isfinite(a).all()):
                 return layer
         return 0
@@ -220,8 +223,7 @@ class CustomPasses:
         dy_hat = dy_hat * self._shares(rows, dy_hat.dtype)
         last[absent] = dy_hat[absent] = 0
         delta, da = self._deltas(passed, last)
-        z, a = list(passed.forward.z), list(passed.forward.a)[1:]
-        return z, a, losses, dy_hat, list(delta), da
+        return list(passed.forward.z), passed.activations, losses, dy_hat, list(delta), da
 
     @quiet
     def forward(self, x: Array) -> reference.Forward:
@@ -231,7 +233,7 @@ class CustomPasses:
     @quiet
     def activations(self, x: Array, threads: int) -> list[Array]:
         """Return a[1] .. a[L]."""
-        return list(self._forward(x).forward.a)[1:]
+        return self._forward(x).activations
 
     @quiet
     def input_gradient(
@@ -259,22 +261,19 @@ class CustomPasses:
         self, x: Array, first: int, count: int, by_theta: bool, out: Array | None, threads: int
     ) -> Array:
         """Return dy_hat_k/dx (n, count, n_0) or dy_hat_k/dtheta (n, count, D), k from `first`."""
-        wrt = "theta" if by_theta else "x"
-        rows = reference.jacobian(*self._parameters(), x, self._words, wrt)
+        rows = reference.jacobian(*self._parameters(), x, self._words, _WRT[by_theta])
         return _written(rows[:, first : first + count], out)
 
     @quiet
     def vjp(self, x: Array, u: Array, by_theta: bool, threads: int) -> Array | None:
         """Return J^T u: (n, n_0), or the sum over the samples (D,); None where not finite."""
-        wrt = "theta" if by_theta else "x"
-        product = reference.vjp(*self._parameters(), x, u, self._words, wrt)
+        product = reference.vjp(*self._parameters(), x, u, self._words, _WRT[by_theta])
         return product if np.isfinite(product).all() else None
 
     @quiet
     def jvp(self, x: Array, v: Array, by_theta: bool, threads: int) -> Array:
         """Return J v (n, K), v being (n, n_0) or (D,)."""
-        wrt = "theta" if by_theta else "x"
-        return reference.jvp(*self._parameters(), x, v, self._words, wrt)
+        return reference.jvp(*self._parameters(), x, v, self._words, _WRT[by_theta])
 
     def hessian_product(
         self,
@@ -285,7 +284,7 @@ class CustomPasses:
         gauss_newton: bool,
         threads: int,
     ) -> NoReturn:
-        """Raise TypeError: the user's functions have no second derivative."""
+        """Raise TypeError: custom functions have no second derivative."""
         name, function = next(iter(self._custom.items()))
         raise TypeError(
             "hvp and gauss_newton_vp need second derivatives: all activations and the loss must "
@@ -294,7 +293,7 @@ class CustomPasses:
 
 
 def _written(values: Array, out: Array | None) -> Array:
-    """Return `out` with these values, or them."""
+    """Return the values, written to `out` where it is given."""
     if out is None:
         return np.ascontiguousarray(values)
     out[...] = values

@@ -1,4 +1,4 @@
-"""Functions of the user's own in files, which cannot hold them: names there, given again later."""
+"""Placeholders of custom functions in files, which hold their names; `resume` takes them again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from deltarule.custom.functions import Custom, CustomActivation, CustomLoss
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture
 
-Words = dict[str, Any]
-Word = TypeVar("Word")
+Options = dict[str, Any]
+Option = TypeVar("Option")
 
 _MARK = "function"
 
 
 @dataclass(frozen=True)
 class Given:
-    """What `deltarule.resume` is given again.
+    """Custom functions given again to `deltarule.resume`.
 
     Attributes
     ----------
@@ -58,8 +58,8 @@ class Given:
         )
 
 
-def _same(argument: str, known: Word, given: Any) -> Word:
-    """Return what is given for a word of the file, or the word."""
+def _same(argument: str, known: Option, given: Any) -> Option:
+    """Return the function given for one of the file, or the name in the file."""
     if isinstance(known, Custom):
         if type(given) is not type(known):
             raise TypeError(
@@ -72,19 +72,20 @@ def _same(argument: str, known: Word, given: Any) -> Word:
     return known
 
 
-def marked(architecture: Words) -> Words:
-    """Return an architecture's words, with a name in place of each function."""
+def marked(architecture: Options) -> Options:
+    """Return an architecture's options, with a name in place of each function."""
 
-    def mark(word: Any) -> Any:
-        return {_MARK: word.name} if isinstance(word, Custom) else word
+    def mark(option: Any) -> Any:
+        return {_MARK: option.name} if isinstance(option, Custom) else option
 
-    hidden = [mark(word) for word in architecture["hidden"]]
-    marks = {name: mark(architecture[name]) for name in ("output", "loss")}
-    return {**architecture, "hidden": hidden, **marks}
+    hidden, output, loss = (architecture[name] for name in ("hidden", "output", "loss"))
+    return architecture | {
+        "hidden": list(map(mark, hidden)), "output": mark(output), "loss": mark(loss)
+    }  # fmt: skip
 
 
-def unmarked(architecture: Words) -> Words:
-    """Return such words, with functions in place of their names that do nothing but stand there.
+def unmarked(architecture: Options) -> Options:
+    """Return such options, with a placeholder in place of each name of a function.
 
     Raises
     ------
@@ -93,20 +94,19 @@ def unmarked(architecture: Words) -> Words:
     """
     found = dict(architecture)
     if isinstance(found.get("hidden"), list):
-        found["hidden"] = [_stand_in(CustomActivation, word) for word in found["hidden"]]
-    if "output" in found:
-        found["output"] = _stand_in(CustomActivation, found["output"])
-    if "loss" in found:
-        found["loss"] = _stand_in(CustomLoss, found["loss"])
+        found["hidden"] = [_placeholder(CustomActivation, option) for option in found["hidden"]]
+    for name, kind in (("output", CustomActivation), ("loss", CustomLoss)):
+        if name in found:
+            found[name] = _placeholder(kind, found[name])
     return found
 
 
-def _stand_in(kind: type[CustomActivation] | type[CustomLoss], word: Any) -> Any:
-    if not (isinstance(word, dict) and word.keys() == {_MARK}):
-        return word
-    if not isinstance(word[_MARK], str):
-        raise TypeError(f"a function must have a name, not {word[_MARK]!r}")
-    return kind(_nothing, _nothing, word[_MARK])
+def _placeholder(kind: type[CustomActivation] | type[CustomLoss], option: Any) -> Any:
+    if not (isinstance(option, dict) and option.keys() == {_MARK}):
+        return option
+    if not isinstance(option[_MARK], str):
+        raise TypeError(f"a function must have a name, not {option[_MARK]!r}")
+    return kind(_nothing, _nothing, option[_MARK])
 
 
 def _nothing(*arrays: Any) -> Any:

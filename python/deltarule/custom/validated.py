@@ -1,4 +1,4 @@
-"""Functions of the user's as the reference takes them: what they return is always checked."""
+"""Custom functions for the reference, every return value checked."""
 
 from __future__ import annotations
 
@@ -16,15 +16,11 @@ Array = NDArray[Any]
 
 
 def in_reference(architecture: Architecture) -> reference.Network:
-    """Return a network's description in the reference's words, functions of the user's checked."""
-    hidden = [
-        _activation(g, f"hidden[{i}]") if isinstance(g, CustomActivation) else g
-        for i, g in enumerate(architecture.hidden)
-    ]
-    output, loss = architecture.output, architecture.loss
+    """Return the reference's description of a network, custom functions checked."""
+    loss = architecture.loss
     return reference.Network(
-        hidden=hidden,
-        output=_activation(output, "output") if isinstance(output, CustomActivation) else output,
+        hidden=[_activation(g, f"hidden[{i}]") for i, g in enumerate(architecture.hidden)],
+        output=_activation(architecture.output, "output"),
         loss=_loss(loss) if isinstance(loss, CustomLoss) else loss,
         reduction=architecture.reduction,
         leaky_slope=architecture.leaky_slope,
@@ -32,7 +28,10 @@ def in_reference(architecture: Architecture) -> reference.Network:
     )
 
 
-def _activation(g: CustomActivation, name: str) -> reference.Activation:
+def _activation(g: Any, name: str) -> Any:
+    """Return the checked functions of a custom activation; a name as it is."""
+    if not isinstance(g, CustomActivation):
+        return g
     return reference.Activation(
         Checked(g.value, f"{name}.value", ("z",)),
         Checked(g.derivative, f"{name}.derivative", ("z", "a")),
@@ -47,7 +46,7 @@ def _loss(loss: CustomLoss) -> reference.Loss:
 
 
 class Checked:
-    """A function of the user's: it cannot write what it is given; what it returns is checked.
+    """A custom function with read-only arguments and a checked return value.
 
     Parameters
     ----------
@@ -68,7 +67,7 @@ class Checked:
         self._name = f"{name} ({getattr(function, '__name__', type(function).__name__)})"
 
     def __call__(self, *arrays: Array) -> Array:
-        """Return a copy of what the function returns, in the dtype of its arguments.
+        """Return a copy of the function's return value, in the dtype of its arguments.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The quantities of the derivation, without a form to show them in."""
+"""The quantities of the derivation, independent of their rendering."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Trace(Quantities):
         return arrays
 
     def to_text(self, *, ascii: bool = False) -> str:
-        """Return the derivation, an equation a line, at most 100 columns wide.
+        """Return the derivation, one equation per line, at most 100 columns wide.
 
         Small arrays with their numbers, others with least, mean and largest entry.
 
@@ -113,14 +113,14 @@ class Trace(Quantities):
     __repr__ = __str__
 
     def to_markdown(self) -> str:
-        """Return the derivation as Markdown with LaTeX between dollars, as GitHub shows it.
+        r"""Return the derivation as Markdown with LaTeX between dollars, as GitHub shows it.
 
         Examples
         --------
         >>> import deltarule as dr
         >>> net = dr.MLP([1, 1], init=([[[2.0]]], [[0.5]]))
         >>> print(net.trace([3.0], 6.0).to_markdown().splitlines()[7])
-        a^{[0]} = x \\qquad \\begin{bmatrix} 3 \\end{bmatrix} \\quad (1, 1)
+        a^{[0]} = x \qquad \begin{bmatrix} 3 \end{bmatrix} \quad (1, 1)
         """
         return as_markdown(self)
 
@@ -173,7 +173,7 @@ def _own(name: str, arrays: Sequence[Array], first: int = 1) -> Layers:
 
 
 def _read_only(array: Array) -> Array:
-    """Return a copy that nobody writes: the array may be the user's, or the network's own."""
+    """Return a read-only copy: the array may be an argument, or the network's."""
     copy = array.copy()
     copy.flags.writeable = False
     return copy

@@ -15,7 +15,7 @@ from deltarule import reference
 from deltarule.architecture import Architecture
 from deltarule.verification import analytic
 from deltarule.verification.arithmetic import Arithmetic
-from deltarule.verification.comparisons import Ledger, Name
+from deltarule.verification.comparisons import Comparisons, Name
 from deltarule.verification.report import Line
 from network_support import classification, regression
 from reference_support import at_output, targets
@@ -25,9 +25,9 @@ A, B, C = Name("part", "A"), Name("part", "B"), Name("part", "C")
 
 
 def line(got: Any, want: Any, bound: Any, **options: Any) -> Line:
-    ledger = Ledger(FLOAT32)
-    ledger.add(A, got, want, bound, "why", **options)
-    return ledger.lines[0]
+    comparisons = Comparisons(FLOAT32)
+    comparisons.add(A, got, want, bound, "why", **options)
+    return comparisons.lines[0]
 
 
 # A line
@@ -82,15 +82,15 @@ def test_places() -> None:
 
 def test_what_rests_on_a_wrong_tensor() -> None:
     """A is wrong, B comes from A, C from B; D from none."""
-    ledger = Ledger(FLOAT32)
-    ledger.add(A, [1.0], [0.0], [0.1], "why")
-    ledger.add(B, [1.0], [1.0], [0.1], "why", inputs=[A])
-    ledger.add(C, [2.0], [1.0], [0.1], "why", inputs=[B])
-    ledger.add(Name("part", "D"), [1.0], [1.0], [0.1], "why", inputs=[Name("part", "E")])
-    assert [found.rests_on for found in ledger.lines] == [None, "A", "A", None]
-    assert [found.broken for found in ledger.lines] == [True, False, False, False]
-    assert [found.ok for found in ledger.lines] == [False, False, False, True]
-    assert not ledger.ok
+    comparisons = Comparisons(FLOAT32)
+    comparisons.add(A, [1.0], [0.0], [0.1], "why")
+    comparisons.add(B, [1.0], [1.0], [0.1], "why", inputs=[A])
+    comparisons.add(C, [2.0], [1.0], [0.1], "why", inputs=[B])
+    comparisons.add(Name("part", "D"), [1.0], [1.0], [0.1], "why", inputs=[Name("part", "E")])
+    assert [found.rests_on for found in comparisons.lines] == [None, "A", "A", None]
+    assert [found.broken for found in comparisons.lines] == [True, False, False, False]
+    assert [found.ok for found in comparisons.lines] == [False, False, False, True]
+    assert not comparisons.ok
 
 
 # Text and JSON

@@ -18,7 +18,7 @@ from deltarule.data.samples import Batch
 from deltarule.errors import DivergenceError
 from deltarule.verification import error_terms
 from deltarule.verification.arithmetic import FEW, U64
-from deltarule.verification.comparisons import Ledger, Name
+from deltarule.verification.comparisons import Comparisons, Name
 from deltarule.verification.output_errors import OutputLayer, Want
 from deltarule.verification.reference_model import Model, in_float64
 
@@ -108,7 +108,7 @@ class Passes:
     rows : ndarray of int
         Which rows of the user's they are.
     threads : int
-    ledger : Ledger
+    comparisons : Comparisons
         Where the comparisons go.
     """
 
@@ -117,7 +117,7 @@ class Passes:
     batch: Batch
     rows: Array
     threads: int
-    ledger: Ledger
+    comparisons: Comparisons
 
     @property
     def n_layers(self) -> int:
@@ -164,7 +164,7 @@ class Passes:
 
     def _losses(self, core: Quantities, last: OutputLayer) -> None:
         want, there = last.losses(), self._factors > 0.0
-        self.ledger.add(
+        self.comparisons.add(
             SAMPLE_LOSSES, core.losses[there], want.value[there], want.bound[there], TERMS,
             inputs=[z_name(self.n_layers), Y_HAT], places=self.rows[there],
         )  # fmt: skip
@@ -174,7 +174,7 @@ class Passes:
         """Compare a reduced loss with the core's L_i."""
         shares = np.where(self._factors > 0.0, self._factors * core.losses, 0.0)
         bound = (2 * len(shares) + FEW) * U64 * np.abs(shares).sum()
-        self.ledger.add(name, loss, shares.sum(), bound, L, inputs=[SAMPLE_LOSSES])
+        self.comparisons.add(name, loss, shares.sum(), bound, L, inputs=[SAMPLE_LOSSES])
 
     def _backward(self, core: Quantities, last: OutputLayer) -> None:
         ends, hidden = (z_name(self.n_layers), Y_HAT), self.model.architecture.hidden
@@ -203,15 +203,17 @@ class Passes:
         arithmetic = self.model.arithmetic
         for l in range(1, self.n_layers + 1):  # noqa: E741
             delta, below, name = core.delta[l - 1].astype(np.float64), fed[l - 1], delta_name(l)
-            self.ledger.add(
+            self.comparisons.add(
                 gradient_name(l, "W"), got.weights[l - 1], delta.T @ below,
                 arithmetic.row_product(delta, below), SUM_OVER_ROWS, inputs=[name, a_name(l - 1)],
             )  # fmt: skip
-            self.ledger.add(
+            self.comparisons.add(
                 gradient_name(l, "b"), got.biases[l - 1], delta.sum(axis=0),
                 arithmetic.row_sum(delta), SUM_OVER_ROWS, inputs=[name],
             )  # fmt: skip
         return theta
 
     def _add(self, name: Name, got: Array, want: Want, reason: str, *inputs: Name) -> None:
-        self.ledger.add(name, got, want.value, want.bound, reason, inputs=inputs, places=self.rows)
+        self.comparisons.add(
+            name, got, want.value, want.bound, reason, inputs=inputs, places=self.rows
+        )

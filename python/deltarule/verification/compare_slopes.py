@@ -21,7 +21,7 @@ from deltarule.verification.compare_passes import (
 from deltarule.verification.comparisons import Name
 from deltarule.verification.reference_model import in_float64
 from deltarule.verification.slope_error import of_gradient
-from deltarule.verification.slopes import IMAGINARY_STEP, STEP, Entries, Landscape
+from deltarule.verification.slopes import IMAGINARY_STEP, STEP, Entries, LossFunction
 
 Array = NDArray[Any]
 
@@ -50,46 +50,46 @@ class Differences:
     theta: Array
 
     @cached_property
-    def _landscape(self) -> Landscape:
+    def _loss_function(self) -> LossFunction:
         """The loss around the parameters, without samples of weight 0, which may overflow."""
         model, net, (x, y, weight) = self.passes.model, self.passes.net, self.passes.batch
         weights, biases = in_float64(net.weights), in_float64(net.biases)
-        c, there = model.factors(len(x), weight), self._there
-        forward = reference.forward_propagation(weights, biases, x[there], model.words)
-        return Landscape(model, weights, biases, model.targets(y)[there], c[there], forward)
+        c, counted = model.factors(len(x), weight), self._counted
+        forward = reference.forward_propagation(weights, biases, x[counted], model.words)
+        return LossFunction(model, weights, biases, model.targets(y)[counted], c[counted], forward)
 
     @property
-    def _there(self) -> Array:
+    def _counted(self) -> Array:
         x, _, weight = self.passes.batch
-        there: Array = np.ones(len(x), bool) if weight is None else weight > 0.0
-        return there
+        counted: Array = np.ones(len(x), bool) if weight is None else weight > 0.0
+        return counted
 
     @cached_property
     def _gradient(self) -> reference.Backward:
-        at, weight = self._landscape, self.passes.batch[2]
+        at, weight = self._loss_function, self.passes.batch[2]
         return reference.back_propagation(
             at.weights, at.biases, at.forward, at.y, self.passes.model.words,
-            None if weight is None else weight[self._there],
+            None if weight is None else weight[self._counted],
         )  # fmt: skip
 
     def overall(self) -> dict[str, float]:
         """Return how far the core's y_hat and gradient are from the reference's, at most."""
-        y_hat, gradient = self._landscape.forward.y_hat, self._gradient
+        y_hat, gradient = self._loss_function.forward.y_hat, self._gradient
         theta = reference.theta(gradient.weights, gradient.biases)
         return {
-            "y_hat": float(np.abs(self.core.a[-1][self._there] - y_hat).max()),
+            "y_hat": float(np.abs(self.core.a[-1][self._counted] - y_hat).max()),
             "gradient": float(np.abs(self.theta - theta).max()),
         }
 
     def compare(self, choice: Iterable[Entries]) -> int:
         """Compare the core's gradient with slopes; return along how many parameters."""
-        model, landscape = self.passes.model, self._landscape
-        errors = of_gradient(landscape, self._gradient)
+        model, loss_function = self.passes.model, self._loss_function
+        errors = of_gradient(loss_function, self._gradient)
         got, parameters = self.passes.net._gradients(self.theta), 0
         for entries in choice:
-            slopes = landscape.slopes(entries, errors.loss)
+            slopes = loss_function.slopes(entries, errors.loss)
             rounded = entries.of(errors.weights, errors.biases)
-            self.passes.ledger.add(
+            self.passes.comparisons.add(
                 Name(CENTRAL if model.has_own else COMPLEX_STEP, entries.name),
                 entries.of(got.weights, got.biases),
                 slopes.values,
@@ -109,8 +109,8 @@ class Differences:
         below = (self.core.a[k - 1] if k else self.passes.batch[0]).astype(np.float64)
         arithmetic = self.passes.model.arithmetic
         own = entries.of([arithmetic.row_product(delta, below)], [arithmetic.row_sum(delta)])
-        if self.passes.ledger.wrong([delta_name(k + 1), a_name(k)]):
-            return own  # nobody knows
+        if self.passes.comparisons.wrong([delta_name(k + 1), a_name(k)]):
+            return own  # the steps have no valid bound
         steps = entries.of([delta.T @ below], [delta.sum(axis=0)])
         moved: Array = own + np.abs(
             steps - entries.of(self._gradient.weights, self._gradient.biases)

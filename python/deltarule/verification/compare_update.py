@@ -39,7 +39,7 @@ ADAM_STEP = "16 u of |W| and of the terms of m, v and m / (sqrt(v) + epsilon)"
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """Where a step starts, in float64: every W then every b, their gradient, what is remembered.
+    """Where a step starts, in float64: every W then every b, their gradient, the optimizer state.
 
     m is SGD's velocity or Adam's first moment, v the second, of no steps yet where None.
     """
@@ -52,7 +52,7 @@ class Point:
 
     @classmethod
     def of(cls, net: MLPLike, gradient: Array) -> Point:
-        """Return that of a network."""
+        """Return the starting point of a network."""
         _, m, v, steps = net._memory()
         return cls(
             in_float64([*net.weights, *net.biases]),
@@ -70,17 +70,17 @@ class Point:
 
 
 class Expected(NamedTuple):
-    """What a step leaves: parameters and what is remembered, by name, each beside its bound."""
+    """Parameters and optimizer state, by name, after a step, each beside its bound."""
 
     theta: Tensors
     bounds: Tensors
-    memory: list[tuple[str, Array, Array]]
+    state: list[tuple[str, Array, Array]]
 
 
 def compare_update(passes: Passes, optimizer: Optimizer) -> None:
-    """Compare a step of a copy of the network: loss, parameters, memory, and the next dL/da.
+    """Compare a step of a copy of the network: loss, parameters, state, and the next dL/da.
 
-    Where the optimizer remembers and nothing is remembered yet, a step goes before.
+    An optimizer that has a state is compared on its second step where the state is still empty.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def compare_update(passes: Passes, optimizer: Optimizer) -> None:
         x, y, weight = batch
         return net.train_step(x, y, optimizer=optimizer, sample_weight=weight, threads=threads)
 
-    if optimizer._has_state and not _has_memory(net, optimizer):
+    if optimizer._has_state and not _has_own_state(net, optimizer):
         step()
         part += ", the second step"
     core = propagated(net._core, batch, threads, f" after a step of {settings(optimizer)}")
@@ -123,12 +123,12 @@ def _compare_step(
         got = (net.weights if kind == "W" else net.biases)[layer - 1]
         own = [gradient_name(layer, kind)] if optimizer.max_norm is None else everything
         name = Name(part, f"{kind}[{layer}]")
-        passes.ledger.add(name, got, want.theta[k], want.bounds[k], reason, inputs=own)
+        passes.comparisons.add(name, got, want.theta[k], want.bounds[k], reason, inputs=own)
     _, m, v, _ = net._memory()
-    for remembered, (tensor, value, bound) in zip((m, v), want.memory, strict=False):
-        assert remembered is not None
+    for state, (tensor, value, bound) in zip((m, v), want.state, strict=False):
+        assert state is not None
         name = Name(part, tensor)
-        passes.ledger.add(name, remembered, value, bound, TERMS, inputs=everything)
+        passes.comparisons.add(name, state, value, bound, TERMS, inputs=everything)
 
 
 def expected_linear(start: Point, optimizer: Optimizer, arithmetic: Arithmetic) -> Expected:
@@ -146,8 +146,8 @@ def expected_linear(start: Point, optimizer: Optimizer, arithmetic: Arithmetic) 
     theta, v = update(start, optimizer.lr)
     size, v_size = update(start.magnitudes, -optimizer.lr)  # all signs alike
     name = "velocity" if isinstance(optimizer, SGD) else "m"
-    memory = [(name, _flat(v), arithmetic.few(_flat(v_size)))] if optimizer._has_state else []
-    return Expected(theta, [arithmetic.few(t) for t in size], memory)
+    state = [(name, _flat(v), arithmetic.few(_flat(v_size)))] if optimizer._has_state else []
+    return Expected(theta, [arithmetic.few(t) for t in size], state)
 
 
 def expected_adam(start: Point, optimizer: Adam, arithmetic: Arithmetic) -> Expected:
@@ -178,11 +178,9 @@ def expected_adam(start: Point, optimizer: Adam, arithmetic: Arithmetic) -> Expe
         step_off = rate * (most - np.abs(m) / root)
         decayed = np.abs(W) * (1.0 + optimizer.lr * optimizer.weight_decay)
         bounds.append(step_off + arithmetic.few(decayed + rate * most))
-    memory = [
-        ("m", _flat(now.m), _flat(m_off)),
-        ("v", _flat(now.v), _flat(v_off)),
-    ]
-    return Expected(theta, bounds, memory)
+    return Expected(
+        theta, bounds, [("m", _flat(now.m), _flat(m_off)), ("v", _flat(now.v), _flat(v_off))]
+    )
 
 
 def settings(optimizer: Optimizer) -> str:
@@ -201,7 +199,7 @@ def settings(optimizer: Optimizer) -> str:
     return f"{type(optimizer).__name__}({', '.join(given)})"
 
 
-def _has_memory(net: MLPLike, optimizer: Optimizer) -> bool:
+def _has_own_state(net: MLPLike, optimizer: Optimizer) -> bool:
     kind, m, _, _ = net._memory()
     return m is not None and kind == optimizer._kind
 

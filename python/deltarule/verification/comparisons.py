@@ -21,7 +21,7 @@ class Name(NamedTuple):
     tensor: str
 
 
-class Ledger:
+class Comparisons:
     """Lines in the order of the computation.
 
     Parameters

@@ -49,14 +49,14 @@ def _row_sum(z: Array) -> float:
 
 
 def probabilities(output: object, z: Array) -> tuple[Array, Array]:
-    """p = y_hat and 1 - p without the cancellation, for softmax and sigmoid."""
+    """Return p = y_hat and 1 - p without the cancellation, for softmax and sigmoid."""
     if output == "softmax":
         return softmax(z), np.exp(log_one_minus_softmax(z))
     return sigmoid(z), sigmoid(-z)
 
 
 def _log_probabilities(output: object, z: Array) -> tuple[Array, Array]:
-    """log y_hat and log(1 - y_hat), for softmax, sigmoid and, the former, exp and softplus."""
+    """Return log y_hat and log(1 - y_hat), for softmax, sigmoid and, the former, exp and softplus."""
     if output == "softmax":
         return log_softmax(z), log_one_minus_softmax(z)
     if output in ("exp", "softplus"):

@@ -17,7 +17,7 @@ from deltarule.custom.core import make_core
 from deltarule.data.samples import Batch
 from deltarule.verification.arithmetic import U64, Arithmetic
 from deltarule.verification.compare_passes import Quantities, propagated
-from deltarule.verification.comparisons import Ledger, Name
+from deltarule.verification.comparisons import Comparisons, Name
 from deltarule.verification.reference_model import Model
 from deltarule.verification.report import Report
 from deltarule.verification.sampling import Sampling
@@ -103,14 +103,14 @@ def check_gradients(
     raise_exception = check_flag(raise_exception, "raise_exception")
     sampling = Sampling(seed, max_rows, max_entries)
     sampled = sampling.samples(net._architecture, x, y, sample_weight)
-    ledger, parameters = Ledger(net.dtype), 0
+    comparisons, parameters = Comparisons(net.dtype), 0
     with np.errstate(all="ignore"):
         check = _Check(net, sampled.batch, float(eps), resolve_threads(threads))
         for entries in sampling.entries(net._architecture):
-            check.compare(ledger, entries, float(atol), float(rtol))
+            check.compare(comparisons, entries, float(atol), float(rtol))
             parameters += len(entries.units)
     sampled = sampled._replace(rows=sampled.rows[~check.left_out])
-    report = make_report(net, ledger, sampling, sampled, parameters, {})
+    report = make_report(net, comparisons, sampling, sampled, parameters, {})
     if raise_exception:
         report.raise_if_broken()
     return report
@@ -146,7 +146,7 @@ class _Check:
         loss_size = np.abs(np.where(c > 0.0, c * self._here.losses, 0.0)).sum()
         self._rounding = 64 * U64 * float(loss_size) / eps
 
-    def compare(self, ledger: Ledger, entries: Entries, atol: float, rtol: float) -> None:
+    def compare(self, comparisons: Comparisons, entries: Entries, atol: float, rtol: float) -> None:
         """Compare some entries."""
         gradient = entries.of(self._gradient.weights, self._gradient.biases).astype(np.float64)
         positions = entries.of(self._positions.weights, self._positions.biases)
@@ -154,7 +154,7 @@ class _Check:
         bounds = atol + rtol * np.abs(slopes) + self._rounding + self._rounding_of_gradient(entries)
         at_kink = ~(np.abs(gradient - slopes) <= bounds)
         at_kink[at_kink] = [self._crosses_kink(p) for p in positions[at_kink]]
-        ledger.add(
+        comparisons.add(
             Name(f"gradient, by central differences (eps = {self._eps:g})", entries.name),
             gradient, slopes, bounds, BOUND_OF_FLOAT32 if self._narrow else BOUND,
             places=entries.places, at_kink=at_kink,

@@ -1,4 +1,4 @@
-"""A network as the reference has it: parameters in float64, functions in the reference's words."""
+"""A network as the reference has it: parameters in float64, functions of `reference`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Array = NDArray[Any]
 class Model:
     """The functions of a network, and one step of each from what the core has.
 
-    Functions of the user's own are asked in the network's dtype, as the core asks them: there is no
-    other reference for them than the differences.
+    Custom functions are computed in the network's dtype, as in the network: differences are their
+    only reference.
 
     Parameters
     ----------
@@ -41,22 +41,22 @@ class Model:
 
     @property
     def has_own_loss(self) -> bool:
-        """Whether the loss is the user's own."""
+        """Whether the loss is custom."""
         return not isinstance(self.architecture.loss, str)
 
     @property
     def has_own(self) -> bool:
-        """Whether any function is the user's own; NumPy computes all then."""
+        """Whether any function is custom; NumPy then computes the network."""
         return bool(self.architecture.custom)
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """What the network is computed in."""
+        """The arithmetic of the network."""
         return Arithmetic(self.architecture.dtype, in_blocks=not self.has_own)
 
     @property
     def activations(self) -> list[reference.Activation]:
-        """g of each hidden layer."""
+        """The g of each hidden layer."""
         return activations_of(self.words, self.architecture.n_layers - 1)
 
     @property
@@ -102,7 +102,7 @@ class Model:
 
 
 def asked(own: bool, function: Any, *arrays: Array) -> Array:
-    """Return f(arrays) in float64, taken in float64 but for a function of the user's own."""
+    """Return f(arrays) in float64, computed in float64 unless the function is custom."""
     given = arrays if own else tuple(a.astype(np.float64) for a in arrays)
     result: Array = np.asarray(function(*given)).astype(np.float64)
     return result

@@ -1,4 +1,4 @@
-"""What was compared and how it went: a line a tensor, and the report of them."""
+"""The report of a verification: one line per tensor, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ HEADER = (
     f"{'':21}{'absolute':>9}{'relative':>9}{'in ulp':>9}  {'':14}{'bound':>9}{'used':>10}  why",
 )
 
+# Keys of a report as JSON, in this order.
+_LINE_FIELDS = (
+    "part", "tensor", "entries", "left_out", "absolute", "relative", "ulp", "error", "bound",
+    "used", "at", "reason", "rests_on", "ok",
+)  # fmt: skip
+_COUNTS = ("rows", "n_samples", "parameters", "n_parameters", "seed")
+
 
 class VerificationError(AssertionError):
-    """What was computed is beyond the bound of what it should be.
+    """A tensor is farther from its reference than its bound.
 
     Attributes
     ----------
@@ -35,7 +42,7 @@ class VerificationError(AssertionError):
 
 @dataclass(frozen=True)
 class Line:
-    """One tensor: what was computed beside what it should be.
+    """The comparison of one tensor with its reference.
 
     The largest absolute, relative and ulp error may lie at different entries. An entry whose
     reference is 0 has an absolute error only; an ulp is one of the network's dtype at the
@@ -83,40 +90,28 @@ class Line:
 
     @property
     def ok(self) -> bool:
-        """Whether it is right: within its bound, and computed from what is right."""
+        """Whether it is within its bound, and so are the tensors that it was computed from."""
         return self.within and self.rests_on is None
 
     @property
     def broken(self) -> bool:
-        """Whether it is wrong, and what it was computed from is not."""
+        """Whether it is beyond its bound, and the tensors that it was computed from are not."""
         return not self.within and self.rests_on is None
+
+    @property
+    def _index(self) -> str:
+        return f"[{', '.join(map(str, self.at))}]" if self.at else ""
 
     def describe(self) -> str:
         """Return where it is farthest off, and by how much."""
-        place = f"[{', '.join(map(str, self.at))}]" if self.at else ""
         return (
-            f"{self.part}: {self.tensor}{' at ' + place if place else ''} is off by "
+            f"{self.part}: {self.tensor}{' at ' + self._index if self.at else ''} is off by "
             f"{self.error:.3g}, {self.used:.3g} times its bound {self.bound:.3g} ({self.reason})"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes and verdicts as JSON can hold them; infinities are None."""
-        numbers = {
-            name: value if math.isfinite(value) else None
-            for name in ("absolute", "relative", "ulp", "error", "bound", "used")
-            for value in [float(getattr(self, name))]
-        }
-        return {
-            "part": self.part,
-            "tensor": self.tensor,
-            "entries": self.entries,
-            "left_out": self.left_out,
-            **numbers,
-            "at": list(self.at),
-            "reason": self.reason,
-            "rests_on": self.rests_on,
-            "ok": self.ok,
-        }
+        return {name: _json_value(getattr(self, name)) for name in _LINE_FIELDS}
 
 
 @dataclass(frozen=True, repr=False)
@@ -182,15 +177,8 @@ class Report:
             "dtype": self.dtype,
             "ok": self.ok,
             "broken": [line.tensor for line in self.broken],
-            "rows": self.rows,
-            "n_samples": self.n_samples,
-            "parameters": self.parameters,
-            "n_parameters": self.n_parameters,
-            "seed": self.seed,
-            "overall": {
-                name: value if math.isfinite(value) else None
-                for name, value in self.overall.items()
-            },
+            **{name: getattr(self, name) for name in _COUNTS},
+            "overall": {name: _json_value(value) for name, value in self.overall.items()},
             "lines": [line.to_dict() for line in self.lines],
         }
 
@@ -199,6 +187,13 @@ class Report:
         return as_text(self)
 
     __repr__ = __str__
+
+
+def _json_value(value: Any) -> Any:
+    """Return a tuple as a list, and None for a float that is not finite."""
+    if isinstance(value, tuple):
+        return list(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_text(report: Report) -> str:
@@ -228,10 +223,9 @@ def as_text(report: Report) -> str:
 def _row(line: Line, reason: int) -> str:
     numbers = f"{'nothing to compare':>27}  {'':33}"
     if line.entries:
-        place = f"[{', '.join(map(str, line.at))}]" if line.at else ""
         numbers = (
             f"{_size(line.absolute)}{_size(line.relative)}{_ulps(line.ulp)}  "
-            f"{place:<14}{_size(line.bound)}{_used(line.used)}"
+            f"{line._index:<14}{_size(line.bound)}{_used(line.used)}"
         )
     return f"  {line.tensor:<19}{numbers}  {reason:>2}  {_verdict(line)}"
 

@@ -1,4 +1,4 @@
-"""Which samples and parameters are looked at, where all would take long."""
+"""The samples and parameters that are verified, where all would take long."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Array = NDArray[Any]
 
 
 class Sampled(NamedTuple):
-    """Some samples in their order, which rows of the user's they are, and of how many."""
+    """Some samples in their order, their row numbers in x, and the number of all samples."""
 
     batch: Batch
     rows: Array
     of: int
 
-    def that_count(self) -> Sampled:
-        """Return those of a weight above 0."""
+    def of_positive_weight(self) -> Sampled:
+        """Return the samples of a weight above 0."""
         x, y, weight = self.batch
         if weight is None or weight.all():
             return self
-        there = weight > 0.0
-        return Sampled((x[there], y[there], weight[there]), self.rows[there], self.of)
+        counted = weight > 0.0
+        return Sampled((x[counted], y[counted], weight[counted]), self.rows[counted], self.of)
 
 
 class Sampling:

@@ -11,7 +11,7 @@ from deltarule.reference import Backward, Forward, sample_losses
 from deltarule.verification import error_terms
 from deltarule.verification.arithmetic import FEW, U64, Arithmetic
 from deltarule.verification.reference_model import Model
-from deltarule.verification.slopes import Landscape
+from deltarule.verification.slopes import LossFunction
 
 Array = NDArray[Any]
 
@@ -24,7 +24,7 @@ class Rounding(NamedTuple):
     loss: float
 
 
-def of_gradient(at: Landscape, backward: Backward) -> Rounding:
+def of_gradient(at: LossFunction, backward: Backward) -> Rounding:
     """Return the bounds of a pass in float64.
 
     e_z = |W| e_a + its own; e_a is how far g moves over z +- e_z, and its own; e_delta likewise
@@ -85,7 +85,7 @@ def _one_below(
     return below
 
 
-def _at_output(at: Landscape, e_z: Array) -> Array:
+def _at_output(at: LossFunction, e_z: Array) -> Array:
     """Return e_delta of the last layer: second derivatives are at most (1 + |y| + |y_hat|)^2."""
     model, y, z, y_hat = at.model, at.y, at.forward.z.last, at.forward.y_hat
     most, count = e_z.max(axis=1, keepdims=True), 1

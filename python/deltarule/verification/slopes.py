@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,11 +16,11 @@ from deltarule.verification.reference_model import Model
 
 Array = NDArray[Any]
 
-# How far z may move in a central difference, and the imaginary step, whose square is nothing.
+# The largest step of z in a central difference; the imaginary step, whose square underflows.
 STEP, IMAGINARY_STEP = 1e-5, 1e-30
 
-# Numbers that are at work at a time.
-_CHUNK = 2**20
+# Numbers computed at a time.
+_NUMBERS = 2**20
 
 
 class Entries(NamedTuple):
@@ -41,7 +41,7 @@ class Entries(NamedTuple):
         return f"dL/d{self.kind}[{self.layer}]"
 
     def of(self, weights: Sequence[Array], biases: Sequence[Array]) -> Array:
-        """Return these entries of tensors shaped as W[l] and b[l], at l - 1, or of one a kind."""
+        """Return these entries of tensors shaped as W[l] and b[l], at l - 1, or of the only one."""
         tensors = biases if self.columns is None else weights
         tensor = tensors[self.layer - 1 if len(tensors) > 1 else 0]
         place = (self.units,) if self.columns is None else (self.units, self.columns)
@@ -50,11 +50,11 @@ class Entries(NamedTuple):
 
     @property
     def places(self) -> Array:
-        """The index of each, a row."""
+        """The indices of the entries, one row per entry."""
         return np.stack([a for a in (self.units, self.columns) if a is not None], axis=1)
 
     def parts(self, size: int) -> Iterator[Entries]:
-        """Yield so many at a time."""
+        """Yield the entries, `size` at a time."""
         for first in range(0, len(self.units), size):
             part = slice(first, first + size)
             columns = None if self.columns is None else self.columns[part]
@@ -70,7 +70,7 @@ class Slopes(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Landscape:
+class LossFunction:
     """The loss around a network's parameters.
 
     Parameters
@@ -94,7 +94,7 @@ class Landscape:
     def slopes(self, entries: Entries, loss_rounding: float) -> Slopes:
         """Return dL/dtheta of some entries: by the complex step, or by central differences.
 
-        The latter where a function is the user's own.
+        The latter where a function is custom.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class Landscape:
             How far a loss may be off.
         """
         widest = max(self.model.architecture.sizes[entries.layer :])
-        size = max(1, _CHUNK // (widest * len(self.c)))
+        size = max(1, _NUMBERS // (widest * len(self.c)))
         parts = [
             self._central_differences(part, loss_rounding)
             if self.model.has_own
@@ -164,7 +164,7 @@ class Landscape:
         return self._functions[1](z, y).reshape(len(column), -1), slopes
 
     def _activated(self, layer: int, z: Array, slopes: list[Array]) -> Array:
-        """Return a[l] of (entries, n, n_l) or of a unit each; of own functions note g' as well."""
+        """Return a[l] of (entries, n, n_l) or of one unit each; append g' of custom functions."""
         flat = z.reshape(len(z) * len(self.c), -1)
         a = np.asarray(self._functions[0][layer - 1](flat))
         if self.model.has_own:
@@ -187,15 +187,5 @@ class Landscape:
 
     @cached_property
     def _functions(self) -> tuple[list[analytic.Of1], analytic.Of2]:
-        """g of each hidden layer, and L_i from z[L] and y: for complex numbers where known."""
-        if not self.model.has_own:
-            return analytic.functions(self.model.architecture)
-        values: list[Callable[[Array], Array]] = [g.value for g in self.model.activations]
-        return values, self._own_losses
-
-    def _own_losses(self, z: Array, y: Array) -> Array:
-        if self.model.pair is not None:
-            losses: Array = self.model.pair.value(z, y).sum(axis=1)
-            return losses
-        y_hat = self.model.output.value(z)
-        return np.asarray(self.model.loss.value(y_hat, y))
+        """The g of each hidden layer, and L_i from z[L] and y."""
+        return analytic.functions(self.model.architecture)

@@ -14,7 +14,7 @@ from deltarule.trace.title import title
 from deltarule.verification.compare_passes import Passes
 from deltarule.verification.compare_slopes import Differences
 from deltarule.verification.compare_update import compare_update
-from deltarule.verification.comparisons import Ledger
+from deltarule.verification.comparisons import Comparisons
 from deltarule.verification.reference_model import Model
 from deltarule.verification.report import Report
 from deltarule.verification.sampling import Sampled, Sampling
@@ -35,10 +35,10 @@ def verify_network(
     strict, settings = check_flag(strict, "strict"), check_optimizer(optimizer)
     settings._settings_in(net.dtype)
     sampled = sampling.samples(net._architecture, x, y, sample_weight)
-    ledger, model = Ledger(net.dtype), Model.of(net._architecture)
-    if model.has_own:  # NumPy adds other rows in another order, and some passes leave them out
-        sampled = sampled.that_count()
-    passes = Passes(net, model, sampled.batch, sampled.rows, resolve_threads(threads), ledger)
+    comparisons, model = Comparisons(net.dtype), Model.of(net._architecture)
+    if model.has_own:  # NumPy sums in another order, and some passes omit weight 0
+        sampled = sampled.of_positive_weight()
+    passes = Passes(net, model, sampled.batch, sampled.rows, resolve_threads(threads), comparisons)
     with np.errstate(all="ignore"):
         core, theta = passes.compare()
         differences = Differences(passes, core, theta)
@@ -46,10 +46,10 @@ def verify_network(
         try:
             compare_update(passes, settings)
         except DivergenceError:
-            if ledger.ok:  # else no wonder
+            if comparisons.ok:  # else the overflow follows from a wrong tensor
                 raise
         overall = differences.overall()
-    report = make_report(net, ledger, sampling, sampled, parameters, overall)
+    report = make_report(net, comparisons, sampling, sampled, parameters, overall)
     if strict:
         report.raise_if_broken()
     return report
@@ -57,17 +57,17 @@ def verify_network(
 
 def make_report(
     net: MLPLike,
-    ledger: Ledger,
+    comparisons: Comparisons,
     sampling: Sampling,
     sampled: Sampled,
     parameters: int,
     overall: dict[str, float],
 ) -> Report:
-    """Return the report of what is in the ledger."""
+    """Return the report of the comparisons."""
     return Report(
         network=title(net._architecture),
         dtype=net.dtype.name,
-        lines=ledger.lines,
+        lines=comparisons.lines,
         rows=len(sampled.rows),
         n_samples=sampled.of,
         parameters=parameters,

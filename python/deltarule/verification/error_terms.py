@@ -56,7 +56,7 @@ def probabilities(output: object, z: Array) -> tuple[Array, Array]:
 
 
 def _log_probabilities(output: object, z: Array) -> tuple[Array, Array]:
-    """Return log y_hat and log(1 - y_hat), for softmax, sigmoid and, the former, exp and softplus."""
+    """Return log y_hat (also of exp and softplus) and log(1 - y_hat), for softmax and sigmoid."""
     if output == "softmax":
         return log_softmax(z), log_one_minus_softmax(z)
     if output in ("exp", "softplus"):

@@ -72,7 +72,7 @@ def test_a_block_of_sparse_rows_is_dense_at_a_time(monkeypatch: pytest.MonkeyPat
     rows = sparse.csr_array(X)
     whole = fit(CLASSIFIER, rows, y, solver="lbfgs")
     monkeypatch.setattr(_data, "_BLOCK_VALUES", 5 * 7)
-    assert [x.shape for _, x in _data.blocks(rows)] == [(7, 5)] * 21 + [(3, 5)]
+    assert [rows[part].shape for part in _data.blocks(rows)] == [(7, 5)] * 21 + [(3, 5)]
     parts = fit(CLASSIFIER, rows, y, solver="lbfgs")
     np.testing.assert_allclose(parts.coefs_[0], whole.coefs_[0], rtol=0, atol=1e-8)
     np.testing.assert_array_equal(parts.predict_proba(rows), parts.predict_proba(X))

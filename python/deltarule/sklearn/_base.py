@@ -1,15 +1,17 @@
-"""What `MLPClassifier` and `MLPRegressor` share: the course of a fit, and prediction."""
+"""The part that `MLPClassifier` and `MLPRegressor` share: one fit, and prediction."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, is_classifier, is_regressor
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from deltarule.architecture import Architecture
@@ -24,10 +26,10 @@ from deltarule.sklearn._parameters import (
     STOCHASTIC_SOLVERS,
     hidden_widths,
     layer_functions,
-    output_name,
     training_dtype,
 )
-from deltarule.sklearn._stochastic import StochasticFit, Validation
+from deltarule.sklearn._solver import Solver, Validation
+from deltarule.sklearn._stochastic import StochasticFit
 from deltarule.sklearn._validation import check_some_weight, checked_weight, validated
 
 Array = NDArray[Any]
@@ -43,22 +45,51 @@ def has_partial_fit(estimator: Any) -> bool:
     return True
 
 
+def _architecture(
+    sizes: Sequence[int], functions: list[ActivationWord], output: Any, loss: Any, dtype: Any
+) -> Architecture:
+    return Architecture.checked(sizes, functions[:-1], output, loss, "mean", dtype, 0.01, 1.0)
+
+
 class BaseMLP(BaseEstimator, ABC):
-    """The part of the estimators that does not know what y is."""
+    """The part of the estimators that does not depend on the kind of y."""
 
     _parameter_constraints: dict[str, Any] = CONSTRAINTS
     coefs_: list[Array]
     intercepts_: list[Array]
 
-    def _keep(self, arguments: dict[str, Any]) -> None:
+    def _set_parameters(self, arguments: dict[str, Any]) -> None:
         """Set the parameters from the constructor's `locals()`."""
         for name, value in arguments.items():
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
 
-    # What y is
+    # The kind of y
+
+    @staticmethod
+    @abstractmethod
+    def _checked_y(y: Any, name: str = "y") -> Any:
+        """Return y as it is; ValueError or TypeError names a value that is missing or wrong."""
 
     @abstractmethod
+    def _codes(self, y: Any, dtype: np.dtype[Any]) -> Array:
+        """Return y as numbers, which a score compares predictions with.
+
+        Class indices (n,), or values or flags (n, n_outputs).
+        """
+
+    @abstractmethod
+    def _output_and_loss(self, n_outputs: int) -> tuple[ActivationWord, LossWord, float]:
+        """Return the output activation, the core's loss, and `Network.loss_scale`."""
+
+    @abstractmethod
+    def _samples(self, X: Any, codes: Array, weight: Array | None, of: Architecture) -> Samples:
+        """Return the samples with the targets of the core's loss."""
+
+    @abstractmethod
+    def _score_of(self, y_hat: Array, codes: Array, weight: Array | None) -> float:
+        """Return the score that early stopping goes by."""
+
     def _validate(
         self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str
     ) -> tuple[Any, Any]:
@@ -67,32 +98,22 @@ class BaseMLP(BaseEstimator, ABC):
         `reset`: note the features. `classes`: "new", note them; "known", they must have been seen;
         "same", none that was seen may lack.
         """
+        X, y = validated(
+            self, X, self._checked_y(y), multi_output=True, y_numeric=is_regressor(self),
+            dtype=dtypes, order="C", reset=reset,
+        )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
 
-    @abstractmethod
-    def _codes(self, y: Any, dtype: np.dtype[Any]) -> Array:
-        """Return y as numbers: what a score compares predictions with."""
-
-    @abstractmethod
     def _n_outputs(self, codes: Array) -> int:
-        """Return n_L."""
-
-    @abstractmethod
-    def _output_and_loss(self, n_outputs: int) -> tuple[ActivationWord, LossWord, float]:
-        """Return the output activation, the core's loss, and `Network.loss_scale`."""
-
-    @abstractmethod
-    def _samples(self, X: Any, codes: Array, weight: Array | None, of: Architecture) -> Samples:
-        """Return what is trained on."""
-
-    @abstractmethod
-    def _score_of(self, y_hat: Array, codes: Array, weight: Array | None) -> float:
-        """Return the score that early stopping goes by."""
+        return len(self.classes_) if codes.ndim == 1 else int(codes.shape[1])
 
     def _training_weight(self, weight: Array | None, y: Any, incremental: bool) -> Array | None:
         return weight
 
-    def _strata(self, codes: Array) -> Array | None:
-        return None
+    def _note_classes(self, y: Any, classes: Any) -> None:
+        """Store the classes of the first call of `partial_fit`."""
 
     # Fitting
 
@@ -124,40 +145,37 @@ class BaseMLP(BaseEstimator, ABC):
             A ValueError: if the loss or a parameter is not finite any more; the parameters are
             those after the last finite epoch.
         """
-        return self._fit(X, y, sample_weight, validation_data, incremental=False)
+        return self._fit(X, y, sample_weight, validation_data)
 
     def _fit(
         self,
         X: Any,
         y: Any,
         sample_weight: Any,
-        validation_data: Any,
+        validation_data: Any = None,
         *,
-        incremental: bool,
+        incremental: bool = False,
         classes: Any = None,
     ) -> Self:
         before = dict(vars(self))
         try:
             if incremental:
                 self._note_classes(y, classes)
-            network, course = self._prepare(X, y, sample_weight, validation_data, incremental)
-        except BaseException:  # a call that is refused leaves the estimator as it was
+            solver = self._prepare(X, y, sample_weight, validation_data, incremental)
+        except BaseException:  # a refused call leaves the estimator as it was
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
         try:
-            course.run()
+            solver.run()
         finally:
-            self.coefs_, self.intercepts_ = network.coefs(), network.intercepts()
+            self.coefs_, self.intercepts_ = solver.network.coefs(), solver.network.intercepts()
         return self
-
-    def _note_classes(self, y: Any, classes: Any) -> None:
-        """Take the classes of the first call of `partial_fit`."""
 
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, validation_data: Any, incremental: bool
-    ) -> tuple[Network, LbfgsFit | StochasticFit]:
-        """Check everything; return the network to train, and the course of its training."""
+    ) -> Solver:
+        """Check everything; return the solver with the network to train."""
         widths = hidden_widths(self.hidden_layer_sizes)
         functions = layer_functions(self.activation, len(widths))
         self._check_combinations(incremental)
@@ -170,30 +188,27 @@ class BaseMLP(BaseEstimator, ABC):
         codes = self._codes(y, X.dtype)
         n_outputs = self._n_outputs(codes)
         output, loss, scale = self._output_and_loss(n_outputs)
-        architecture = Architecture.checked(
-            [X.shape[1], *widths, n_outputs], functions[:-1], output, loss, "mean", X.dtype,
-            0.01, 1.0,
-        )  # fmt: skip
-        samples = self._samples(
-            X, codes, self._training_weight(weight, y, incremental), architecture
-        )
+        sizes = [X.shape[1], *widths, n_outputs]
+        architecture = _architecture(sizes, functions, output, loss, X.dtype)
+        training_weight = self._training_weight(weight, y, incremental)
+        samples = self._samples(X, codes, training_weight, architecture)
         validation = self._given_validation(validation_data, architecture)
         network = Network(architecture, scale)
         self._random_state = check_random_state(self.random_state)
         if first:
-            self._initialize(network, functions)
+            network.set_parameters(
+                *draw_parameters(sizes, functions, self.init, self._random_state)
+            )
+            self._begin(network)
         else:
             self._resume(network, incremental)
         self._network = network
-        self.out_activation_ = output_name(output)
-        threads = resolve_threads(self.n_threads)
-        if self.solver == "lbfgs":
-            return network, LbfgsFit(self, network, samples, validation, threads=threads)
-        if self.early_stopping and validation is None:
+        self.out_activation_ = "logistic" if output == "sigmoid" else output
+        kind = LbfgsFit if self.solver == "lbfgs" else StochasticFit
+        if self.early_stopping and validation is None and self.solver != "lbfgs":
             samples, validation = self._split(samples, codes, weight, architecture)
-        return network, StochasticFit(
-            self, network, samples, validation, incremental=incremental, threads=threads
-        )
+        threads = resolve_threads(self.n_threads)
+        return kind(self, network, samples, validation, threads, incremental)
 
     def _check_combinations(self, incremental: bool) -> None:
         if incremental and self.early_stopping:
@@ -208,11 +223,6 @@ class BaseMLP(BaseEstimator, ABC):
                 f"{self.dropout!r}"
             )
 
-    def _initialize(self, network: Network, functions: list[ActivationWord]) -> None:
-        sizes = network.architecture.sizes
-        network.set_parameters(*draw_parameters(sizes, functions, self.init, self._random_state))
-        self._begin(network)
-
     def _begin(self, network: Network) -> None:
         """Set the attributes of a network that has not been trained."""
         self.n_iter_ = self.t_ = 0
@@ -221,7 +231,7 @@ class BaseMLP(BaseEstimator, ABC):
         self.loss_curve_: list[float] = []
         self.validation_loss_curve_: list[float] = []
         self._no_improvement_count = 0
-        self._rate_of: Any = None
+        self._rate_of: Any = None  # solver and learning_rate_init that `_rate` started from
         self._start_criterion(network)
 
     def _start_criterion(self, network: Network) -> None:
@@ -229,16 +239,13 @@ class BaseMLP(BaseEstimator, ABC):
         self._criterion = self.early_stopping
         self._best_theta = network.theta
         self._best_merit = -np.inf
-        if self.early_stopping and self.solver in STOCHASTIC_SOLVERS:
-            self.validation_scores_: list[float] | None = []
-            self.best_validation_score_: float | None = -np.inf
-            self.best_loss_: float | None = None
-        else:
-            self.validation_scores_ = self.best_validation_score_ = None
-            self.best_loss_ = np.inf
+        scored = self.early_stopping and self.solver in STOCHASTIC_SOLVERS
+        self.validation_scores_: list[float] | None = [] if scored else None
+        self.best_validation_score_: float | None = -np.inf if scored else None
+        self.best_loss_: float | None = None if scored else np.inf
 
     def _resume(self, network: Network, incremental: bool) -> None:
-        """Go on with the parameters there are, and in `partial_fit` with the optimizer's memory."""
+        """Continue from the parameters there are, in `partial_fit` with the optimizer's state."""
         sizes = (self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_))
         if network.architecture.sizes != sizes:
             raise ValueError(
@@ -246,10 +253,10 @@ class BaseMLP(BaseEstimator, ABC):
                 f"earlier fit: layers {list(sizes)}, not {list(network.architecture.sizes)}"
             )
         network.set_parameters(self.coefs_, self.intercepts_)
-        if not hasattr(self, "_criterion"):  # the user's own coefs_
+        if not hasattr(self, "_criterion"):  # coefs_ that were set without a fit
             self._begin(network)
         elif incremental and self._rate_of is not None and self._rate_of[0] == self.solver:
-            network.memory = self._network.memory
+            network.optimizer_state = self._network.optimizer_state
         if self._criterion != self.early_stopping:
             self._start_criterion(network)
 
@@ -259,36 +266,28 @@ class BaseMLP(BaseEstimator, ABC):
         self, samples: Samples, codes: Array, weight: Array | None, architecture: Architecture
     ) -> tuple[Samples, Validation]:
         """Hold a part of the samples out, the one that scikit-learn would."""
+        share = f"validation_fraction={self.validation_fraction} of {len(samples)} samples"
+        one_flag = is_classifier(self) and codes.ndim == 2 and codes.shape[1] == 1
         try:
             training, held_out = train_test_split(
                 np.arange(len(samples)),
                 random_state=self._random_state,
                 test_size=self.validation_fraction,
-                stratify=self._strata(codes),
+                stratify=codes if one_flag else None,
             )
         except ValueError as error:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} of {len(samples)} samples: {error}"
-            ) from None
+            raise ValueError(f"{share}: {error}") from None
         if len(held_out) < 2:
             raise ValueError(
-                "The validation set is too small: validation_fraction="
-                f"{self.validation_fraction} of {len(samples)} samples are {len(held_out)}, 2 "
-                "are needed"
+                f"The validation set is too small: {share} are {len(held_out)}, 2 are needed"
             )
-        for weights, rows, part in (
-            (samples.weight, training, "to train on"),
-            (weight, held_out, "held out"),
-        ):
-            if weights is not None:
-                check_some_weight(weights[rows], f" of the {len(rows)} {part}")
-        validation = self._validation(
-            samples.x[held_out],
-            codes[held_out],
-            None if weight is None else weight[held_out],
-            architecture,
-        )
-        return samples.split(training), validation
+        if samples.weight is not None:
+            check_some_weight(samples.weight[training], f" of the {len(training)} to train on")
+        if weight is not None:
+            weight = weight[held_out]
+            check_some_weight(weight, f" of the {len(held_out)} held out")
+        validation = self._validation(samples.x[held_out], codes[held_out], weight, architecture)
+        return samples.subset(training), validation
 
     def _given_validation(self, data: Any, architecture: Architecture) -> Validation | None:
         if data is None:
@@ -298,11 +297,10 @@ class BaseMLP(BaseEstimator, ABC):
                 "validation_data must be (X, y) or (X, y, sample_weight), "
                 f"not {type(data).__name__}"
             )
+        X, y, *weights = data
         try:
-            X, y = self._validate(
-                data[0], data[1], [architecture.dtype], reset=False, classes="known"
-            )
-            weight = checked_weight(data[2] if len(data) == 3 else None, X)
+            X, y = self._validate(X, y, [architecture.dtype], reset=False, classes="known")
+            weight = checked_weight(weights[0] if weights else None, X)
             codes = self._codes(y, architecture.dtype)
             if self._n_outputs(codes) != architecture.sizes[-1]:
                 raise ValueError(
@@ -323,36 +321,28 @@ class BaseMLP(BaseEstimator, ABC):
 
     # Prediction
 
-    def _rows_to_predict(self, X: Any) -> tuple[Network, Any]:
+    def _forward(self, X: Any, *, before_output: bool = False) -> Array:
+        """Return y_hat (n, n_outputs), or z of the output layer."""
         if not hasattr(self, "_network"):
             check_is_fitted(self)
             self._network = self._network_of_attributes()
         dtype = self._network.architecture.dtype
-        X = validated(self, X, dtype=dtype, reset=False)
-        if not self._network.has_parameters(self.coefs_, self.intercepts_):  # the user's own
-            network = Network(self._network.architecture, self._network.loss_scale)
+        rows = as_rows(validated(self, X, dtype=dtype, reset=False), dtype)
+        if not self._network.has_parameters(self.coefs_, self.intercepts_):  # set since the fit
+            network = copy(self._network)
             network.set_parameters(self.coefs_, self.intercepts_)
-            network.memory = self._network.memory
             self._network = network
-        return self._network, as_rows(X, dtype)
+        run = self._network.scores if before_output else self._network.predict
+        return run(rows, resolve_threads(self.n_threads))
 
     def _network_of_attributes(self) -> Network:
-        """Return the network of `coefs_` and `intercepts_` that the user set without a fit."""
+        """Return the network of `coefs_` and `intercepts_` that were set without a fit."""
         sizes = [self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_)]
         functions = layer_functions(self.activation, len(sizes) - 2)
         dtype = np.result_type(*self.coefs_, np.float32)
-        network = Network(
-            Architecture.checked(
-                sizes, functions[:-1], self.out_activation_, None, "mean", dtype, 0.01, 1.0
-            )
-        )
+        network = Network(_architecture(sizes, functions, self.out_activation_, None, dtype))
         network.set_parameters(self.coefs_, self.intercepts_)
         return network
-
-    def _forward(self, X: Any) -> Array:
-        """Return y_hat (n, n_outputs)."""
-        network, rows = self._rows_to_predict(X)
-        return network.predict(rows, resolve_threads(self.n_threads))
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: sparse X is taken."""

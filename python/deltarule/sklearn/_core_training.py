@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from deltarule._load import core
 from deltarule.architecture import Architecture
+from deltarule.backend import State
 from deltarule.custom.core import make_core
+from deltarule.data.rows import parts
 from deltarule.errors import DivergenceError, at_layer
 from deltarule.optimizers import least_epsilon
-from deltarule.sklearn._data import Samples, blocks
+from deltarule.sklearn._data import Samples, blocks, dense
 
 Array = NDArray[Any]
 
@@ -27,37 +30,25 @@ class FitDivergedError(DivergenceError, ValueError):
     """
 
 
-@dataclass(frozen=True)
-class Update:
-    """What a step makes of the gradient; the names are the estimators' parameters."""
-
-    solver: str
-    alpha: float
-    momentum: float = 0.0
-    nesterov: bool = False
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
-    dropout: float = 0.0
-
-    def settings(self, rate: float, dtype: np.dtype[Any]) -> core.Optimizer:
-        """Return the core's settings for one learning rate."""
-        return core.Optimizer(
-            core.OptimizerKind.sgd if self.solver == "sgd" else core.OptimizerKind.adam,
-            lr=rate,
-            momentum=self.momentum if self.solver == "sgd" else 0.0,
-            nesterov=self.nesterov,
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=max(self.epsilon, least_epsilon(np.finfo(dtype), self.beta_2)),
-            epsilon_hat=True,
-            weight_decay=self.alpha,
-            penalizes_sum=True,
-        )
+def core_optimizer(estimator: Any, rate: float, dtype: np.dtype[Any]) -> core.Optimizer:
+    """Return the core's update rule of an estimator's parameters, for one learning rate."""
+    beta_2 = float(estimator.beta_2)
+    return core.Optimizer(
+        getattr(core.OptimizerKind, estimator.solver),
+        lr=rate,
+        momentum=float(estimator.momentum) if estimator.solver == "sgd" else 0.0,
+        nesterov=bool(estimator.nesterovs_momentum),
+        beta1=float(estimator.beta_1),
+        beta2=beta_2,
+        epsilon=max(float(estimator.epsilon), least_epsilon(np.finfo(dtype), beta_2)),
+        epsilon_hat=True,
+        weight_decay=float(estimator.alpha),
+        penalizes_sum=True,
+    )
 
 
 class Network:
-    """A core network, its parameters in scikit-learn's shapes, and what its optimizer remembers.
+    """A core network with its optimizer state; parameters in scikit-learn's shapes.
 
     Parameters
     ----------
@@ -81,7 +72,7 @@ class Network:
             "architecture": self.architecture.to_dict(),
             "loss_scale": self.loss_scale,
             "theta": self.theta,
-            "memory": self.memory,
+            "memory": self.optimizer_state,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -90,7 +81,7 @@ class Network:
             Architecture.checked(**state["architecture"]), state["loss_scale"]
         )
         self.theta = state["theta"]
-        self.memory = state["memory"]
+        self.optimizer_state = state["memory"]
 
     # Parameters
 
@@ -138,8 +129,8 @@ class Network:
     def predict(self, X: Any, threads: int) -> Array:
         """Return y_hat (n, n_outputs) of dense or CSR rows."""
         y_hat = np.empty((X.shape[0], self.architecture.sizes[-1]), self.architecture.dtype)
-        for rows, x in blocks(X):
-            self._core.predict(x, y_hat[rows], threads)
+        for rows in blocks(X):
+            self._core.predict(dense(X[rows]), y_hat[rows], threads)
         return y_hat
 
     def scores(self, X: Any, threads: int) -> Array:
@@ -180,12 +171,11 @@ class Network:
             value += share * loss
             gradient += part * share if share != 1.0 else part
         reported = self.loss_scale * value + samples.mean_constant()
+        penalty = self._penalty(alpha, n)
         if alpha and n:
-            n_weights = sum(n_out * n_in for n_out, n_in in self.architecture.shapes)
+            n_weights = sum(W.size for W in self._W)
             gradient[:n_weights] += (alpha / n) * self.theta[:n_weights]
-            penalty = self._penalty(alpha, n)
-            value, reported = value + penalty, reported + penalty
-        return value, gradient, reported
+        return value + penalty, gradient, reported + penalty
 
     def _penalty(self, alpha: float, n: float) -> float:
         if not (alpha and n):
@@ -195,14 +185,14 @@ class Network:
     # Training
 
     @property
-    def memory(self) -> tuple[str, Array | None, Array | None, int]:
-        """What the optimizer remembers: its kind, two arrays as theta, and the steps of Adam."""
+    def optimizer_state(self) -> tuple[str, Array | None, Array | None, int]:
+        """The kind of optimizer, its two moments as theta or None, and the steps of Adam."""
         kind, m, v, steps = self._core.get_memory()
         return kind.name, m, v, steps
 
-    @memory.setter
-    def memory(self, memory: tuple[str, Array | None, Array | None, int]) -> None:
-        kind, m, v, steps = memory
+    @optimizer_state.setter
+    def optimizer_state(self, state: tuple[str, Array | None, Array | None, int]) -> None:
+        kind, m, v, steps = state
         self._core.set_memory(getattr(core.OptimizerKind, kind), m, v, steps)
 
     def train_epoch(
@@ -210,23 +200,27 @@ class Network:
         samples: Samples,
         order: Array | None,
         batch_size: int,
-        update: Update,
-        rate: float,
+        optimizer: core.Optimizer,
+        dropout: float,
         random_state: np.random.RandomState,
         threads: int,
     ) -> float:
         """Do one epoch of mini-batches and return its reported loss.
 
+        One call of the core, where it takes the samples and reports the loss as scikit-learn's
+        `loss_curve_` has it; else one per batch: the core takes no sparse rows, does not weigh the
+        batches' losses by their numbers of rows, and returns loss and penalty as a sum.
+
         Parameters
         ----------
         samples : Samples
         order : ndarray of shape (n,), int64, or None
-            In which order the rows come; None: as they lie.
+            The order of the rows; None: storage order.
         batch_size : int
             The last batch may be smaller.
-        update : Update
-        rate : float
-            The learning rate.
+        optimizer : core.Optimizer
+        dropout : float
+            The probability with which a hidden unit is left out.
         random_state : RandomState
             Of the dropout.
         threads : int
@@ -242,66 +236,57 @@ class Network:
             If the loss or a parameter is not finite; the parameters are as before the epoch.
         """
         self._linear = None
-        optimizer = update.settings(rate, self.architecture.dtype)
-
-        def train(part: Samples, order: Array | None, rows: int) -> core.TrainingResult:
-            result = core.TrainingResult()
-            self._core.train(
-                part.x,
-                part.y,
-                part.weight,
-                order=None if order is None else order.reshape(1, -1),
-                epochs=1,
-                batch_size=rows,
-                optimizer=optimizer,
-                lr=None,
-                dropout=self._dropout(update.dropout, random_state),
-                validation=None,
-                threads=threads,
-                seconds=math.inf,
-                result=result,
+        alpha = optimizer.weight_decay
+        is_sum_of_rows = samples.weight is None and (self.loss_scale == 1.0 or not alpha)
+        calls: Iterable[tuple[Samples, Array | None]] = [(samples, order)]
+        if issparse(samples.x) or not is_sum_of_rows:
+            calls = ((batch, None) for batch in _batches(samples, order, batch_size))
+        state, total = State(self._core), 0.0
+        for step, (part, part_order) in enumerate(calls):
+            penalty = self._penalty(alpha, part.total_weight) if self.loss_scale != 1.0 else 0.0
+            result = self._train(
+                part,
+                part_order,
+                batch_size,
+                optimizer,
+                self._dropout(dropout, random_state),
+                threads,
             )
-            return result
+            if result.diverged or not math.isfinite(result.loss[0]):
+                state.restore()
+                last = result.step + 1 if result.diverged else -(-len(part) // batch_size)
+                raise _diverged(step + last, result.layer)
+            loss = self.loss_scale * (result.loss[0] - penalty) + penalty + part.mean_constant()
+            total += loss * (len(part) / len(samples))
+        return total
 
-        is_sum_of_rows = samples.weight is None and (self.loss_scale == 1.0 or not update.alpha)
-        if samples.is_sparse or not is_sum_of_rows:
-            return self._train_by_batches(samples, order, batch_size, update.alpha, train)
-        before, remembered = self.theta, self.memory
-        result = train(samples, order, batch_size)
-        if result.diverged:
-            raise _diverged(result.step + 1, result.layer)
-        if not math.isfinite(result.loss[0]):
-            self.theta, self.memory = before, remembered
-            raise _diverged(-(-len(samples) // batch_size), 0)
-        return self.loss_scale * result.loss[0] + samples.mean_constant()
-
-    def _train_by_batches(
+    def _train(
         self,
         samples: Samples,
         order: Array | None,
         batch_size: int,
-        alpha: float,
-        train: Callable[[Samples, Array | None, int], core.TrainingResult],
-    ) -> float:
-        """Do what the core does in one call where it cannot: it takes no sparse rows.
-
-        Nor does it weigh the batches' losses by their rows, as scikit-learn's `loss_curve_` does,
-        or tell loss and penalty apart.
-        """
-        before, remembered = self.theta, self.memory
-        total = 0.0
-        for step, first in enumerate(range(0, len(samples), batch_size)):
-            rows = slice(first, min(first + batch_size, len(samples)))
-            batch = samples.take(rows if order is None else order[rows])
-            n = batch.total_weight
-            penalty = self._penalty(alpha, n) if self.loss_scale != 1.0 else 0.0
-            result = train(batch, None, len(batch))
-            if result.diverged or not math.isfinite(result.loss[0]):
-                self.theta, self.memory = before, remembered
-                raise _diverged(step + 1, result.layer)
-            loss = self.loss_scale * (result.loss[0] - penalty) + penalty
-            total += len(batch) * (loss + batch.mean_constant())
-        return total / len(samples)
+        optimizer: core.Optimizer,
+        dropout: tuple[Array, Array] | None,
+        threads: int,
+    ) -> core.TrainingResult:
+        """Do one epoch in the core: the only call of its training."""
+        result = core.TrainingResult()
+        self._core.train(
+            samples.x,
+            samples.y,
+            samples.weight,
+            order=None if order is None else order.reshape(1, -1),
+            epochs=1,
+            batch_size=min(batch_size, len(samples)),
+            optimizer=optimizer,
+            lr=None,
+            dropout=dropout,
+            validation=None,
+            threads=threads,
+            seconds=math.inf,
+            result=result,
+        )
+        return result
 
     def _dropout(
         self, probability: float, random_state: np.random.RandomState
@@ -312,6 +297,11 @@ class Network:
             return None
         key = random_state.randint(0, 2**63 - 1, size=1, dtype=np.int64).astype(np.uint64)
         return np.full(n_hidden, probability), key
+
+
+def _batches(samples: Samples, order: Array | None, batch_size: int) -> Iterator[Samples]:
+    for rows in parts(len(samples), batch_size):
+        yield samples.batch(rows if order is None else order[rows])
 
 
 def _diverged(step: int, layer: int) -> FitDivergedError:

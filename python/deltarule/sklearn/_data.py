@@ -1,9 +1,9 @@
-"""Samples as the core reads them: dense rows, or a CSR matrix that is made dense batch by batch."""
+"""Samples in the core's format: dense rows, or a CSR matrix that is made dense batch by batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.special import xlogy
 
-Array = NDArray[Any]
-Rows = slice | Array
+from deltarule.data.rows import parts
 
-# Values of a block of dense rows made from a sparse matrix where no batch says how many (32 MB).
+Array = NDArray[Any]
+
+# Values per dense block of a sparse matrix, where no batch size limits it (32 MB).
 _BLOCK_VALUES = 2**22
 
 
@@ -25,15 +26,16 @@ def as_rows(X: Any, dtype: np.dtype[Any]) -> Any:
     return np.require(X, dtype, ["C", "A"])
 
 
-def blocks(X: Any) -> Iterator[tuple[slice, Array]]:
-    """Yield row ranges of X and their dense rows: X itself where it is dense."""
-    if not issparse(X):
-        yield slice(0, len(X)), X
-        return
-    rows = max(1, _BLOCK_VALUES // max(1, X.shape[1]))
-    for first in range(0, X.shape[0], rows):
-        of = slice(first, min(first + rows, X.shape[0]))
-        yield of, X[of].toarray()
+def dense(X: Any) -> Array:
+    """Return X as an array."""
+    rows: Array = X.toarray() if issparse(X) else X
+    return rows
+
+
+def blocks(X: Any) -> Iterator[slice]:
+    """Yield ranges of rows: all at once of a dense X, few enough to be made dense of a sparse."""
+    n, n_features = X.shape
+    return parts(n, max(1, _BLOCK_VALUES // max(1, n_features)) if issparse(X) else n)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Samples:
         Class indices (n,) int64, or values (n, n_outputs).
     weight : ndarray of shape (n,), float64, or None
     constant : ndarray of shape (n,), float64, or None
-        What the reported loss of a row has beyond the core's.
+        The part of each row's reported loss that does not depend on the network.
     """
 
     x: Any
@@ -59,40 +61,23 @@ class Samples:
         return int(self.x.shape[0])
 
     @property
-    def is_sparse(self) -> bool:
-        """Whether x is a CSR matrix."""
-        return bool(issparse(self.x))
-
-    @property
     def total_weight(self) -> float:
         """The number of rows, or the sum of their weights."""
         return float(len(self) if self.weight is None else self.weight.sum())
 
-    def take(self, rows: Rows) -> Self:
-        """Return some rows, dense."""
-        x = self.x[rows]
-        return type(self)(
-            x.toarray() if issparse(x) else x,
-            self.y[rows],
-            None if self.weight is None else self.weight[rows],
-            None if self.constant is None else self.constant[rows],
-        )
-
-    def split(self, rows: Array) -> Self:
+    def subset(self, rows: slice | Array) -> Self:
         """Return some rows, as sparse as these."""
-        return type(self)(
-            self.x[rows],
-            self.y[rows],
-            None if self.weight is None else self.weight[rows],
-            None if self.constant is None else self.constant[rows],
-        )
+        weight, constant = (None if a is None else a[rows] for a in (self.weight, self.constant))
+        return type(self)(self.x[rows], self.y[rows], weight, constant)
+
+    def batch(self, rows: slice | Array) -> Self:
+        """Return some rows, dense."""
+        subset = self.subset(rows)
+        return replace(subset, x=dense(subset.x))
 
     def blocks(self) -> Iterator[Self]:
-        """Yield all rows, dense, in as many parts as that takes."""
-        for rows, x in blocks(self.x):
-            weight = None if self.weight is None else self.weight[rows]
-            constant = None if self.constant is None else self.constant[rows]
-            yield type(self)(x, self.y[rows], weight, constant)
+        """Yield all rows, dense, in blocks."""
+        return map(self.batch, blocks(self.x))
 
     def mean_constant(self) -> float:
         """Return the weighted mean of `constant`, 0 without one."""
@@ -103,7 +88,7 @@ class Samples:
 
 
 def poisson_constant(y: Array) -> Array:
-    """Return sum_j (y_j log y_j - y_j) a row: half the deviance less y_hat - y log y_hat.
+    """Return sum_j (y_j log y_j - y_j) per row: half the deviance less y_hat - y log y_hat.
 
     Parameters
     ----------

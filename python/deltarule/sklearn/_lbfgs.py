@@ -13,58 +13,39 @@ from sklearn.exceptions import ConvergenceWarning
 
 from deltarule.sklearn._core_training import FitDivergedError, Network
 from deltarule.sklearn._data import Samples
-from deltarule.sklearn._stochastic import Validation
-from deltarule.sklearn._watch import Watch
+from deltarule.sklearn._solver import Solver
 
 Array = NDArray[Any]
 
 
-def _wide(samples: Samples) -> Samples:
+def _in_float64(samples: Samples) -> Samples:
     y = samples.y if samples.y.dtype == np.int64 else samples.y.astype(np.float64, copy=False)
     return replace(samples, x=samples.x.astype(np.float64, copy=False), y=y)
 
 
-class LbfgsFit:
-    """One call of `fit` with solver lbfgs; writes the fitted attributes.
+class LbfgsFit(Solver):
+    """One call of `fit` with solver lbfgs.
 
     The line search needs more digits than float32 has: a float32 network is trained in float64 and
     rounded at the end.
-
-    Parameters
-    ----------
-    estimator : BaseMLP
-    network : Network
-        Gets the parameters that were found.
-    samples : Samples
-    validation : Validation or None
-    threads : int
     """
 
-    def __init__(
-        self,
-        estimator: Any,
-        network: Network,
-        samples: Samples,
-        validation: Validation | None,
-        *,
-        threads: int,
-    ) -> None:
-        self.of = estimator
-        self.network = network
-        float64 = np.dtype(np.float64)
-        self.wide = Network(replace(network.architecture, dtype=float64), network.loss_scale)
-        self.samples = _wide(samples)
-        self.validation = None if validation is None else _wide(validation.samples)
-        self.threads = threads
-        self.watch = Watch(estimator.callbacks, estimator.max_seconds)
-        self.evaluated: tuple[Array, float] = (np.empty(0), np.nan)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        architecture = replace(self.network.architecture, dtype=np.dtype(np.float64))
+        self.network64 = Network(architecture, self.network.loss_scale)
+        self.samples = _in_float64(self.samples)
+        if self.validation is not None:
+            held_out = _in_float64(self.validation.samples)
+            self.validation = replace(self.validation, samples=held_out)
+        self.evaluated: tuple[Array, float] = (np.empty(0), np.nan)  # theta, its reported loss
         self.stopped = False
         self.iterations = 0
 
     def run(self) -> None:
         """Minimize; raise FitDivergedError where that leads to parameters that are not finite."""
         of = self.of
-        with np.errstate(all="ignore"):  # what is not finite is found at the end
+        with np.errstate(all="ignore"):  # values that are not finite are found at the end
             result = minimize(
                 self._objective,
                 self.network.theta.astype(np.float64),
@@ -73,8 +54,7 @@ class LbfgsFit:
                 callback=self._iteration,
                 options={"maxfun": of.max_fun, "maxiter": of.max_iter, "gtol": of.tol},
             )
-        of.n_iter_ = min(int(result.nit), of.max_iter)
-        with np.errstate(all="ignore"):
+            of.n_iter_ = min(int(result.nit), of.max_iter)
             of.loss_ = self._reported(result.x)
             theta = result.x.astype(self.network.architecture.dtype)
         of.best_loss_ = min([*of.loss_curve_, of.loss_])
@@ -96,8 +76,8 @@ class LbfgsFit:
             )
 
     def _objective(self, theta: Array) -> tuple[float, Array]:
-        self.wide.theta = theta
-        value, gradient, reported = self.wide.value_and_gradient(
+        self.network64.theta = theta
+        value, gradient, reported = self.network64.value_and_gradient(
             self.samples, float(self.of.alpha), self.threads
         )
         self.evaluated = (theta.copy(), reported)
@@ -109,21 +89,10 @@ class LbfgsFit:
         return self.evaluated[1]
 
     def _iteration(self, intermediate_result: Any) -> None:
-        of, theta = self.of, intermediate_result.x
-        of.loss_curve_.append(self._reported(theta))
         self.iterations += 1
-        if of.verbose:
-            print(f"Iteration {self.iterations}, loss = {of.loss_curve_[-1]:.8f}")
-        if self.validation is not None:
-            self.wide.theta = theta
-            of.validation_loss_curve_.append(self.wide.loss(self.validation, self.threads))
-        if self.watch.stops_after(
-            epoch=self.iterations,
-            epochs=of.max_iter,
-            loss=of.loss_curve_[-1],
-            validation_loss=of.validation_loss_curve_[-1] if self.validation else None,
-            validation_score=None,
-            learning_rate=None,
-        ):
-            self.stopped = True
+        loss = self._reported(intermediate_result.x)
+        self.network64.theta = intermediate_result.x
+        self.record_loss(self.iterations, loss, self.network64)
+        self.stopped = self.is_stopped(self.iterations, score=None, rate=None)
+        if self.stopped:
             raise StopIteration

@@ -8,7 +8,8 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn import neural_network
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from deltarule import names
 from deltarule.custom.functions import ActivationWord, CustomActivation, custom
@@ -16,38 +17,16 @@ from deltarule.mlp.initializers import NAMES
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
-# scikit-learn's name of an output activation for deltarule's.
-_OUTPUT_NAMES = {"sigmoid": "logistic"}
-
 _ACTIVATIONS = {*names.ACTIVATIONS, "logistic", "linear"}
 
+# Those of scikit-learn's estimators, and of the parameters with more values or of deltarule alone.
 CONSTRAINTS: dict[str, list[Any]] = {
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    **neural_network.MLPClassifier._parameter_constraints,
     "activation": [StrOptions(_ACTIVATIONS), "array-like", CustomActivation],
-    "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "power_t": [Interval(Real, 0, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "shuffle": ["boolean"],
-    "random_state": ["random_state"],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "verbose": ["verbose"],
-    "warm_start": ["boolean"],
-    "momentum": [Interval(Real, 0, 1, closed="both")],
-    "nesterovs_momentum": ["boolean"],
     "early_stopping": ["boolean", StrOptions({"loss"})],
-    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-    "beta_1": [Interval(Real, 0, 1, closed="left")],
-    "beta_2": [Interval(Real, 0, 1, closed="left")],
-    "epsilon": [Interval(Real, 0, None, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-    "max_fun": [Interval(Integral, 1, None, closed="left")],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "out_activation": [
-        StrOptions({*names.OUTPUTS, "logistic", "linear"}),
+        StrOptions({*_ACTIVATIONS, *names.OUTPUTS}),
         CustomActivation,
         tuple,
         None,
@@ -80,7 +59,7 @@ def hidden_widths(hidden_layer_sizes: Any) -> list[int]:
 
 
 def layer_functions(activation: Any, n_hidden: int) -> list[ActivationWord]:
-    """Return the activation each layer is drawn for: the hidden ones, the last once more."""
+    """Return the activation per layer, the output layer's being that of the last hidden layer."""
     function = custom(CustomActivation, activation, "activation")
     if function is not None or isinstance(activation, str):
         return [function or names.activation_word(activation, "activation")] * (n_hidden + 1)
@@ -93,11 +72,6 @@ def layer_functions(activation: Any, n_hidden: int) -> list[ActivationWord]:
             f"for {n_hidden} hidden layers"
         )
     return [*functions, functions[-1] if functions else "identity"]
-
-
-def output_name(output: ActivationWord) -> ActivationWord:
-    """Return scikit-learn's name of an output activation."""
-    return _OUTPUT_NAMES.get(output, output) if isinstance(output, str) else output
 
 
 def training_dtype(dtype: Any) -> list[np.dtype[Any]]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
@@ -20,7 +19,7 @@ from deltarule.data import validation
 from deltarule.sklearn._base import BaseMLP, has_partial_fit
 from deltarule.sklearn._data import Samples, poisson_constant
 from deltarule.sklearn._labels import checked_numbers
-from deltarule.sklearn._validation import check_some_weight, validated
+from deltarule.sklearn._validation import check_some_weight
 
 Array = NDArray[Any]
 
@@ -82,11 +81,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
 
     _parameter_constraints = {  # noqa: RUF012
         **BaseMLP._parameter_constraints,
-        "loss": [
-            StrOptions({"squared_error", "poisson", "absolute_error", "huber"}),
-            CustomLoss,
-            tuple,
-        ],
+        "loss": [StrOptions({*_MEAN_LOSSES, "poisson"}), CustomLoss, tuple],
     }
 
     def __init__(
@@ -125,7 +120,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
         max_seconds: float | None = None,
         restore_best: bool = True,
     ) -> None:
-        self._keep(locals())
+        self._set_parameters(locals())
 
     @available_if(has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -146,7 +141,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
         ValueError, TypeError, FitDivergedError
             As `fit`.
         """
-        return self._fit(X, y, sample_weight, None, incremental=True)
+        return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Array:
         """Return y_hat, (n_samples,) for one output, else (n_samples, n_outputs).
@@ -185,25 +180,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
             r2: float = super().score(X, checked_numbers(y), sample_weight)
         return r2
 
-    # What y is
+    # The kind of y
 
-    def _validate(
-        self, X: Any, y: Any, dtypes: Any, *, reset: bool, classes: str
-    ) -> tuple[Any, Any]:
-        X, y = validated(
-            self, X, checked_numbers(y), multi_output=True, y_numeric=True,
-            dtype=dtypes, order="C", reset=reset,
-        )  # fmt: skip
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
+    _checked_y = staticmethod(checked_numbers)
 
     def _codes(self, y: Any, dtype: np.dtype[Any]) -> Array:
         y = np.asarray(y)
         return validation.targets(y, len(y), y.size // len(y), dtype, self.loss)
-
-    def _n_outputs(self, codes: Array) -> int:
-        return int(codes.shape[1])
 
     def _output_and_loss(self, n_outputs: int) -> tuple[ActivationWord, LossWord, float]:
         usual = "exp" if self.loss == "poisson" else "identity"

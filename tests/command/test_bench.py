@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +19,7 @@ from command_support import command, listing, refused
 from deltarule._load import core
 from deltarule.benchmark import cases, inputs, peers, report, runner, verify
 from deltarule.benchmark.peers import with_numpy
+from deltarule.benchmark.peers.model import BaseModel, Job
 from deltarule.command import bench
 from process_support import run_python
 
@@ -43,7 +45,7 @@ WORDS = ("--rounds", 2, "--seconds", 1e-4, "--threads", 1)
 PLANT = """
 from deltarule.benchmark.peers import with_numpy
 
-class TrainingStep(with_numpy.TrainingStep):
+class Model(with_numpy.Model):
     {body}
 """
 
@@ -70,7 +72,7 @@ def planted(
 ) -> tuple[runner.Result, str]:
     """Return the result of `STEP` with a peer of this body, and the lines that were shown."""
     (folder / f"{name}.py").write_text(PLANT.format(body=body))
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     stream = io.StringIO()
     others = [peers.Peer("planted", name), *NUMPY]
     (result,) = report.conduct([STEP], others, stream=stream, **QUICK).results
@@ -102,10 +104,10 @@ def test_the_fastest_peer_is_found_round_by_round() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "def parameters(self):\n        return self._net.weights, [-b for b in self._net.biases]",
-        "def run(self):\n        super().run(); super().run()",
-        "def run(self):\n        self._net.weights[0] *= float('nan')",
-        "def run(self):\n        pass",
+        "def parameters(self):\n        return self.weights, [-b for b in self.biases]",
+        "def step(self, x, y):\n        super().step(x, y); super().step(x, y)",
+        "def step(self, x, y):\n        self.weights[0] *= float('nan')",
+        "def step(self, x, y):\n        pass",
     ],
     ids=["another bias", "two steps", "nan", "nothing done"],
 )
@@ -121,10 +123,10 @@ def test_a_peer_whose_results_differ_is_reported_and_not_timed(
 def test_a_peer_that_fails_is_reported_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raising = "def run(self):\n        raise ArithmeticError('a\\nb')"
+    raising = "def step(self, x, y):\n        raise ArithmeticError('a\\nb')"
     result, _ = planted("raising", raising, tmp_path, monkeypatch)
     assert result.problems == {"planted": "ArithmeticError: a b"}
-    ending = "def run(self):\n        raise SystemExit('gone')"
+    ending = "def step(self, x, y):\n        raise SystemExit('gone')"
     result, _ = planted("ending", ending, tmp_path, monkeypatch)
     assert result.problems == {"planted": "its process ended: gone"}
     assert list(result.seconds) == ["deltarule", "numpy"]
@@ -142,7 +144,7 @@ def test_peers_that_are_missing_or_do_not_start_are_left_out() -> None:
 
 
 def test_what_a_peer_prints_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    body = "def run(self):\n        print('noise'); super().run()"
+    body = "def step(self, x, y):\n        print('noise'); super().step(x, y)"
     result, _ = planted("noisy", body, tmp_path, monkeypatch)
     assert result.problems == {}
 
@@ -183,15 +185,13 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("case", CASES[:3], ids=lambda case: case.name)
 def test_the_truth_is_that_of_the_reference(case: cases.TrainingStep) -> None:
-    class Reference:
+    class Reference(BaseModel):
         theta = inputs.parameters(replace(case, dtype="float64"))
 
-        def run(self) -> None:
+        def step(self, x: inputs.Array, y: inputs.Array) -> None:
             network = dr.reference.Network(case.hidden, case.output, LOSSES[case.output])
-            x, y = inputs.batch(case)
-            rate = inputs.STEP_RATE
             descent = dr.reference.gradient_descent(
-                *self.theta, x, y, network, lr=rate, max_iterations=1
+                *self.theta, x, y, network, lr=self.rate, max_iterations=1
             )
             self.theta = (descent.weights, descent.biases)
 
@@ -199,7 +199,8 @@ def test_the_truth_is_that_of_the_reference(case: cases.TrainingStep) -> None:
             return self.theta
 
     exact = replace(case, dtype="float64")
-    for a, b in zip(verify.evidence(exact, Reference()), verify.truth(case).groups, strict=True):
+    shown = verify.evidence(exact, Job(exact, Reference))
+    for a, b in zip(shown, verify.truth(case).groups, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9)
 
 
@@ -216,8 +217,7 @@ def test_evidence_is_compared_group_by_group() -> None:
 
 def test_a_step_that_hardly_moves_is_not_taken_for_a_wrong_one() -> None:
     for case in cases.small(range(1, 17), [1]):
-        job = with_numpy.TrainingStep(case)
-        shown = verify.evidence(case, job)
+        shown = verify.evidence(case, Job(case, with_numpy.Model))
         assert verify.disagreement(shown, verify.truth(case)) is None, case
 
 

@@ -1,8 +1,9 @@
-"""What a benchmark gave: lines while it runs, a table in Markdown, an object for JSON."""
+"""The report of a benchmark: lines while it runs, a table in Markdown, an object for JSON."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,14 +12,14 @@ from typing import Any, TextIO
 from deltarule.benchmark import machine
 from deltarule.benchmark.cases import TITLES, Case
 from deltarule.benchmark.peers import OURS, Peer
-from deltarule.benchmark.runner import Race, Ratio, Result
+from deltarule.benchmark.runner import Ratio, Result, Runner
 
 _LABEL, _PEER = 44, 17
 
 
 @dataclass(frozen=True)
 class Report:
-    """The results of a race, and where it was run.
+    """The results of a benchmark, and where it was run.
 
     Attributes
     ----------
@@ -30,7 +31,7 @@ class Report:
     left_out : dict
         By peer, why it took no part.
     peaks : dict
-        By dtype, flop a second of fused multiply-adds alone.
+        By dtype, flop per second of fused multiply-adds alone.
     results : list of Result
     """
 
@@ -56,15 +57,15 @@ def conduct(
     seconds: float,
     stream: TextIO | None,
 ) -> Report:
-    """Race on all cases.
+    """Verify and time this package and its peers on all cases.
 
     Parameters
     ----------
     cases, peers : sequence
     threads, rounds, seconds
-        As `Race` takes them.
+        As `Runner` takes them.
     stream : text file or None
-        Where a line a case goes as soon as it is known.
+        Gets one line per case, as soon as it is known.
 
     Raises
     ------
@@ -73,78 +74,72 @@ def conduct(
     PeerError
         This package's own process failed.
     """
-    with Race(peers, threads, rounds, seconds) as race:
-        here = machine.describe(threads, race.versions)
-        results: list[Result] = []
-        report = Report(here, rounds, race.rivals, race.left_out, race.peaks, results)
-        _show(stream, *_opening(report))
+
+    def show(*lines: str) -> None:
+        if stream is not None:
+            for line in lines:
+                print(line.rstrip(), file=stream, flush=True)
+
+    runner = Runner(threads, rounds, seconds)
+    with runner.started(peers):
+        here = machine.describe(threads, runner.versions)
+        rivals = [p.name for p in peers if p.name in runner.works and p.module != OURS.module]
+        report = Report(here, rounds, rivals, runner.left_out, runner.peaks, [])
+        left_out = [f"{name} left out: {why}" for name, why in report.left_out.items()]
+        show(where(report), _versions(report), *left_out)
         for _, group in groupby(cases, key=lambda case: case.work):
             for i, case in enumerate(group):
-                results.append(race.run(case))
+                result = runner.run(case)
+                report.results.append(result)
                 if i == 0:
-                    _show(stream, "", _header(results[-1]))
-                _show(stream, *_lines(results[-1]))
-    _show(stream, "", *_closing(report))
+                    show("", _line(TITLES[case.work], OURS.name, "GF/s", "of peak", result.peers))
+                problems = [f"  {name} not timed: {why}" for name, why in result.problems.items()]
+                rate = "-" if result.rate is None else _number(result.rate / 1e9)
+                label, ours, of_peak, *ratios = _cells(result)
+                show(*problems, _line(label, ours, rate, of_peak, ratios))
+    show("", *_summary(report))
     return report
 
 
-def _show(stream: TextIO | None, *lines: str) -> None:
-    if stream is not None:
-        for line in lines:
-            print(line.rstrip(), file=stream, flush=True)
+def _cells(result: Result) -> list[str]:
+    """Return the label, this package's time and part of the peak, and each peer's ratio."""
+    ratios = [_ratio(result.ratio(name)) for name in result.peers]
+    return [result.case.label, _time(result.ours), _part(result), *ratios]
 
 
-def _opening(report: Report) -> list[str]:
-    left_out = [f"{name} left out: {why}" for name, why in report.left_out.items()]
-    return [where(report), _versions(report), *left_out]
+def _line(label: str, ours: str, rate: str, of_peak: str, peers: Sequence[str]) -> str:
+    others = "".join(f" {peer:>{_PEER}s}" for peer in peers)
+    return f"{label:<{_LABEL}s}{ours:>10s}{rate:>8s}{of_peak:>9s}{others}"
 
 
-def _header(result: Result) -> str:
-    peers = "".join(f" {name:>{_PEER}s}" for name in result.peers)
-    title = TITLES[result.case.work]
-    return f"{title:<{_LABEL}s}{OURS.name:>10s}{'GF/s':>8s}{'of peak':>9s}{peers}"
-
-
-def _lines(result: Result) -> list[str]:
-    problems = [f"  {name} not timed: {why}" for name, why in result.problems.items()]
-    rate = "-" if result.rate is None else _number(result.rate / 1e9)
-    peers = "".join(f" {_ratio(result.ratio(name)):>{_PEER}s}" for name in result.peers)
-    ours = f"{_time(result.ours):>10s}{rate:>8s}{_part(result):>9s}"
-    return [*problems, f"{result.case.label:<{_LABEL}s}{ours}{peers}"]
-
-
-def _closing(report: Report) -> list[str]:
+def _summary(report: Report) -> list[str]:
     lines = [f"{_meaning(report)}."]
     if report.peaks:
         lines.append(f"{_peaks(report)}.")
-    ratios = [ratio for r in report.results if (ratio := r.ratio(*report.rivals)) is not None]
+    ratios = [r.median for result in report.results if (r := result.ratio(*report.rivals))]
     if ratios:
-        mean = math.exp(sum(math.log(ratio.median) for ratio in ratios) / len(ratios))
-        least = min(ratio.median for ratio in ratios)
         lines.append(
-            f"The fastest peer's time over {OURS.name}'s: geometric mean {_number(mean)}, "
-            f"least {_number(least)}, {len(ratios)} cases."
+            f"The fastest peer's time over {OURS.name}'s: geometric mean "
+            f"{_number(statistics.geometric_mean(ratios))}, least {_number(min(ratios))}, "
+            f"{len(ratios)} cases."
         )
     return lines
 
 
 def markdown(report: Report) -> str:
-    """Return a table a kind of work, and under them where the figures come from."""
+    """Return one table per kind of work, and below them where the figures come from."""
     parts = []
     for work, group in groupby(report.results, key=lambda result: result.case.work):
         results = list(group)
-        names = results[0].peers
-        rows = [[TITLES[work], OURS.name, "of peak", *names], ["---", *["--:"] * (2 + len(names))]]
-        for result in results:
-            ratios = [_ratio(result.ratio(name)) for name in names]
-            rows.append([result.case.label, _time(result.ours), _part(result), *ratios])
+        header = [TITLES[work], OURS.name, "of peak", *results[0].peers]
+        rows = [header, ["---", *["--:"] * (len(header) - 1)], *map(_cells, results)]
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
     parts.append(f"{_meaning(report)}. {where(report)}. {_peaks(report)}. {_versions(report)}.")
     return "\n\n".join(parts)
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Return everything that was measured, ready for JSON: seconds, flop, ratios."""
+    """Return all figures, ready for JSON: seconds, flop, ratios."""
     return {
         "machine": report.machine,
         "rounds": report.rounds,

@@ -1,7 +1,7 @@
 """All peers on one case: each in a process of its own, verified, then timed in turns.
 
 One process works at a time and the rounds are interleaved (A B C A B C ...), so that a machine
-that slows down slows all alike. A peer whose results are not the truth's is not timed.
+that slows down slows all alike. A peer whose results differ from the truth is not timed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from deltarule.benchmark.cases import Case
@@ -25,8 +24,8 @@ from deltarule.benchmark.machine import cpus
 from deltarule.benchmark.peers import OURS, Peer
 from deltarule.benchmark.verify import disagreement, truth
 
-# First the process gets its CPUs, so that every thread that a library starts keeps to them. Then
-# the peer's library, before this package, whose core sets OpenMP's waiting policy at its loading.
+# The CPUs are set first, so that every thread that a library starts keeps to them. The peer's
+# library comes before this package, whose core sets OpenMP's waiting policy when it is loaded.
 _BOOT = """
 import os, sys
 if hasattr(os, "sched_setaffinity"):
@@ -37,11 +36,11 @@ from deltarule.benchmark.worker import main
 main()
 """
 _THREADS = ("OMP", "OPENBLAS", "MKL", "DELTARULE")
-_PATIENCE = 5.0
+_EXIT_SECONDS = 5.0
 _PEAK_SECONDS = 0.2
 # The threads of a BLAS or of OpenMP go on spinning after their work, OpenBLAS's for 2^26 cycles:
 # they would take cores from the peer whose turn is next.
-_SETTLING = 0.12
+_PAUSE_SECONDS = 0.12
 
 
 class PeerError(Exception):
@@ -58,17 +57,17 @@ class Ratio(NamedTuple):
 
 @dataclass
 class Result:
-    """What the rounds of one case gave.
+    """The times of one case in all rounds.
 
     Attributes
     ----------
     case : Case
     peak : float
-        flop a second of fused multiply-adds alone, for the case's dtype on as many threads.
+        flop per second of fused multiply-adds alone, for the case's dtype on as many threads.
     peers : list of str
-        Who took part beside this package.
+        The names of those that took part beside this package.
     seconds : dict
-        By peer, of one call, one number a round.
+        By peer, the time of one call in each round.
     problems : dict
         By peer, why it was not timed.
     """
@@ -90,7 +89,7 @@ class Result:
 
     @property
     def rate(self) -> float | None:
-        """This package's flop a second."""
+        """This package's flop per second."""
         return self.case.flop / self.ours if self.ours else None
 
     def ratio(self, *names: str) -> Ratio | None:
@@ -104,7 +103,7 @@ class Result:
 
 
 class _Process:
-    """A peer at work elsewhere."""
+    """The process of a peer, whose `worker` answers each request."""
 
     def __init__(self, peer: Peer, threads: int) -> None:
         counts = {f"{library}_NUM_THREADS": str(threads) for library in _THREADS}
@@ -130,126 +129,107 @@ class _Process:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise PeerError(f"its process ended: {self._last_words()}")
+            raise PeerError(f"its process ended: {self._last_error()}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise PeerError(" ".join(answer["error"].split()))
         return answer
 
-    def ask(self, **message: Any) -> dict[str, Any]:
-        """Send a message and wait for the answer; raises as `answer`."""
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send a request and wait for the answer; raises as `answer`."""
         assert self._process.stdin is not None
         try:
-            print(json.dumps(message), file=self._process.stdin, flush=True)
+            print(json.dumps(request), file=self._process.stdin, flush=True)
         except BrokenPipeError:
-            pass  # it has ended, as `answer` will find
+            pass  # `answer` finds that the process has ended
         return self.answer()
 
     def close(self) -> None:
-        """End the process, by force where it does not end by itself."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        """Close the pipes and wait for the end of the process; kill it after some seconds."""
         try:
-            self._process.stdin.close()
-        except BrokenPipeError:
-            pass
-        try:
-            self._process.wait(_PATIENCE)
+            self._process.communicate(timeout=_EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+            self._process.communicate()
         self._errors.close()
 
-    def _last_words(self) -> str:
+    def _last_error(self) -> str:
         status = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), f"status {status}")
 
 
-class Race:
-    """The processes of this package and its peers; a context manager that ends them.
-
-    Parameters
-    ----------
-    peers : sequence of Peer
-        Those beside this package; what is not installed or does not start is left out.
-    threads : int
-        For each; a process is held to as many CPUs.
-    rounds : int
-    seconds : float
-        How long a peer works in a round.
+@dataclass
+class Runner:
+    """The running processes of this package and its peers.
 
     Attributes
     ----------
+    threads : int
+        For each process, which is held to as many CPUs.
+    rounds : int
+    seconds : float
+        How long a peer works in a round.
     peaks : dict
-        By dtype, flop a second of fused multiply-adds alone, as far as a case needed it.
+        By dtype, flop per second of fused multiply-adds alone, as far as a case needed it.
     left_out : dict
         By peer, why it takes no part.
     versions : dict
-        By module, of those that take part.
+        By module of a peer that takes part.
     works : dict
         By peer that takes part, the kinds of work that it does.
     """
 
-    def __init__(self, peers: Sequence[Peer], threads: int, rounds: int, seconds: float) -> None:
-        if not 1 <= threads <= len(cpus()):
-            raise ValueError(
-                f"threads must be from 1 to {len(cpus())}, the CPUs of this process, not {threads}"
-            )
-        if rounds < 1:
-            raise ValueError(f"rounds must be 1 or more, not {rounds}")
-        if not 0 < seconds < math.inf:
-            raise ValueError(f"seconds must be above 0 and finite, not {seconds}")
-        self._peers, self._threads = peers, threads
-        self._rounds, self._seconds = rounds, seconds
-        self._processes: dict[str, _Process] = {}
-        self._closing = ExitStack()
-        self.peaks: dict[str, float] = {}
-        self.left_out: dict[str, str] = {}
-        self.versions: dict[str, str] = {}
-        self.works: dict[str, list[str]] = {}
+    threads: int
+    rounds: int
+    seconds: float
+    peaks: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    works: dict[str, list[str]] = field(default_factory=dict)
+    _processes: dict[str, _Process] = field(default_factory=dict)
 
-    def __enter__(self) -> Race:
-        """Start all processes, and wait until they are ready."""
-        with ExitStack() as closing:
-            for peer in (OURS, *self._peers):
+    def __post_init__(self) -> None:
+        if not 1 <= self.threads <= len(cpus()):
+            raise ValueError(
+                f"threads must be from 1 to {len(cpus())}, the CPUs of this process, not "
+                f"{self.threads}"
+            )
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be 1 or more, not {self.rounds}")
+        if not 0 < self.seconds < math.inf:
+            raise ValueError(f"seconds must be above 0 and finite, not {self.seconds}")
+
+    @contextmanager
+    def started(self, peers: Sequence[Peer]) -> Iterator[None]:
+        """Start all processes, wait until they are ready, and end them on leaving.
+
+        Peers that are not installed or do not start are left out.
+        """
+        with ExitStack() as stack:
+            for peer in (OURS, *peers):
                 if peer.missing:
                     self.left_out[peer.name] = f"{' and '.join(peer.missing)} not installed"
-                    continue
-                process = self._processes[peer.name] = _Process(peer, self._threads)
-                closing.callback(process.close)
-            for name, process in list(self._processes.items()):
+                else:
+                    process = self._processes[peer.name] = _Process(peer, self.threads)
+                    stack.callback(process.close)
+            for name, process in self._processes.items():
                 try:
-                    hello = process.answer()
-                    self.versions |= hello["versions"]
-                    self.works[name] = hello["works"]
+                    ready = process.answer()
                 except PeerError as error:
                     if name == OURS.name:
                         raise
                     self.left_out[name] = str(error)
-                    del self._processes[name]
-            self._closing = closing.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End all processes."""
-        self._closing.close()
-
-    @property
-    def rivals(self) -> list[str]:
-        """Who takes part and is not this package, in whatever way."""
-        others = {peer.name for peer in self._peers if peer.module != OURS.module}
-        return [name for name in self.works if name in others]
+                else:
+                    self.versions |= ready["versions"]
+                    self.works[name] = ready["works"]
+            yield
 
     def run(self, case: Case) -> Result:
-        """Verify all on the case, then time those that did the same."""
-        result = Result(case, self._peak(case.dtype), self._names(case.work))
+        """Verify all peers on the case, then time those whose results agree."""
+        peers = [n for n, works in self.works.items() if case.work in works and n != OURS.name]
+        result = Result(case, self._peak(case.dtype), peers)
         want = truth(case)
         for name in (OURS.name, *result.peers):
             process = self._processes[name]
@@ -258,13 +238,13 @@ class Race:
                 problem = disagreement(answer["evidence"], want)
                 if problem is not None:
                     raise PeerError(problem)
-                process.ask(do="prepare", seconds=self._seconds)
+                process.ask(do="prepare", seconds=self.seconds)
                 result.seconds[name] = []
             except PeerError as error:
                 result.problems[name] = str(error)
-        for _ in range(self._rounds):
+        for _ in range(self.rounds):
             for name in list(result.seconds):
-                time.sleep(_SETTLING)
+                time.sleep(_PAUSE_SECONDS)
                 try:
                     answer = self._processes[name].ask(do="time")
                     result.seconds[name].append(answer["seconds"])
@@ -273,14 +253,10 @@ class Race:
                     del result.seconds[name]
         return result
 
-    def _names(self, work: str) -> list[str]:
-        """Return who takes part in a kind of work beside this package."""
-        return [name for name, works in self.works.items() if work in works and name != OURS.name]
-
     def _peak(self, dtype: str) -> float:
         if dtype not in self.peaks:
             answer = self._processes[OURS.name].ask(
-                do="peak", dtype=dtype, threads=self._threads, seconds=_PEAK_SECONDS
+                do="peak", dtype=dtype, threads=self.threads, seconds=_PEAK_SECONDS
             )
             self.peaks[dtype] = answer["peak"]
         return self.peaks[dtype]

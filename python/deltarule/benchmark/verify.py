@@ -6,47 +6,49 @@ The truth is the plain NumPy peer in float64.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from deltarule.benchmark import inputs
 from deltarule.benchmark.cases import Case, Prediction, Training, TrainingStep
+from deltarule.benchmark.peers import with_numpy
+from deltarule.benchmark.peers.model import Job
 
 Evidence = list[list[float]]
 
 STEPS = 3
 ROWS = 4
-# How far from the truth, relative to its largest number. Different sums, in float32, move a step by
-# some 1e-4; what a training reaches depends on its shuffles.
+# How far from the truth, relative to its largest number. Other orders of summation, in float32,
+# change a step by some 1e-4; the accuracy of a training depends on its shuffles.
 TOLERANCE = {TrainingStep: 0.02, Prediction: 1e-3, Training: 0.05}
 
 
 class Truth(NamedTuple):
-    """What a peer must show, and how far each of the groups may be from it."""
+    """The evidence of a correct peer, and how far each of its groups may be from it."""
 
     groups: Evidence
     tolerance: list[float]
 
 
-def evidence(case: Case, work: Any) -> Evidence:
-    """Return groups of numbers on which the peers must agree; does the work a few times."""
+def evidence(case: Case, job: Job) -> Evidence:
+    """Return groups of numbers on which the peers must agree; does the job a few times."""
     if isinstance(case, TrainingStep):
         for _ in range(STEPS):
-            work.run()
-        return _moves(case, work.parameters())
+            job.run()
+        return _moves(case, job.model.parameters())
+    result = job.run()
     if isinstance(case, Prediction):
-        outputs = np.asarray(work.run(), np.float64).reshape(case.rows, -1)
-        return [row.tolist() for row in outputs[:ROWS]]
+        outputs = np.asarray(result, np.float64).reshape(case.rows, -1)
+        return outputs[:ROWS].tolist()  # type: ignore[no-any-return]
     assert isinstance(case, Training)
-    work.run()
-    held_out = inputs.data_set(case)
-    correct = np.asarray(work.classes(held_out.x_held_out)) == held_out.y_held_out
+    data = inputs.data_set(case)
+    correct = np.asarray(job.model.classes(data.x_held_out)) == data.y_held_out
     return [[float(correct.mean())]]
 
 
 def _moves(case: Case, after: inputs.Parameters) -> Evidence:
-    """Return where the steps took each layer, U (W' - W) v and U (b' - b), over the rate."""
+    """Return projections of each layer's change, U (W' - W) v and U (b' - b), over the rate."""
     rng = np.random.default_rng(2)
     groups = []
     for w, b, w_after, b_after in zip(*inputs.parameters(case), *after, strict=True):
@@ -58,12 +60,9 @@ def _moves(case: Case, after: inputs.Parameters) -> Evidence:
 
 
 def truth(case: Case) -> Truth:
-    """Return what plain NumPy shows in float64."""
-    from deltarule.benchmark.peers import with_numpy
-
+    """Return the evidence of plain NumPy in float64."""
     precise = replace(case, dtype="float64")
-    work = getattr(with_numpy, type(case).__name__)(precise)
-    groups = evidence(precise, work)
+    groups = evidence(precise, Job(precise, with_numpy.Model))
     tolerance = TOLERANCE[type(case)] * np.array([np.abs(group).max() for group in groups])
     if isinstance(case, TrainingStep):
         tolerance += _rounding(case)
@@ -71,10 +70,10 @@ def truth(case: Case) -> Truth:
 
 
 def _rounding(case: Case) -> list[float]:
-    """Return what rounding the new parameters adds to a group of `_moves`.
+    """Return the error of each group of `_moves` that comes of rounding the new parameters.
 
-    A step's rounding is a random number of 0.2 epsilon times the parameter; those of the steps and
-    of the projection add up as squares; the factor 2 is some five standard deviations.
+    A step's rounding is a random number of 0.2 epsilon times the parameter; the squares of the
+    steps' and the projection's errors add up; the factor 2 is some five standard deviations.
     """
     epsilon = float(np.finfo(case.dtype).eps)
     return [
@@ -85,7 +84,7 @@ def _rounding(case: Case) -> list[float]:
 
 
 def disagreement(got: Evidence, want: Truth) -> str | None:
-    """Return what is wrong with a peer's evidence, or None."""
+    """Return the first difference of a peer's evidence from the truth, or None."""
     if [len(group) for group in got] != [len(group) for group in want.groups]:
         return "its results differ in shape"
     for a, b, tolerance in zip(got, *want, strict=True):

@@ -1,6 +1,6 @@
-"""The process of one peer: it takes a case, shows its evidence, and is timed when told to.
+"""The process of one peer: it takes a case, shows its evidence, and is timed on request.
 
-It reads an object of JSON a line and answers with one a line; ``"error"`` says what went wrong.
+Requests and answers are JSON objects, one per line; ``"error"`` in an answer has the message.
 """
 
 from __future__ import annotations
@@ -10,37 +10,38 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from deltarule.benchmark.cases import WORKS
+from deltarule.benchmark.peers.model import Job
 from deltarule.benchmark.verify import evidence
 
 MOST_CALLS = 1_000_000
 
 
 def main() -> None:
-    """Answer until stdin ends; the arguments are a module of `peers` and what it imports."""
+    """Answer until stdin ends; the arguments are a module of `peers` and its imports."""
     module, *imports = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a peer prints is no answer
+    os.dup2(2, 1)  # a peer's own output must not mix with the answers
+    send = partial(print, file=answers, flush=True)
     peer = importlib.import_module(module)
-    desk = Desk(peer)
+    worker = Worker(peer)
     versions = {name: str(sys.modules[name].__version__) for name in imports}
-    works = [work for work, kind in WORKS.items() if hasattr(peer, kind.__name__)]
-    print(json.dumps({"versions": versions, "works": works}), file=answers, flush=True)
+    send(json.dumps({"versions": versions, "works": getattr(peer, "WORKS", list(WORKS))}))
     for line in sys.stdin:
-        message = json.loads(line)
+        request = json.loads(line)
         try:
-            answer = getattr(desk, message.pop("do"))(**message)
-        except Exception as error:  # the peer's, whatever it is: the others go on without it
+            answer = getattr(worker, request.pop("do"))(**request)
+        except Exception as error:  # any error of the peer: the others continue without it
             answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answers, flush=True)
+        send(json.dumps(answer))
 
 
-class Desk:
-    """What a peer's process can be told to do; a method a message.
+class Worker:
+    """The requests that a peer's process answers, one method each.
 
     Parameters
     ----------
@@ -50,7 +51,6 @@ class Desk:
 
     def __init__(self, peer: ModuleType) -> None:
         self._peer = peer
-        self._run: Callable[[], object] = lambda: None
         self._calls = 1
 
     def peak(self, **arguments: Any) -> dict[str, Any]:
@@ -58,15 +58,13 @@ class Desk:
         return {"peak": self._peer.peak(**arguments)}
 
     def load(self, work: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """Make the case ready and show evidence."""
-        kind = WORKS[work]
-        case = kind(**fields | {"sizes": tuple(fields["sizes"])})
-        job = getattr(self._peer, kind.__name__)(case)
-        self._run = job.run
-        return {"evidence": evidence(case, job)}
+        """Make the case ready and return its evidence."""
+        case = WORKS[work](**fields | {"sizes": tuple(fields["sizes"])})
+        self._job = Job(case, self._peer.Model)
+        return {"evidence": evidence(case, self._job)}
 
     def prepare(self, seconds: float) -> dict[str, Any]:
-        """Choose how many calls take about so many seconds; it warms up on the way."""
+        """Choose how many calls take about so many seconds, which also warms up."""
         calls, taken = 1, self._timed(1)
         while taken < seconds / 2 and calls < MOST_CALLS:
             calls = min(2 * calls, MOST_CALLS)
@@ -75,11 +73,11 @@ class Desk:
         return {"calls": self._calls}
 
     def time(self) -> dict[str, Any]:
-        """Return the seconds of a call, the mean over those chosen."""
+        """Return the mean seconds of a call, over the chosen number of calls."""
         return {"seconds": self._timed(self._calls) / self._calls}
 
     def _timed(self, calls: int) -> float:
-        run = self._run
+        run = self._job.run
         start = time.perf_counter()
         for _ in range(calls):
             run()

@@ -1,9 +1,7 @@
-"""Who is compared: one module a package, which imports that package.
+"""The packages to compare: one module for each, which imports that package.
 
-Such a module has the classes `TrainingStep`, `Prediction` and `Training`, as far as the package
-does these jobs. Each is made from its case and has ``run()``, the work that is timed; then, for
-`verify`, a training step has ``parameters()``, weights of shape (outputs, inputs) and biases, and
-a training has ``classes(x)``.
+Such a module has a class `Model`, as `model.BaseModel` describes it, and ``WORKS``, the kinds of
+work that the package does, where these are not all.
 """
 
 from __future__ import annotations
@@ -25,9 +23,9 @@ class Peer:
     ----------
     name : str
     module : str
-        The module with its classes.
+        The module with its `Model`.
     imports : tuple of str
-        What it needs beside NumPy.
+        The packages that it needs beside NumPy.
     environment : mapping
         Variables of its process.
     """
@@ -39,7 +37,7 @@ class Peer:
 
     @property
     def missing(self) -> list[str]:
-        """What it needs and is not installed."""
+        """The packages that it needs and that are not installed."""
         return [name for name in self.imports if find_spec(name) is None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jax
@@ -9,16 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from deltarule.benchmark import cases, inputs
+from deltarule.benchmark.peers.model import BaseModel
 
 _HIDDEN = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}
 _OUTPUT = {"identity": lambda z: z, "softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid}
-
-
-def parameters(case: cases.Case) -> Any:
-    """Return a list of (W of shape (inputs, outputs), b)."""
-    jax.config.update("jax_enable_x64", case.dtype == "float64")
-    pairs = zip(*inputs.parameters(case), strict=True)
-    return [(jnp.asarray(np.ascontiguousarray(w.T)), jnp.asarray(b)) for w, b in pairs]
 
 
 def forward(case: cases.Case, theta: Any, x: Any) -> Any:
@@ -43,65 +38,52 @@ def step(case: cases.Case, theta: Any, x: Any, y: Any, rate: float) -> Any:
     return jax.tree.map(lambda p, g: p - rate * g, theta, jax.grad(loss)(theta))
 
 
-def as_numpy(theta: Any) -> inputs.Parameters:
-    """Return the parameters in the order of the other peers."""
-    return [np.asarray(w).T for w, _ in theta], [np.asarray(b) for _, b in theta]
+@cache  # each training makes a new model, and must not compile again
+def compiled(case: cases.Case, rate: float) -> tuple[Any, Any, Any]:
+    """Return the step, the epoch and the prediction; the first two take over the parameters."""
+
+    def epoch(theta: Any, x: Any, y: Any, batches: Any) -> Any:
+        def one(theta: Any, batch: Any) -> Any:
+            return step(case, theta, x[batch], y[batch], rate), None
+
+        return jax.lax.scan(one, theta, batches)[0]
+
+    return (
+        jax.jit(lambda theta, x, y: step(case, theta, x, y, rate), donate_argnums=0),
+        jax.jit(epoch, donate_argnums=0),
+        jax.jit(lambda theta, x: _OUTPUT[case.output](forward(case, theta, x))),
+    )
 
 
-class TrainingStep:
-    """A step on arrays that are on the device; it gives its old parameters away."""
+class Model(BaseModel):
+    """Parameters on the device, as a list of (W of shape (inputs, outputs), b)."""
 
-    def __init__(self, case: cases.TrainingStep) -> None:
-        self._theta = parameters(case)
-        self._x, self._y = map(jnp.asarray, inputs.batch(case))
-        self._step = jax.jit(
-            lambda theta, x, y: step(case, theta, x, y, inputs.STEP_RATE), donate_argnums=0
-        )
+    def __init__(self, case: cases.Case, rate: float) -> None:
+        super().__init__(case, rate)
+        jax.config.update("jax_enable_x64", case.dtype == "float64")
+        pairs = zip(*inputs.parameters(case), strict=True)
+        self._theta = [(jnp.asarray(np.ascontiguousarray(w.T)), jnp.asarray(b)) for w, b in pairs]
+        self._step, self._epoch, self._predict = compiled(case, rate)
 
-    def run(self) -> None:
-        self._theta = jax.block_until_ready(self._step(self._theta, self._x, self._y))
+    def convert(self, x: inputs.Array, y: inputs.Array) -> tuple[Any, Any]:
+        return jnp.asarray(x), jnp.asarray(y)
+
+    def step(self, x: Any, y: Any) -> None:
+        self._theta = jax.block_until_ready(self._step(self._theta, x, y))
 
     def parameters(self) -> inputs.Parameters:
-        return as_numpy(self._theta)
+        return [np.asarray(w).T for w, _ in self._theta], [np.asarray(b) for _, b in self._theta]
 
+    def predict(self, x: inputs.Array) -> inputs.Array:
+        return np.asarray(self._predict(self._theta, x))
 
-class Prediction:
-    """From a NumPy array to a NumPy array."""
-
-    def __init__(self, case: cases.Prediction) -> None:
-        self._theta = parameters(case)
-        self._x, _ = inputs.batch(case)
-        output = _OUTPUT[case.output]
-        self._predict = jax.jit(lambda theta, x: output(forward(case, theta, x)))
-
-    def run(self) -> inputs.Array:
-        return np.asarray(self._predict(self._theta, self._x))
-
-
-class Training:
-    """Epochs, each one call; the samples beyond the last full mini-batch sit out an epoch."""
-
-    def __init__(self, case: cases.Training) -> None:
-        self._case = case
-        self._data = inputs.data_set(case)
-
-        def epoch(theta: Any, x: Any, y: Any, batches: Any) -> Any:
-            def one(theta: Any, batch: Any) -> Any:
-                return step(case, theta, x[batch], y[batch], inputs.TRAINING_RATE), None
-
-            return jax.lax.scan(one, theta, batches)[0]
-
-        self._epoch = jax.jit(epoch, donate_argnums=0)
-
-    def run(self) -> None:
-        theta, rows = parameters(self._case), self._case.rows
-        x, y = jnp.asarray(self._data.x), jnp.asarray(self._data.y)
+    def train(self, data: inputs.DataSet) -> None:
+        """Train; the samples beyond the last full mini-batch are left out of an epoch."""
+        rows = self.case.rows
+        x, y = self.convert(data.x, data.y)
         rng = np.random.default_rng(3)
         full = len(x) // rows * rows
-        for _ in range(self._case.epochs):
+        for _ in range(self.epochs):
             batches = rng.permutation(len(x))[:full].reshape(-1, rows)
-            theta = self._epoch(theta, x, y, batches)
-        self._theta = jax.block_until_ready(theta)
-
-    def classes(self, x: inputs.Array) -> Any:
-        return np.asarray(forward(self._case, self._theta, x)).argmax(axis=1)
+            self._theta = self._epoch(self._theta, x, y, batches)
+        self._theta = jax.block_until_ready(self._theta)

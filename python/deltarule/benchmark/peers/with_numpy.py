@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from deltarule.benchmark import cases, inputs
 from deltarule.benchmark.inputs import Array
+from deltarule.benchmark.peers.model import BaseModel
+from deltarule.data.rows import parts
 
 
-class Network:
+class Model(BaseModel):
     """Weights, biases, and the three passes."""
 
-    def __init__(self, case: cases.Case) -> None:
+    def __init__(self, case: cases.Case, rate: float) -> None:
+        super().__init__(case, rate)
         self.weights, self.biases = inputs.parameters(case)
         self._hidden, self._output = case.hidden, case.output
+
+    def convert(self, x: Array, y: Array) -> tuple[Array, Array]:
+        return x, np.eye(self.case.sizes[-1], dtype=x.dtype)[y] if self._output == "softmax" else y
 
     def activations(self, x: Array) -> list[Array]:
         """Return the activations of all layers, the inputs first."""
@@ -40,7 +44,7 @@ class Network:
             z = 1 / (1 + np.exp(-z))
         return [*a, z]
 
-    def step(self, x: Array, y: Array, rate: float) -> None:
+    def step(self, x: Array, y: Array) -> None:
         """Take one step of gradient descent; y has the shape of the outputs."""
         a = self.activations(x)
         delta = (a[-1] - y) / len(x)
@@ -55,55 +59,21 @@ class Network:
                     delta *= 1 - below * below
                 else:
                     delta *= below * (1 - below)
-            dw *= rate
+            dw *= self.rate
             w -= dw
-            db *= rate
+            db *= self.rate
             b -= db
 
-
-class TrainingStep:
-    """A step on targets that are ready."""
-
-    def __init__(self, case: cases.TrainingStep) -> None:
-        self._x, y = inputs.batch(case)
-        self._y = np.eye(case.sizes[-1], dtype=case.dtype)[y] if case.output == "softmax" else y
-        self._net = Network(case)
-
-    def run(self) -> None:
-        self._net.step(self._x, self._y, inputs.STEP_RATE)
-
     def parameters(self) -> inputs.Parameters:
-        return self._net.weights, self._net.biases
+        return self.weights, self.biases
 
+    def predict(self, x: Array) -> Array:
+        return self.activations(x)[-1]
 
-class Prediction:
-    """The last activations."""
-
-    def __init__(self, case: cases.Prediction) -> None:
-        self._x, _ = inputs.batch(case)
-        self._net = Network(case)
-
-    def run(self) -> Array:
-        return self._net.activations(self._x)[-1]
-
-
-class Training:
-    """Epochs of shuffled mini-batches."""
-
-    def __init__(self, case: cases.Training) -> None:
-        self._case = case
-        self._data = inputs.data_set(case)
-
-    def run(self) -> None:
-        x, rows = self._data.x, self._case.rows
-        y = np.eye(self._case.sizes[-1], dtype=self._case.dtype)[self._data.y]
-        self._net = Network(self._case)
+    def train(self, data: inputs.DataSet) -> None:
+        x, y = self.convert(data.x, data.y)
         rng = np.random.default_rng(3)
-        for _ in range(self._case.epochs):
+        for _ in range(self.epochs):
             order = rng.permutation(len(x))
-            for first in range(0, len(x), rows):
-                batch = order[first : first + rows]
-                self._net.step(x[batch], y[batch], inputs.TRAINING_RATE)
-
-    def classes(self, x: Array) -> Any:
-        return self._net.activations(x)[-1].argmax(axis=1)
+            for rows in parts(len(x), self.case.rows):
+                self.step(x[order[rows]], y[order[rows]])

@@ -9,6 +9,9 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from deltarule.benchmark import cases, inputs
+from deltarule.benchmark.peers.model import BaseModel
+
+WORKS = ("predict",)
 
 _HIDDEN = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 _OUTPUT = {"identity": "Identity", "softmax": "Softmax", "sigmoid": "Sigmoid"}
@@ -33,17 +36,17 @@ def model(case: cases.Case) -> bytes:
     return bytes(whole.SerializeToString())
 
 
-class Prediction:
+class Model(BaseModel):
     """One call of `InferenceSession.run`."""
 
-    def __init__(self, case: cases.Prediction) -> None:
+    def __init__(self, case: cases.Case, rate: float) -> None:
+        super().__init__(case, rate)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
         self._session = onnxruntime.InferenceSession(
             model(case), options, providers=["CPUExecutionProvider"]
         )
-        self._feed = {"x": inputs.batch(case)[0]}
 
-    def run(self) -> inputs.Array:
-        outputs: inputs.Array = self._session.run(None, self._feed)[0]
+    def predict(self, x: inputs.Array) -> inputs.Array:
+        outputs: inputs.Array = self._session.run(None, {"x": x})[0]
         return outputs

@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from deltarule.benchmark import cases, inputs
+from deltarule.benchmark.peers.model import BaseModel
 
 _HIDDEN = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+_OUTPUT = {"identity": [], "softmax": [nn.Softmax(dim=1)], "sigmoid": [nn.Sigmoid()]}
 
 
 def network(case: cases.Case) -> Any:
@@ -33,60 +35,37 @@ def objective(net: Any, case: cases.Case) -> Any:
     return lambda x, y: functional.mse_loss(net(x), y, reduction="sum") * (0.5 / len(x))
 
 
-class TrainingStep:
-    """A step on tensors that are ready."""
+class Model(BaseModel):
+    """Tensors that share the memory of the arrays."""
 
-    def __init__(self, case: cases.TrainingStep) -> None:
-        self._x, self._y = map(torch.from_numpy, inputs.batch(case))
+    def __init__(self, case: cases.Case, rate: float) -> None:
+        super().__init__(case, rate)
         self._net = network(case)
         self._objective = objective(self._net, case)
-        self._optimizer = torch.optim.SGD(self._net.parameters(), lr=inputs.STEP_RATE)
+        self._predictor = nn.Sequential(*self._net, *_OUTPUT[case.output])
+        self._optimizer = torch.optim.SGD(self._net.parameters(), lr=rate)
 
-    def run(self) -> None:
+    def convert(self, x: inputs.Array, y: inputs.Array) -> tuple[Any, Any]:
+        return torch.from_numpy(x), torch.from_numpy(y)
+
+    def step(self, x: Any, y: Any) -> None:
         self._optimizer.zero_grad(set_to_none=True)
-        self._objective(self._x, self._y).backward()
+        self._objective(x, y).backward()
         self._optimizer.step()
 
     def parameters(self) -> inputs.Parameters:
         values = [p.detach().numpy() for p in self._net.parameters()]
         return values[::2], values[1::2]
 
-
-class Prediction:
-    """From a NumPy array to a NumPy array, without a graph of gradients."""
-
-    def __init__(self, case: cases.Prediction) -> None:
-        self._x, _ = inputs.batch(case)
-        self._net = network(case)
-        if case.output == "softmax":
-            self._net.append(nn.Softmax(dim=1))
-        elif case.output == "sigmoid":
-            self._net.append(nn.Sigmoid())
-
-    def run(self) -> inputs.Array:
+    def predict(self, x: inputs.Array) -> inputs.Array:
+        """Return the outputs, without a graph of gradients."""
         with torch.inference_mode():
-            outputs: inputs.Array = self._net(torch.from_numpy(self._x)).numpy()
+            outputs: inputs.Array = self._predictor(torch.from_numpy(x)).numpy()
         return outputs
 
-
-class Training:
-    """Epochs of mini-batches gathered by a random permutation, without a DataLoader's costs."""
-
-    def __init__(self, case: cases.Training) -> None:
-        self._case = case
-        self._data = inputs.data_set(case)
-
-    def run(self) -> None:
-        x, y = torch.from_numpy(self._data.x), torch.from_numpy(self._data.y)
-        self._net = network(self._case)
-        loss = objective(self._net, self._case)
-        optimizer = torch.optim.SGD(self._net.parameters(), lr=inputs.TRAINING_RATE)
-        for _ in range(self._case.epochs):
-            for batch in torch.randperm(len(x)).split(self._case.rows):
-                optimizer.zero_grad(set_to_none=True)
-                loss(x[batch], y[batch]).backward()
-                optimizer.step()
-
-    def classes(self, x: inputs.Array) -> Any:
-        with torch.inference_mode():
-            return self._net(torch.from_numpy(x)).argmax(dim=1).numpy()
+    def train(self, data: inputs.DataSet) -> None:
+        """Train on batches gathered by a random permutation, without the costs of a DataLoader."""
+        x, y = self.convert(data.x, data.y)
+        for _ in range(self.epochs):
+            for batch in torch.randperm(len(x)).split(self.case.rows):
+                self.step(x[batch], y[batch])

@@ -7,18 +7,13 @@ import torch
 from deltarule.benchmark import cases
 from deltarule.benchmark.peers import with_torch
 
+WORKS = ("step", "predict")
 
-class TrainingStep(with_torch.TrainingStep):
+
+class Model(with_torch.Model):
     """As eager, forward and backward compiled."""
 
-    def __init__(self, case: cases.TrainingStep) -> None:
-        super().__init__(case)
+    def __init__(self, case: cases.Case, rate: float) -> None:
+        super().__init__(case, rate)
         self._objective = torch.compile(self._objective)
-
-
-class Prediction(with_torch.Prediction):
-    """As eager, forward compiled."""
-
-    def __init__(self, case: cases.Prediction) -> None:
-        super().__init__(case)
-        self._net = torch.compile(self._net)
+        self._predictor = torch.compile(self._predictor)

@@ -177,7 +177,7 @@ def mnist(path: str) -> tuple[Training, ...]:
 
 
 def small(widths: Iterable[int], batches: Iterable[int]) -> tuple[TrainingStep, ...]:
-    """Return training steps of networks of two square layers: how small is small?"""
+    """Return training steps of networks of two square layers, for each batch and width."""
     return tuple(TrainingStep((w, w, w), rows) for rows in batches for w in widths)
 
 

@@ -89,7 +89,7 @@ class Result:
 
     @property
     def rate(self) -> float | None:
-        """This package's flop per second."""
+        """The flop per second of this package."""
         return self.case.flop / self.ours if self.ours else None
 
     def ratio(self, *names: str) -> Ratio | None:

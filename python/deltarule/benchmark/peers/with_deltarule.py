@@ -1,4 +1,4 @@
-"""This package; the number of threads comes from the environment, as for the others."""
+"""deltarule; the number of threads comes from the environment, as for the others."""
 
 from __future__ import annotations
 
@@ -26,14 +26,18 @@ class Model(BaseModel):
         self._optimizer = dr.SGD(lr=rate)
 
     def step(self, x: inputs.Array, y: inputs.Array) -> None:
+        """Take one step of gradient descent."""
         self._net.train_step(x, y, optimizer=self._optimizer)
 
     def parameters(self) -> inputs.Parameters:
+        """Return weights of shape (outputs, inputs) and biases."""
         return list(self._net.weights), list(self._net.biases)
 
     def predict(self, x: inputs.Array) -> inputs.Array:
+        """Return the outputs."""
         return self._net.predict(x)
 
     def train(self, data: inputs.DataSet) -> None:
+        """Train for all epochs."""
         epochs, rows = self.epochs, self.case.rows
         self._net.fit(data.x, data.y, epochs=epochs, batch_size=rows, optimizer=self._optimizer)

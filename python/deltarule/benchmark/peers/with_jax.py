@@ -66,15 +66,19 @@ class Model(BaseModel):
         self._step, self._epoch, self._predict = compiled(case, rate)
 
     def convert(self, x: inputs.Array, y: inputs.Array) -> tuple[Any, Any]:
+        """Return arrays on the device."""
         return jnp.asarray(x), jnp.asarray(y)
 
     def step(self, x: Any, y: Any) -> None:
+        """Take one step; it takes over the old parameters."""
         self._theta = jax.block_until_ready(self._step(self._theta, x, y))
 
     def parameters(self) -> inputs.Parameters:
+        """Return weights of shape (outputs, inputs) and biases."""
         return [np.asarray(w).T for w, _ in self._theta], [np.asarray(b) for _, b in self._theta]
 
     def predict(self, x: inputs.Array) -> inputs.Array:
+        """Return the outputs."""
         return np.asarray(self._predict(self._theta, x))
 
     def train(self, data: inputs.DataSet) -> None:

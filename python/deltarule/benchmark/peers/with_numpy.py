@@ -19,6 +19,7 @@ class Model(BaseModel):
         self._hidden, self._output = case.hidden, case.output
 
     def convert(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Return x, and one-hot targets for a softmax."""
         return x, np.eye(self.case.sizes[-1], dtype=x.dtype)[y] if self._output == "softmax" else y
 
     def activations(self, x: Array) -> list[Array]:
@@ -65,12 +66,15 @@ class Model(BaseModel):
             b -= db
 
     def parameters(self) -> inputs.Parameters:
+        """Return weights of shape (outputs, inputs) and biases."""
         return self.weights, self.biases
 
     def predict(self, x: Array) -> Array:
+        """Return the outputs."""
         return self.activations(x)[-1]
 
     def train(self, data: inputs.DataSet) -> None:
+        """Train for all epochs."""
         x, y = self.convert(data.x, data.y)
         rng = np.random.default_rng(3)
         for _ in range(self.epochs):

@@ -48,5 +48,6 @@ class Model(BaseModel):
         )
 
     def predict(self, x: inputs.Array) -> inputs.Array:
+        """Return the outputs."""
         outputs: inputs.Array = self._session.run(None, {"x": x})[0]
         return outputs

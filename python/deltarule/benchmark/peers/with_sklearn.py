@@ -61,16 +61,20 @@ class Model(BaseModel):
         return x, y.ravel() if self.case.sizes[-1] == 1 else y
 
     def step(self, x: inputs.Array, y: inputs.Array) -> None:
+        """Take one step of gradient descent."""
         self._model.partial_fit(x, y)
 
     def parameters(self) -> inputs.Parameters:
+        """Return weights of shape (outputs, inputs) and biases."""
         return [w.T for w in self._model.coefs_], self._model.intercepts_
 
     def predict(self, x: inputs.Array) -> inputs.Array:
+        """Return the outputs."""
         model = self._model
         return np.asarray(
             model.predict(x) if self.case.output == "identity" else model.predict_proba(x)
         )
 
     def train(self, data: inputs.DataSet) -> None:
+        """Train for all epochs."""
         self._model.fit(data.x, data.y)

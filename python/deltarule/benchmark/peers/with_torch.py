@@ -46,14 +46,17 @@ class Model(BaseModel):
         self._optimizer = torch.optim.SGD(self._net.parameters(), lr=rate)
 
     def convert(self, x: inputs.Array, y: inputs.Array) -> tuple[Any, Any]:
+        """Return tensors."""
         return torch.from_numpy(x), torch.from_numpy(y)
 
     def step(self, x: Any, y: Any) -> None:
+        """Take one step of gradient descent."""
         self._optimizer.zero_grad(set_to_none=True)
         self._objective(x, y).backward()
         self._optimizer.step()
 
     def parameters(self) -> inputs.Parameters:
+        """Return weights of shape (outputs, inputs) and biases."""
         values = [p.detach().numpy() for p in self._net.parameters()]
         return values[::2], values[1::2]
 

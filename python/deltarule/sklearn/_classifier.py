@@ -25,8 +25,7 @@ from deltarule.custom.functions import ActivationWord, CustomLoss, LossWord, cus
 from deltarule.sklearn._base import BaseMLP, has_partial_fit
 from deltarule.sklearn._class_weight import weight_by_class
 from deltarule.sklearn._data import Samples
-from deltarule.sklearn._labels import checked_labels
-from deltarule.sklearn._validation import check_some_weight
+from deltarule.sklearn._validation import check_some_weight, checked_labels
 
 Array = NDArray[Any]
 

@@ -244,13 +244,21 @@ class Network:
         state, total = State(self._core), 0.0
         for step, (part, part_order) in enumerate(calls):
             penalty = self._penalty(alpha, part.total_weight) if self.loss_scale != 1.0 else 0.0
-            result = self._train(
-                part,
-                part_order,
-                batch_size,
-                optimizer,
-                self._dropout(dropout, random_state),
-                threads,
+            result = core.TrainingResult()
+            self._core.train(
+                part.x,
+                part.y,
+                part.weight,
+                order=None if part_order is None else part_order.reshape(1, -1),
+                epochs=1,
+                batch_size=min(batch_size, len(part)),
+                optimizer=optimizer,
+                lr=None,
+                dropout=self._dropout(dropout, random_state),
+                validation=None,
+                threads=threads,
+                seconds=math.inf,
+                result=result,
             )
             if result.diverged or not math.isfinite(result.loss[0]):
                 state.restore()
@@ -259,34 +267,6 @@ class Network:
             loss = self.loss_scale * (result.loss[0] - penalty) + penalty + part.mean_constant()
             total += loss * (len(part) / len(samples))
         return total
-
-    def _train(
-        self,
-        samples: Samples,
-        order: Array | None,
-        batch_size: int,
-        optimizer: core.Optimizer,
-        dropout: tuple[Array, Array] | None,
-        threads: int,
-    ) -> core.TrainingResult:
-        """Do one epoch in the core: the only call of its training."""
-        result = core.TrainingResult()
-        self._core.train(
-            samples.x,
-            samples.y,
-            samples.weight,
-            order=None if order is None else order.reshape(1, -1),
-            epochs=1,
-            batch_size=min(batch_size, len(samples)),
-            optimizer=optimizer,
-            lr=None,
-            dropout=dropout,
-            validation=None,
-            threads=threads,
-            seconds=math.inf,
-            result=result,
-        )
-        return result
 
     def _dropout(
         self, probability: float, random_state: np.random.RandomState

@@ -18,8 +18,7 @@ from deltarule.custom import ActivationWord, CustomLoss, LossWord
 from deltarule.data import validation
 from deltarule.sklearn._base import BaseMLP, has_partial_fit
 from deltarule.sklearn._data import Samples, poisson_constant
-from deltarule.sklearn._labels import checked_numbers
-from deltarule.sklearn._validation import check_some_weight
+from deltarule.sklearn._validation import check_some_weight, checked_numbers
 
 Array = NDArray[Any]
 

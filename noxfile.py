@@ -33,14 +33,14 @@ def lint(session: nox.Session) -> None:
 def sanitizers(session: nox.Session, tool: str) -> None:
     """The suite on a core that is watched; without the tool, a word that it is skipped."""
     session.install(".[dev]")
-    session.run("python", "tests/sanitize.py", tool, *session.posargs)
+    session.run("python", "tools/sanitize.py", tool, *session.posargs)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """The lines of csrc and of the package that the suite runs."""
     session.install(".[dev]")
-    session.run("python", "tests/lines_covered.py", *session.posargs)
+    session.run("python", "tools/lines_covered.py", *session.posargs)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""A core of its own kind, built out of tree beside a copy of the package, for the scripts here."""
+"""Out-of-tree builds of the core with other flags, each beside a copy of the package."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(*command: str | Path, **options: object) -> None:
-    """Run a command whose output is shown, and end with it where it fails."""
+    """Run a command and show its output; raise CalledProcessError where it fails."""
     print("+", *command, flush=True)
     subprocess.run(list(map(str, command)), check=True, **options)  # type: ignore[call-overload]
 
 
 def copy_sources(to: Path) -> None:
-    """Copy what a build and the tests read; what is there already and the same keeps its time."""
+    """Copy the files that a build and the tests read; keep their modification times."""
     ignored = shutil.ignore_patterns("*.so", "__pycache__")
-    for name in ("csrc", "python", "tests"):
+    for name in ("csrc", "python", "tests", "tools"):
         shutil.copytree(ROOT / name, to / name, dirs_exist_ok=True, ignore=ignored)
     for name in ("CMakeLists.txt", "pyproject.toml"):
         shutil.copy2(ROOT / name, to / name)
@@ -32,18 +32,18 @@ def copy_sources(to: Path) -> None:
 
 @dataclass(frozen=True)
 class CoreBuild:
-    """The sources, and the folder that CMake fills; the package lies in its python/."""
+    """A source tree and its build folder, whose python/ holds the package."""
 
     source: Path
     folder: Path
 
     @property
     def python(self) -> Path:
-        """What PYTHONPATH has to name."""
+        """The folder for PYTHONPATH."""
         return self.folder / "python"
 
     def configure(self, build_type: str, flags: str = "", **variables: str) -> None:
-        """Copy the package and let CMake write the build; flags are the C++ compiler's."""
+        """Copy the package and configure the build; `flags` go to the C++ compiler."""
         pyproject = tomllib.loads((self.source / "pyproject.toml").read_text())
         version = pyproject["project"]["version"]
         package = self.python / "deltarule"
@@ -71,15 +71,15 @@ class CoreBuild:
         )  # fmt: skip
 
     def compile(self, jobs: int) -> None:
-        """Compile what changed."""
+        """Build incrementally, with `jobs` compilers at a time."""
         run("cmake", "--build", self.folder, "--parallel", str(jobs))
 
     def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the environment in which this package is the one that is imported."""
+        """Return the environment that makes Python import this package."""
         path = os.pathsep.join(filter(None, [str(self.python), os.environ.get("PYTHONPATH")]))
         return {**os.environ, "PYTHONPATH": path, **(variables or {})}
 
 
 def workers(jobs: int) -> list[str]:
-    """Return pytest's arguments for that many processes, where it can have them."""
+    """Return pytest's arguments for `jobs` processes, none where pytest-xdist is missing."""
     return ["-n", str(jobs)] if jobs > 1 and find_spec("xdist") else []

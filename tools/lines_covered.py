@@ -1,6 +1,6 @@
 """The shares of lines that the suite runs: of csrc and of the Python package.
 
-    python tests/lines_covered.py [--jobs N] [--build FOLDER] [pytest's ...]
+    python tools/lines_covered.py [--jobs N] [--build FOLDER] [pytest's ...]
 
 Builds the core with gcov's counters in build/watched/coverage, beside a copy of the package that
 coverage.py follows into every process, and runs the tests there: all of them, or what is named

@@ -1,6 +1,6 @@
 """The suite on a core that is watched, by sanitizers or by valgrind.
 
-    python tests/sanitize.py asan|tsan|valgrind [--jobs N] [--build FOLDER] [pytest's ...]
+    python tools/sanitize.py asan|tsan|valgrind [--jobs N] [--build FOLDER] [pytest's ...]
 
 Builds a copy of the sources in build/watched/<tool> and runs the tests there: the tool's own
 selection, or what is named instead. The whole selection begins with a bug that is planted in the
@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bugs.table import BUGS, OUT_OF_BOUNDS, Bug
 from core_build import ROOT, CoreBuild, copy_sources, workers
+from seeded_bugs.table import BUGS, OUT_OF_BOUNDS, Bug
 
 IN_CORE = re.compile(r"\b_core\.[\w.-]*so\b|/csrc/")
 

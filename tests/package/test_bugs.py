@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bugs.table import BUGS, OUT_OF_BOUNDS, Bug
+from seeded_bugs.table import BUGS, OUT_OF_BOUNDS, Bug
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +33,7 @@ def test_the_bugs_have_names_of_their_own() -> None:
 
 @pytest.mark.full
 def test_each_bug_is_noticed() -> None:
-    script = ROOT / "tests" / "bugs" / "run.py"
+    script = ROOT / "tools" / "seeded_bugs" / "run.py"
     jobs = str(os.cpu_count() or 1)
     run = subprocess.run([sys.executable, script, "--jobs", jobs], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -1,6 +1,6 @@
 """Plant each bug of the table in a copy of the sources: shows which test notices it.
 
-    python tests/bugs/run.py [--jobs N] [--json FILE] [--work FOLDER] [name ...]
+    python tools/seeded_bugs/run.py [--jobs N] [--json FILE] [--work FOLDER] [name ...]
 
 Needs what the build and the tests need (CMake, Ninja, pybind11, pytest; pytest-xdist if it is
 there); git and a network it does not. The sound sources come first, and must pass. Exit status 1
@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from bugs.table import BUGS, Bug
 from core_build import CoreBuild, copy_sources, workers
+from seeded_bugs.table import BUGS, Bug
 
 SECONDS = 1800.0  # a bug may make a team wait for ever
 

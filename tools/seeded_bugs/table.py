@@ -100,7 +100,7 @@ BUGS = (
     ),
 )  # fmt: skip
 
-# What only a tool that watches memory is sure to notice: see tests/sanitize.py.
+# What only a tool that watches memory is sure to notice: see tools/sanitize.py.
 OUT_OF_BOUNDS = Bug(
     "bound", "the last tile of an evaluation goes on beyond the rows", "csrc/core/predict.cpp",
     "batch.slice(r, std::min(r + tile, last))",

@@ -11,7 +11,9 @@ import pytest
 import deltarule as dr
 from network_support import assert_same_bits
 
-sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
+sparse = pytest.importorskip(
+    "scipy.sparse", reason="needs the extra: pip install 'deltarule[second-order]'"
+)
 
 X = np.array([[1.0, 0, 2], [0, 0, 3], [4, 5, 6], [0, 7, 0]])
 Y = np.array([[1.0], [2], [3], [4]])
@@ -237,7 +239,9 @@ def test_malformed_rows_in_blocks(blocks: bool, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_in_estimators(name: str, kind: str, use: str) -> None:
-    estimators = pytest.importorskip("deltarule.sklearn", reason="needs scikit-learn")
+    pytest.importorskip("sklearn", reason="needs the extra: pip install 'deltarule[sklearn]'")
+    from deltarule import sklearn as estimators
+
     make, rule = MALFORMED[name]
     x, labels = make(), np.array([0, 1, 0, 1])
     model = getattr(estimators, kind)(hidden_layer_sizes=(3,), max_iter=1, random_state=0)
@@ -259,7 +263,9 @@ def test_malformed_in_estimators(name: str, kind: str, use: str) -> None:
 
 @pytest.mark.parametrize("use", ["fit", "partial_fit", "score"])
 def test_malformed_labels(use: str) -> None:
-    estimators = pytest.importorskip("deltarule.sklearn", reason="needs scikit-learn")
+    pytest.importorskip("sklearn", reason="needs the extra: pip install 'deltarule[sklearn]'")
+    from deltarule import sklearn as estimators
+
     labels = np.array([[0, 1], [1, 0], [1, 1], [0, 1]])
     bad = sparse.csr_array(labels)
     bad.indices[1] = 10**6

@@ -20,8 +20,12 @@ from sklearn_support import (
     theirs,
 )
 
-metrics = pytest.importorskip("sklearn.metrics")
-exceptions = pytest.importorskip("sklearn.exceptions")
+metrics = pytest.importorskip(
+    "sklearn.metrics", reason="needs the extra: pip install 'deltarule[sklearn]'"
+)
+exceptions = pytest.importorskip(
+    "sklearn.exceptions", reason="needs the extra: pip install 'deltarule[sklearn]'"
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn")
+pytest.importorskip("sklearn", reason="needs the extra: pip install 'deltarule[sklearn]'")
 
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score

@@ -20,7 +20,9 @@ from sklearn_support import (
     targets,
 )
 
-sparse = pytest.importorskip("scipy.sparse")
+sparse = pytest.importorskip(
+    "scipy.sparse", reason="needs the extra: pip install 'deltarule[second-order]'"
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import deltarule as dr
+pytest.importorskip("sklearn", reason="needs the extra: pip install 'deltarule[sklearn]'")
 
-estimators = pytest.importorskip("deltarule.sklearn", reason="needs scikit-learn")
+import deltarule as dr
+from deltarule import sklearn as estimators
 
 X = np.random.default_rng(0).normal(size=(6, 2))
 TEXT = np.array(["a", "b"] * 3)

@@ -15,7 +15,7 @@ import pytest
 import deltarule as dr
 from sklearn_support import CLASSIFIER, KINDS, QUICK, REGRESSOR, ours, samples, targets
 
-joblib = pytest.importorskip("joblib")
+joblib = pytest.importorskip("joblib", reason="needs the extra: pip install 'deltarule[sklearn]'")
 
 from sklearn.base import clone, is_classifier, is_regressor  # noqa: E402
 from sklearn.compose import TransformedTargetRegressor  # noqa: E402

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("hypothesis", reason="needs the extra: pip install 'deltarule[test]'")
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ import pytest
 
 import deltarule as dr
 
-pytest.importorskip("scipy")
+pytest.importorskip("scipy", reason="needs the extra: pip install 'deltarule[second-order]'")
 pytestmark = pytest.mark.filterwarnings("error")
 
 OPTIMIZERS = {

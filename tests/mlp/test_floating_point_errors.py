@@ -185,10 +185,12 @@ def test_sparse_rows() -> None:
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("kind", ["binary", "classes", "labels", "numbers", "counts"])
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_estimators(kind: str, solver: str) -> None:
-    estimators = pytest.importorskip("deltarule.sklearn", reason="needs scikit-learn")
+    pytest.importorskip("sklearn", reason="needs the extra: pip install 'deltarule[sklearn]'")
+    from sklearn import exceptions
+
+    from deltarule import sklearn as estimators
+
     labels = np.arange(12)
     y: Any = {
         "binary": labels % 2,
@@ -206,8 +208,11 @@ def test_estimators(kind: str, solver: str) -> None:
     def call(x: Any, y: Any, w: Any) -> object:
         name = "MLPRegressor" if kind in ("numbers", "counts") else "MLPClassifier"
         model = getattr(estimators, name)(solver=solver, **settings)
-        model.fit(x, y, w, validation_data=(x, y, w))
-        seen = [model.predict(x), model.predict(BASE), model.score(x, y, w), model.loss_]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
+            warnings.simplefilter("ignore", exceptions.UndefinedMetricWarning)
+            model.fit(x, y, w, validation_data=(x, y, w))
+            seen = [model.predict(x), model.predict(BASE), model.score(x, y, w), model.loss_]
         if name == "MLPClassifier":
             seen += [model.predict_proba(x), model.predict_log_proba(x)]
         return tuple(seen)

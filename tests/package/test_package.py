@@ -26,8 +26,20 @@ MODULES = [
 ]
 
 
+# Modules whose examples, or whose import, need a package of an extra.
+EXTRAS = {
+    "deltarule.second_order": ("scipy", "second-order"),
+    "deltarule.sklearn": ("sklearn", "sklearn"),
+    "deltarule.training.history": ("matplotlib", "plot"),
+}
+
+
 @pytest.mark.parametrize("name", ["deltarule", *MODULES])
 def test_docstring_examples(name: str) -> None:
+    for module, (package, extra) in EXTRAS.items():
+        if name.startswith(module):
+            reason = f"needs the extra: pip install 'deltarule[{extra}]'"
+            pytest.importorskip(package, reason=reason)
     result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0
 
@@ -124,6 +136,7 @@ def test_a_method_that_is_tried_in_the_core_looks_like_its_function(name: str) -
 
 
 def test_stub_says_what_the_core_has() -> None:
+    pytest.importorskip("mypy", reason="needs the extra: pip install 'deltarule[test]'")
     allowlist = Path(__file__).with_name("stubtest_allowlist.txt")
     run = subprocess.run(
         [sys.executable, "-m", "mypy.stubtest", "deltarule._core", "--allowlist", allowlist],

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-sklearn = pytest.importorskip("sklearn")
-pytest.importorskip("scipy")
+sklearn = pytest.importorskip("sklearn", reason="needs the extra: pip install 'deltarule[sklearn]'")
+pytest.importorskip("scipy", reason="needs the extra: pip install 'deltarule[second-order]'")
 
 from sklearn import neural_network as theirs  # noqa: E402
 

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.data.rows import Rows
 from deltarule.data.samples import Samples, mean_loss, weight_of
+from deltarule.layers import Array
 
-Array = NDArray[Any]
 Core = core.NetworkF32 | core.NetworkF64  # `custom.network` has the methods of these, too
 Memory = tuple[core.OptimizerKind, Array | None, Array | None, int]
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.arguments import BELOW_ONE, FRACTION, NON_NEGATIVE, POSITIVE, check_number, number
 from deltarule.arguments import is_number as is_number
@@ -33,7 +32,6 @@ __all__ = [
     "WarmUp",
 ]
 
-Array = NDArray[Any]
 Schedule = Callable[[Any], Any]
 
 

@@ -33,7 +33,7 @@ ARROWS = {
     "schedules": {"arguments"},
     "reference": {"defaults", "layers"},
     "data": {"custom", *GROUND},
-    "backend": {"_load", "architecture", "data"},
+    "backend": {"_load", "architecture", "data", "layers"},
     "custom": {"data", *GROUND},
     "io": {"custom", "data", *GROUND},
     "checkpoint": {"custom", "data", "io", "training", *GROUND},

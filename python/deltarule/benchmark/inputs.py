@@ -6,15 +6,14 @@ They are drawn in float32 and then converted, so that a float64 peer has the sam
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.benchmark.cases import DIGITS, Case, Training
 from deltarule.data.digits import load_digits
+from deltarule.layers import Array
 
-Array = NDArray[Any]
 Parameters = tuple[list[Array], list[Array]]
 
 STEP_RATE = 1e-3

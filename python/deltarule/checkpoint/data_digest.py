@@ -10,13 +10,12 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.data.rows import Rows
 from deltarule.data.samples import Batch, Samples
 from deltarule.io.json_fields import Fields
+from deltarule.layers import Array
 
-Array = NDArray[Any]
 Fingerprint = dict[str, Any]
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.backend import MLPLike, State
@@ -24,6 +23,7 @@ from deltarule.checkpoint.options_json import schedule_from_json, schedule_to_js
 from deltarule.data.streams import Stream
 from deltarule.errors import ModelFileError
 from deltarule.io.json_fields import Fields
+from deltarule.layers import Array
 from deltarule.schedules import Plateau
 from deltarule.training.early_stopping import MonitorState
 from deltarule.training.history import History
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from deltarule.training.epochs import Pass
     from deltarule.training.observers import Observers
 
-Array = NDArray[Any]
 Tensors = dict[str, Array]
 Json = dict[str, Any]
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias, TypeVar
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[Any]
+from deltarule.layers import Array
+
 Of1: TypeAlias = Callable[[Array], ArrayLike]
 Of2: TypeAlias = Callable[[Array, Array], ArrayLike]
 

@@ -15,8 +15,9 @@ from deltarule import reference
 from deltarule._load import core
 from deltarule.architecture import Architecture
 from deltarule.backend import Core, State
-from deltarule.custom.passes import Array, CustomPasses, Rows, quiet
+from deltarule.custom.passes import CustomPasses, Rows, quiet
 from deltarule.data.samples import Batch
+from deltarule.layers import Array
 
 
 class CustomNetwork(CustomPasses):

@@ -9,17 +9,14 @@ from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule import reference
 from deltarule.architecture import Architecture
 from deltarule.backend import make_compiled
 from deltarule.custom.validated import in_reference
 from deltarule.data.samples import Batch
-from deltarule.layers import Layers
+from deltarule.layers import Array, Layers
 from deltarule.reference.propagation import deltas
-
-Array = NDArray[Any]
 
 _WRT = {False: "x", True: "theta"}  # by `by_theta`
 

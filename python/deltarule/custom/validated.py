@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule import reference
 from deltarule.architecture import Architecture
 from deltarule.custom.functions import CustomActivation, CustomLoss
-
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 
 def in_reference(architecture: Architecture) -> reference.Network:

@@ -8,9 +8,8 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 # Objects of a broadcast array, which may have more than memory, among which an example is sought.
 _MOST_SOUGHT = 2**16

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.data import frames
 from deltarule.data.sparse import checked_csr, is_sparse
-
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 # The largest number of each dtype.
 LARGEST: dict[np.dtype[Any], float] = {

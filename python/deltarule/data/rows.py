@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 # The most bytes of a block of converted rows, and of rows that are converted at once.
 BLOCK_BYTES = 2**24

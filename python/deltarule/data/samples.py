@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.data.rows import Rows, parts, whole
+from deltarule.layers import Array
 
-Array = NDArray[Any]
 Batch = tuple[Array, Array, Array | None]  # x, y, sample_weight as the core reads them
 
 

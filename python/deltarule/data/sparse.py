@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 # What SciPy raises for parts that do not fit together.
 _MALFORMED = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError)

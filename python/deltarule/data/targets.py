@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from deltarule.arguments import BELOW_ONE, NON_NEGATIVE, check_number
 from deltarule.custom import LossWord
-
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 
 class ClassWeights:

@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.data import frames
@@ -15,12 +14,12 @@ from deltarule.data.numeric import LARGEST, check_finite, check_real, check_with
 from deltarule.data.rows import MappedRows, Rows, SparseRows, converted, is_large, is_ready, whole
 from deltarule.data.samples import Batch, Samples
 from deltarule.data.sparse import checked_csr, is_sparse
+from deltarule.layers import Array
 
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture
     from deltarule.custom import LossWord
 
-Array = NDArray[Any]
 
 # The largest deviation from 1 of the sum of a row of soft targets.
 _SUM_TOLERANCE = 1e-4

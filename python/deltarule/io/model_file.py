@@ -17,15 +17,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import safetensors
 import safetensors.numpy
-from numpy.typing import NDArray
 
 from deltarule.architecture import Architecture
 from deltarule.backend import MLPLike
 from deltarule.data.numeric import check_finite
 from deltarule.errors import ModelFileError
 from deltarule.io.regular_files import check_regular, text_of, write_atomically
-
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 _KEY = "deltarule"
 _VERSION = 1

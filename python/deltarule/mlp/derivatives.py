@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from deltarule.arguments import whole_number
 from deltarule.config import resolve_threads
@@ -15,8 +15,7 @@ from deltarule.layers import Layers
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture
 from deltarule.backend import Core
-
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 
 class Differentiable:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from deltarule.arguments import check_flag
+from deltarule.layers import Array
 from deltarule.mlp.network import MLP
 from deltarule.training.history import History
-
-Array = NDArray[Any]
 
 
 @dataclass

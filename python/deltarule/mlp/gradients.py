@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from numpy.typing import NDArray
-
-from deltarule.layers import Layers
-
-Array = NDArray[Any]
+from deltarule.layers import Array, Layers
 
 
 class Gradients(NamedTuple):

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from numpy.typing import NDArray
-
 from deltarule.custom.placeholders import Given
 from deltarule.errors import ModelFileError
 from deltarule.io.model_file import read_file
+from deltarule.layers import Array
 from deltarule.mlp.network import MLP
-
-Array = NDArray[Any]
 
 
 def read_model(

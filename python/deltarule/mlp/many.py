@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from deltarule._load import core
 from deltarule.backend import MLPLike
@@ -19,6 +19,7 @@ from deltarule.custom import LossWord
 from deltarule.data import validation
 from deltarule.data.numeric import numeric
 from deltarule.data.samples import Batch
+from deltarule.layers import Array
 from deltarule.mlp.ensemble import ManyFits
 from deltarule.mlp.network import MLP
 from deltarule.optimizers import check_optimizer
@@ -29,7 +30,6 @@ from deltarule.training.learning_rate import LearningRates
 from deltarule.training.options import FitOptions
 from deltarule.training.sampling import EpochSampler, generator
 
-Array = NDArray[Any]
 # Shared by networks of the same dtype, inputs, outputs and loss.
 Data = dict[tuple[str, int, int, LossWord], Batch]
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from deltarule import defaults, names
 from deltarule._load import core
@@ -21,6 +21,7 @@ from deltarule.custom.core import make_core
 from deltarule.custom.functions import ActivationWord, CustomLoss, Of1, Of2
 from deltarule.data import validation
 from deltarule.errors import DivergenceError, at_layer
+from deltarule.layers import Array
 from deltarule.mlp.derivatives import Differentiable
 from deltarule.mlp.fit import Trainable
 from deltarule.mlp.gradients import Gradients
@@ -30,7 +31,6 @@ from deltarule.mlp.verification import Provable
 if TYPE_CHECKING:
     from deltarule.optimizers import Optimizer
 
-Array = NDArray[Any]
 Hidden: TypeAlias = ActivationWord | tuple[Of1, Of2]
 
 

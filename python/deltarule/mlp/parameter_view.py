@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 HOW_TO_CHANGE = (
     "the arrays of weights and biases are read-only views of the network's parameters; to change "

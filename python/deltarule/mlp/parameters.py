@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from deltarule import defaults
 from deltarule._load import core
@@ -16,14 +16,12 @@ from deltarule.backend import Core, unchanged
 from deltarule.custom import ActivationWord, LossWord
 from deltarule.custom.core import make_core
 from deltarule.data import validation
-from deltarule.layers import Layers
+from deltarule.layers import Array, Layers
 from deltarule.mlp.initializers import TOGETHER
 from deltarule.mlp.parameter_view import ParameterView, ParameterViews, refuse
 
 if TYPE_CHECKING:
     from deltarule.training.learning_rate import PlateauState
-
-Array = NDArray[Any]
 
 
 class Parameterized:

@@ -7,15 +7,13 @@ import sys
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from deltarule.errors import DivergenceError
+from deltarule.layers import Array
 from deltarule.second_order.objective import Problem
 from deltarule.second_order.settings import LBFGS, After
-
-Array = NDArray[Any]
 
 # In place of a loss that is not finite, with which the line search could not interpolate; above
 # the first loss, where that is large, by that factor.

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from threadpoolctl import ThreadpoolController
 
 from deltarule.errors import DivergenceError
+from deltarule.layers import Array
 from deltarule.second_order.objective import Problem
 from deltarule.second_order.settings import After, LevenbergMarquardt
-
-Array = NDArray[Any]
 
 _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
-
-from numpy.typing import NDArray
 
 from deltarule.backend import MLPLike, loss_of
 from deltarule.data.samples import Samples
+from deltarule.layers import Array
 from deltarule.training.history import History
 from deltarule.training.observers import Observers
 from deltarule.training.options import FitOptions
-
-Array = NDArray[Any]
 
 
 class IterationLoop:

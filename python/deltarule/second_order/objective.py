@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.architecture import Architecture
 from deltarule.backend import loss_of, predict_into
 from deltarule.custom.core import make_core
 from deltarule.data.rows import parts
 from deltarule.data.samples import Samples
+from deltarule.layers import Array
 from deltarule.second_order.settings import SQUARES
-
-Array = NDArray[Any]
 
 # Numbers of the Jacobian that are there at a time: 32 MiB.
 _BLOCK = 2**22

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.arguments import check_number, whole_number
+from deltarule.layers import Array
 
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture
 
-Array = NDArray[Any]
 After: TypeAlias = Callable[[Array, float], bool]  # of theta and its loss: whether that is enough
 
 # L of a sample over sum_j e_j^2, of the losses that are sums of squares; K outputs.

@@ -8,7 +8,6 @@ from copy import copy
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context, is_classifier, is_regressor
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
@@ -17,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from deltarule.architecture import Architecture
 from deltarule.config import resolve_threads
 from deltarule.custom import ActivationWord, LossWord
+from deltarule.layers import Array
 from deltarule.sklearn._core_training import Network
 from deltarule.sklearn._data import Samples, as_rows
 from deltarule.sklearn._initial import draw_parameters
@@ -31,8 +31,6 @@ from deltarule.sklearn._parameters import (
 from deltarule.sklearn._solver import Solver, Validation
 from deltarule.sklearn._stochastic import StochasticFit
 from deltarule.sklearn._validation import check_some_weight, checked_weight, validated
-
-Array = NDArray[Any]
 
 
 def has_partial_fit(estimator: Any) -> bool:

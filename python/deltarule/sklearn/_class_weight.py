@@ -6,14 +6,12 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
 from deltarule.arguments import number
 from deltarule.data.sparse import is_sparse
 from deltarule.data.validation import check_total_weight
-
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 
 def weight_by_class(class_weight: Any, classes: Array, y: Any, weight: Array | None) -> Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
@@ -22,12 +21,11 @@ from sklearn.utils.validation import check_is_fitted
 from deltarule import names
 from deltarule.architecture import Architecture
 from deltarule.custom.functions import ActivationWord, CustomLoss, LossWord, custom
+from deltarule.layers import Array
 from deltarule.sklearn._base import BaseMLP, has_partial_fit
 from deltarule.sklearn._class_weight import weight_by_class
 from deltarule.sklearn._data import Samples
 from deltarule.sklearn._validation import check_some_weight, checked_labels
-
-Array = NDArray[Any]
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from deltarule._load import core
@@ -17,10 +16,9 @@ from deltarule.backend import State
 from deltarule.custom.core import make_core
 from deltarule.data.rows import parts
 from deltarule.errors import DivergenceError, at_layer
+from deltarule.layers import Array
 from deltarule.optimizers import least_epsilon
 from deltarule.sklearn._data import Samples, blocks, dense
-
-Array = NDArray[Any]
 
 
 class FitDivergedError(DivergenceError, ValueError):

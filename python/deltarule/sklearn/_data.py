@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.special import xlogy
 
 from deltarule.data.rows import parts
-
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 # Values per dense block of a sparse matrix, where no batch size limits it (32 MB).
 _BLOCK_VALUES = 2**22

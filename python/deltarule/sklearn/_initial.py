@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.custom import ActivationWord
+from deltarule.layers import Array
 from deltarule.mlp.initializers import initial_parameters
-
-Array = NDArray[Any]
 
 
 def draw_parameters(

@@ -7,15 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from deltarule.layers import Array
 from deltarule.sklearn._core_training import FitDivergedError, Network
 from deltarule.sklearn._data import Samples
 from deltarule.sklearn._solver import Solver
-
-Array = NDArray[Any]
 
 
 def _in_float64(samples: Samples) -> Samples:

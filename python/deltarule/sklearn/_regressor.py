@@ -6,7 +6,6 @@ import math
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
@@ -16,11 +15,10 @@ from deltarule import names
 from deltarule.architecture import Architecture
 from deltarule.custom import ActivationWord, CustomLoss, LossWord
 from deltarule.data import validation
+from deltarule.layers import Array
 from deltarule.sklearn._base import BaseMLP, has_partial_fit
 from deltarule.sklearn._data import Samples, poisson_constant
 from deltarule.sklearn._validation import check_some_weight, checked_numbers
-
-Array = NDArray[Any]
 
 # The losses that are reported as means over the outputs; the gradient is of their sum.
 _MEAN_LOSSES = ("squared_error", "absolute_error", "huber")

@@ -7,14 +7,12 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from deltarule.data.frames import is_missing, place_of
 from deltarule.data.sparse import checked_csr, is_sparse
 from deltarule.data.validation import check_total_weight, samples
-
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 
 def check_some_weight(sample_weight: Any, of: str = "") -> None:

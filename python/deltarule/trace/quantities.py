@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
 
 from deltarule.architecture import Architecture
-from deltarule.layers import Layers
-
-Array = NDArray[Any]
+from deltarule.layers import Array, Layers
 
 
 @dataclass(frozen=True, eq=False, repr=False)

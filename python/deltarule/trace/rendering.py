@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from deltarule.layers import Array
 from deltarule.trace.derivation import derivation, heading
 from deltarule.trace.equations import ascii_text
 
 if TYPE_CHECKING:
     from deltarule.trace.quantities import Quantities
 
-Array = NDArray[Any]
 
 WIDTH = 100
 # The numbers of an equation longer than this stand below it.

@@ -5,20 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from deltarule.backend import MLPLike
 from deltarule.config import resolve_threads
 from deltarule.data import validation
 from deltarule.errors import DivergenceError
-from deltarule.layers import Layers
+from deltarule.layers import Array, Layers
 from deltarule.trace.quantities import Quantities
 from deltarule.trace.rendering import as_markdown, as_text
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

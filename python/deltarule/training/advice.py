@@ -13,17 +13,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.arguments import check_flag
 from deltarule.backend import MLPLike, make_compiled
 from deltarule.config import resolve_threads
+from deltarule.layers import Array
 
 if TYPE_CHECKING:
     from deltarule.training.epochs import Pass
     from deltarule.training.history import History
 
-Array = NDArray[Any]
 
 LEAST_SECONDS = 0.05
 MOST_ROWS = 1000

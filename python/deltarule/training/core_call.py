@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from deltarule._load import core
 from deltarule.backend import Core, MLPLike
 from deltarule.data.samples import Batch
+from deltarule.layers import Array
 from deltarule.optimizers import Optimizer
 from deltarule.training.learning_rate import LearningRates
 from deltarule.training.options import FitOptions
 from deltarule.training.progress import START, Partial
-
-Array = NDArray[Any]
 
 
 @dataclass(eq=False, repr=False)

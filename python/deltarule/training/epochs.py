@@ -7,15 +7,13 @@ from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.backend import State, loss_of
 from deltarule.data.samples import Samples
+from deltarule.layers import Array
 from deltarule.training.core_call import CoreCall
 from deltarule.training.progress import ArraysCall, Call, Partial
 from deltarule.training.sampling import EpochSampler
-
-Array = NDArray[Any]
 
 # Most row numbers drawn ahead (8 MB).
 _ORDER_LIMIT = 2**20

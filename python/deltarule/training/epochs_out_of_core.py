@@ -10,19 +10,17 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule._load import core
 from deltarule.backend import State
 from deltarule.data.rows import parts
 from deltarule.data.samples import Batch, Samples, mean_loss, weight_of
 from deltarule.data.streams import Stream
+from deltarule.layers import Array
 from deltarule.training.core_call import CoreCall
 from deltarule.training.epochs import Pass, first_rates
 from deltarule.training.progress import START, BlocksCall, Partial, StreamCall
 from deltarule.training.sampling import EpochSampler
-
-Array = NDArray[Any]
 
 # Rows of a stream that are kept for the advice after the fit.
 _KEPT_ROWS = 1000

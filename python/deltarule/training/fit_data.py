@@ -18,12 +18,11 @@ from deltarule.data.rows import Rows
 from deltarule.data.samples import Batch, Samples
 from deltarule.data.streams import Stream, is_stream
 from deltarule.data.targets import ClassWeights, smoothing
+from deltarule.layers import Array
 from deltarule.training.options import FitOptions
 from deltarule.training.sampling import generator
 
 _SEEDS = 2**63  # of validation_split: below this number
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeGuard
+from typing import Protocol, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.arguments import number
+from deltarule.layers import Array
 from deltarule.schedules import (
     Constant,
     Cosine,
@@ -21,8 +21,6 @@ from deltarule.schedules import (
     WarmUp,
     is_number,
 )
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

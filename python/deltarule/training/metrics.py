@@ -8,16 +8,15 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.backend import predict_into
 from deltarule.custom import ActivationWord, LossWord
+from deltarule.layers import Array
 
 if TYPE_CHECKING:
     from deltarule.backend import Core
     from deltarule.data.samples import Samples
 
-Array = NDArray[Any]
 Metric: TypeAlias = Callable[[Array, Array], float]
 Metrics: TypeAlias = str | Metric | Iterable[str | Metric] | Mapping[str, str | Metric]
 

@@ -7,11 +7,9 @@ import os
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.backend import MLPLike
-
-Array = NDArray[Any]
+from deltarule.layers import Array
 
 _WORD = 2**64
 _PROCESS = os.getpid()  # at import

@@ -7,15 +7,13 @@ the imaginary part of f(v + ih) over h is f'(v). No formula of a derivative take
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
-
-from numpy.typing import NDArray
+from typing import TypeAlias
 
 from deltarule.architecture import Architecture
 from deltarule.custom.validated import in_reference
+from deltarule.layers import Array
 from deltarule.reference.network import activations_of, loss_of, output_of, pair_of
 
-Array = NDArray[Any]
 Of1: TypeAlias = Callable[[Array], Array]
 Of2: TypeAlias = Callable[[Array, Array], Array]
 

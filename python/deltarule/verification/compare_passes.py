@@ -8,14 +8,14 @@ of the steps before, both are on the same side of a kink, and what is wrong is w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule.backend import MLPLike
 from deltarule.data.samples import Batch
 from deltarule.errors import DivergenceError
+from deltarule.layers import Array
 from deltarule.verification import error_terms
 from deltarule.verification.arithmetic import FEW, U64
 from deltarule.verification.comparisons import Comparisons, Name
@@ -25,7 +25,6 @@ from deltarule.verification.reference_model import Model, in_float64
 if TYPE_CHECKING:
     from deltarule.backend import Core
 
-Array = NDArray[Any]
 
 FORWARD, LOSS, BACKWARD, GRADIENT = "forward pass", "loss", "backward pass", "gradient"
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule import reference
+from deltarule.layers import Array
 from deltarule.verification.compare_passes import (
     Passes,
     Quantities,
@@ -22,8 +21,6 @@ from deltarule.verification.comparisons import Name
 from deltarule.verification.reference_model import in_float64
 from deltarule.verification.slope_error import of_gradient
 from deltarule.verification.slopes import IMAGINARY_STEP, STEP, Entries, LossFunction
-
-Array = NDArray[Any]
 
 COMPLEX_STEP = f"gradient, by the complex step (h = {IMAGINARY_STEP:g})"
 CENTRAL = f"gradient, by central differences (h = {STEP:g})"

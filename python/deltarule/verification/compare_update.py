@@ -5,14 +5,13 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule import reference
 from deltarule.backend import MLPLike
-from deltarule.layers import Layers
+from deltarule.layers import Array, Layers
 from deltarule.optimizers import SGD, Adam, Optimizer
 from deltarule.reference import Backward, Moments
 from deltarule.reference.training import UPDATES
@@ -28,7 +27,6 @@ from deltarule.verification.compare_passes import (
 from deltarule.verification.comparisons import Name
 from deltarule.verification.reference_model import in_float64
 
-Array = NDArray[Any]
 Tensors = list[Array]
 
 AFTER = "after the update"

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from deltarule.layers import Array
 from deltarule.verification.report import Line
-
-Array = NDArray[Any]
 
 
 class Name(NamedTuple):

@@ -6,11 +6,9 @@ the user's own it is the result.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from deltarule.layers import Array
 from deltarule.reference.activations import ROWS
 from deltarule.reference.functions import (
     log_one_minus_softmax,
@@ -19,8 +17,6 @@ from deltarule.reference.functions import (
     softmax,
     softplus,
 )
-
-Array = NDArray[Any]
 
 
 def of_value(g: object, z: Array, a: Array) -> Array:

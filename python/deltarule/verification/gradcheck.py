@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from deltarule.arguments import check_flag, check_number
 from deltarule.backend import Core, MLPLike
 from deltarule.config import resolve_threads
 from deltarule.custom.core import make_core
 from deltarule.data.samples import Batch
+from deltarule.layers import Array
 from deltarule.verification.arithmetic import U64, Arithmetic
 from deltarule.verification.compare_passes import Quantities, propagated
 from deltarule.verification.comparisons import Comparisons, Name
@@ -23,8 +23,6 @@ from deltarule.verification.report import Report
 from deltarule.verification.sampling import Sampling
 from deltarule.verification.slopes import Entries
 from deltarule.verification.verify import make_report
-
-Array = NDArray[Any]
 
 BOUND = "atol + rtol |difference|, and the rounding of L, 2^-47 |L| / eps"
 BOUND_OF_FLOAT32 = BOUND + ", and of g, K u |delta|^T |a|"

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from deltarule.layers import Array
 from deltarule.verification import error_terms
 from deltarule.verification.arithmetic import FEW, U64
 from deltarule.verification.reference_model import Model, asked
-
-Array = NDArray[Any]
 
 
 class Want(NamedTuple):

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule import reference
 from deltarule.architecture import Architecture
 from deltarule.custom.validated import in_reference
+from deltarule.layers import Array
 from deltarule.reference.network import activations_of, loss_of, output_of, pair_of
 from deltarule.verification.arithmetic import Arithmetic
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

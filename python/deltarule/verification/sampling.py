@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from deltarule.architecture import Architecture
 from deltarule.arguments import whole_number
 from deltarule.data import validation
 from deltarule.data.samples import Batch
+from deltarule.layers import Array
 from deltarule.verification.slopes import Entries
-
-Array = NDArray[Any]
 
 
 class Sampled(NamedTuple):

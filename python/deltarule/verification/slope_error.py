@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from deltarule.layers import Array
 from deltarule.reference import Backward, Forward, sample_losses
 from deltarule.verification import error_terms
 from deltarule.verification.arithmetic import FEW, U64, Arithmetic
 from deltarule.verification.reference_model import Model
 from deltarule.verification.slopes import LossFunction
-
-Array = NDArray[Any]
 
 
 class Rounding(NamedTuple):

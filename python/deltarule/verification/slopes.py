@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deltarule import reference
+from deltarule.layers import Array
 from deltarule.verification import analytic
 from deltarule.verification.reference_model import Model
-
-Array = NDArray[Any]
 
 # The largest step of z in a central difference; the imaginary step, whose square underflows.
 STEP, IMAGINARY_STEP = 1e-5, 1e-30

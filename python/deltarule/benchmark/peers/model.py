@@ -7,7 +7,7 @@ from typing import Any
 
 from deltarule.benchmark import inputs
 from deltarule.benchmark.cases import Case, Prediction, Training
-from deltarule.benchmark.inputs import Array
+from deltarule.layers import Array
 
 
 class BaseModel:

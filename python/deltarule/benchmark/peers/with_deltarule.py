@@ -6,6 +6,7 @@ import deltarule as dr
 from deltarule._load import core
 from deltarule.benchmark import cases, inputs
 from deltarule.benchmark.peers.model import BaseModel
+from deltarule.layers import Array
 
 
 def peak(dtype: str, threads: int, seconds: float) -> float:
@@ -25,7 +26,7 @@ class Model(BaseModel):
         self._net.set_parameters(*inputs.parameters(case))
         self._optimizer = dr.SGD(lr=rate)
 
-    def step(self, x: inputs.Array, y: inputs.Array) -> None:
+    def step(self, x: Array, y: Array) -> None:
         """Take one step of gradient descent."""
         self._net.train_step(x, y, optimizer=self._optimizer)
 
@@ -33,7 +34,7 @@ class Model(BaseModel):
         """Return weights of shape (outputs, inputs) and biases."""
         return list(self._net.weights), list(self._net.biases)
 
-    def predict(self, x: inputs.Array) -> inputs.Array:
+    def predict(self, x: Array) -> Array:
         """Return the outputs."""
         return self._net.predict(x)
 

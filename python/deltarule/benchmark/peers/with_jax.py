@@ -11,6 +11,7 @@ import numpy as np
 
 from deltarule.benchmark import cases, inputs
 from deltarule.benchmark.peers.model import BaseModel
+from deltarule.layers import Array
 
 _HIDDEN = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}
 _OUTPUT = {"identity": lambda z: z, "softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid}
@@ -65,7 +66,7 @@ class Model(BaseModel):
         self._theta = [(jnp.asarray(np.ascontiguousarray(w.T)), jnp.asarray(b)) for w, b in pairs]
         self._step, self._epoch, self._predict = compiled(case, rate)
 
-    def convert(self, x: inputs.Array, y: inputs.Array) -> tuple[Any, Any]:
+    def convert(self, x: Array, y: Array) -> tuple[Any, Any]:
         """Return arrays on the device."""
         return jnp.asarray(x), jnp.asarray(y)
 
@@ -77,7 +78,7 @@ class Model(BaseModel):
         """Return weights of shape (outputs, inputs) and biases."""
         return [np.asarray(w).T for w, _ in self._theta], [np.asarray(b) for _, b in self._theta]
 
-    def predict(self, x: inputs.Array) -> inputs.Array:
+    def predict(self, x: Array) -> Array:
         """Return the outputs."""
         return np.asarray(self._predict(self._theta, x))
 

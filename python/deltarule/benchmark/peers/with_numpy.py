@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from deltarule.benchmark import cases, inputs
-from deltarule.benchmark.inputs import Array
 from deltarule.benchmark.peers.model import BaseModel
 from deltarule.data.rows import parts
+from deltarule.layers import Array
 
 
 class Model(BaseModel):

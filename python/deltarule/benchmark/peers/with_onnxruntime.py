@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 
 from deltarule.benchmark import cases, inputs
 from deltarule.benchmark.peers.model import BaseModel
+from deltarule.layers import Array
 
 WORKS = ("predict",)
 
@@ -47,7 +48,7 @@ class Model(BaseModel):
             model(case), options, providers=["CPUExecutionProvider"]
         )
 
-    def predict(self, x: inputs.Array) -> inputs.Array:
+    def predict(self, x: Array) -> Array:
         """Return the outputs."""
-        outputs: inputs.Array = self._session.run(None, {"x": x})[0]
+        outputs: Array = self._session.run(None, {"x": x})[0]
         return outputs

@@ -14,6 +14,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from deltarule.benchmark import cases, inputs
 from deltarule.benchmark.peers.model import BaseModel
+from deltarule.layers import Array
 
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
@@ -54,13 +55,13 @@ class Model(BaseModel):
         ):
             w[:], b[:] = new_w.T, new_b
 
-    def convert(self, x: inputs.Array, y: inputs.Array) -> tuple[inputs.Array, inputs.Array]:
+    def convert(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Return x and y, one target per sample as a flat array."""
         if self.case.output == "sigmoid" and self.case.sizes[-1] == 1:
             y = y.astype(np.int64)
         return x, y.ravel() if self.case.sizes[-1] == 1 else y
 
-    def step(self, x: inputs.Array, y: inputs.Array) -> None:
+    def step(self, x: Array, y: Array) -> None:
         """Take one step of gradient descent."""
         self._model.partial_fit(x, y)
 
@@ -68,7 +69,7 @@ class Model(BaseModel):
         """Return weights of shape (outputs, inputs) and biases."""
         return [w.T for w in self._model.coefs_], self._model.intercepts_
 
-    def predict(self, x: inputs.Array) -> inputs.Array:
+    def predict(self, x: Array) -> Array:
         """Return the outputs."""
         model = self._model
         return np.asarray(

@@ -9,6 +9,7 @@ from torch import nn
 
 from deltarule.benchmark import cases, inputs
 from deltarule.benchmark.peers.model import BaseModel
+from deltarule.layers import Array
 
 _HIDDEN = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 _OUTPUT = {"identity": [], "softmax": [nn.Softmax(dim=1)], "sigmoid": [nn.Sigmoid()]}
@@ -45,7 +46,7 @@ class Model(BaseModel):
         self._predictor = nn.Sequential(*self._net, *_OUTPUT[case.output])
         self._optimizer = torch.optim.SGD(self._net.parameters(), lr=rate)
 
-    def convert(self, x: inputs.Array, y: inputs.Array) -> tuple[Any, Any]:
+    def convert(self, x: Array, y: Array) -> tuple[Any, Any]:
         """Return tensors."""
         return torch.from_numpy(x), torch.from_numpy(y)
 
@@ -60,10 +61,10 @@ class Model(BaseModel):
         values = [p.detach().numpy() for p in self._net.parameters()]
         return values[::2], values[1::2]
 
-    def predict(self, x: inputs.Array) -> inputs.Array:
+    def predict(self, x: Array) -> Array:
         """Return the outputs, without a graph of gradients."""
         with torch.inference_mode():
-            outputs: inputs.Array = self._predictor(torch.from_numpy(x)).numpy()
+            outputs: Array = self._predictor(torch.from_numpy(x)).numpy()
         return outputs
 
     def train(self, data: inputs.DataSet) -> None:

@@ -27,9 +27,9 @@ constexpr bool kOthersRun = false;
 // Whether a signal's handler has raised; checked on the calling thread.
 class Signals {
  public:
-  bool ask() {
+  bool check() {
     const py::gil_scoped_acquire gil;
-    raised_ = raised_ || PyErr_CheckSignals() != 0;  // once: asking again would find no signal
+    raised_ = raised_ || PyErr_CheckSignals() != 0;  // once: a second check would find no signal
     return raised_;
   }
   void raise() const {
@@ -45,7 +45,7 @@ class Signals {
 template <class F>
 auto interruptible(double work, F f) {
   Signals signals;
-  const Interrupt interrupt = work > kWorkToPoll ? Interrupt([&signals] { return signals.ask(); }) : Interrupt();
+  const Interrupt interrupt = work > kWorkToPoll ? Interrupt([&signals] { return signals.check(); }) : Interrupt();
   const auto result = f(interrupt);
   signals.raise();
   return result;
@@ -89,7 +89,7 @@ auto run_writing(Network<T>& network, double work, F f) {
   if (work <= kWorkToRelease) {
     try {
       return f();
-    } catch (const NetworkRead&) {  // begins anew below
+    } catch (const NetworkRead&) {  // repeated below
     }
   }
   released.emplace();

@@ -14,7 +14,7 @@
 
 namespace deltarule {
 
-// Runs f(interrupt), without the GIL, and raises what a signal's handler raised. Whether f completed.
+// Runs f(interrupt) without the GIL, then raises the exception of a signal's handler, if any. Whether f completed.
 template <class F>
 bool complete(F f) {
   return interruptible(INFINITY, [&](const Interrupt& interrupt) {

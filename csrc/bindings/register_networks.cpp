@@ -206,7 +206,7 @@ void register_networks(py::module_& module) {
   register_result(module);
   bind_network<float>(module, "NetworkF32");
   bind_network<double>(module, "NetworkF64");
-  know_bound_types<Network<float>, Network<double>, Optimizer>();
+  store_bound_types<Network<float>, Network<double>, Optimizer>();
   intern_names();
 
   module.def("train_many", &train_many, py::arg("runs"), py::arg("threads"));

@@ -14,8 +14,8 @@
 
 namespace deltarule {
 
-// The training that the arguments describe, without interrupt or validation. Rows are those of order where there is
-// one: it may leave some of x out, or take them twice.
+// The training that the arguments describe, without interrupt or validation. With an order its rows count: it may omit
+// rows of x, or repeat them.
 template <class T>
 TrainingRun<T> training_run(const Network<T>& network, const py::array& x, const py::array& y,
                             const std::optional<py::array>& weight, const std::optional<py::array>& order,
@@ -24,19 +24,19 @@ TrainingRun<T> training_run(const Network<T>& network, const py::array& x, const
                             const std::optional<std::pair<py::array, py::array>>& dropout) {
   require(batch_size > 0, "batch_size", "below 1");
   require(epochs >= 0, "epochs", "below 0");
-  TrainingRun<T> run{batch_of(network, x, y, weight),
-                     nullptr,
-                     epochs,
-                     batch_size,
-                     optimizer,
-                     nullptr,
-                     1,
-                     nullptr,
-                     nullptr,
-                     nullptr,
-                     1,
-                     INFINITY,
-                     nullptr};
+  TrainingRun<T> run{.data = batch_of(network, x, y, weight),
+                     .order = nullptr,
+                     .epochs = epochs,
+                     .batch_size = batch_size,
+                     .optimizer = optimizer,
+                     .lr = nullptr,
+                     .lr_per_epoch = 1,
+                     .dropout = nullptr,
+                     .dropout_keys = nullptr,
+                     .validation = nullptr,
+                     .threads = 1,
+                     .seconds = INFINITY,
+                     .interrupt = nullptr};
   if (order) {
     require_shape<int64_t>(*order, "order", {epochs, -1});
     run.order = readable<int64_t>(*order);
@@ -63,7 +63,7 @@ TrainingRun<T> training_run(const Network<T>& network, const py::array& x, const
   return run;
 }
 
-// Fills `result`, then raises what a signal's handler raised.
+// Fills `result`, then raises the exception of a signal's handler, if any.
 template <class T>
 void train_arrays(Network<T>& network, const py::array& x, const py::array& y, const std::optional<py::array>& weight,
                   const std::optional<py::array>& order, int64_t epochs, int64_t batch_size, const Optimizer& optimizer,
@@ -87,7 +87,7 @@ void train_arrays(Network<T>& network, const py::array& x, const py::array& y, c
     run.validation = &*validation_batch;
   }
   Signals signals;
-  run.interrupt = [&signals] { return signals.ask(); };
+  run.interrupt = [&signals] { return signals.check(); };
   {
     const py::gil_scoped_release released;
     result = after_readers(network, [&] { return deltarule::train(network, run); });
@@ -120,7 +120,7 @@ Training training_of(const ManyRun& many, std::exception_ptr& error) {
 }
 
 // Trains each network as it would be alone, on whichever thread of a team is free; fills the results, then raises
-// what a signal's handler or a training raised.
+// the exception of a signal's handler or of a training, if any.
 inline void train_many(const std::vector<ManyRun>& runs, int threads) {
   std::vector<std::exception_ptr> errors(runs.size());
   std::vector<Training> trainings;
@@ -134,7 +134,7 @@ inline void train_many(const std::vector<ManyRun>& runs, int threads) {
     const py::gil_scoped_release released;
     run_team(threads, [&](const Member& team) {
       const Interrupt interrupt = [&] {
-        if (team.rank() == 0 && signals.ask()) stop.store(true);
+        if (team.rank() == 0 && signals.check()) stop.store(true);
         return stop.load();
       };
       for (int64_t i; (i = team.take(next)) < static_cast<int64_t>(trainings.size()) && !stop.load();)

@@ -131,6 +131,24 @@ def test_arrows_between_the_rooms_of_the_core() -> None:
     assert wrong == set()
 
 
+def test_stages_of_the_core_know_neither_network_nor_workspace() -> None:
+    stages = "forward loss backward tangents update parameters layer_values batch plan".split()
+    above = {f"core/{name}.hpp" for name in "network workspace step train_step predict".split()}
+    for stage in stages:
+        reached, left = set(), sorted((CORE / "core").glob(f"{stage}.?pp"))
+        while left:
+            path = left.pop()
+            new = set(included(path)) - reached
+            reached |= new
+            left += [CORE / other for other in new]
+        assert above & {other.as_posix() for other in reached} == set(), stage
+
+
+def test_the_internals_of_pybind11_are_used_in_one_file() -> None:
+    users = [path.name for path in CORE.rglob("*.?pp") if "py::detail::" in path.read_text()]
+    assert users == ["pybind11_internals.hpp"]
+
+
 def test_no_circle_of_includes_and_no_header_name_twice() -> None:
     headers = sorted(CORE.rglob("*.hpp"))
     assert len({path.name for path in headers}) == len(headers)

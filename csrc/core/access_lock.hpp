@@ -91,7 +91,7 @@ class AccessLock {
 
  private:
   Access now() const { return Access::of(word_.load()).in(this_process()); }
-  // Takes the step where it is granted; returns what it was taken from, or refused by.
+  // Takes the step where it is granted, and returns the new state. `from`: the state that granted or refused it.
   template <class Step>
   std::optional<Access> take(Step step, Access& from);
 

@@ -13,7 +13,7 @@ namespace deltarule {
 
 // Rows times W[l], in the layout of `theta`: z = W[l] a + b (no b where it is null), or z = z + W[l] a where `add`, b
 // being null. Of a wide layer the columns [left, right), cut at whole lanes; a narrow one is done as a whole, where
-// the range is not empty. Ends early where it is broken off, as what follows here does.
+// the range is not empty. Ends early where it is broken off, as do all functions below.
 template <class T>
 void layer_product(const Parameters<T>& theta, int64_t l, int64_t rows, InputRows<T> below, int64_t left, int64_t right,
                    const std::type_identity_t<T>* b, bool add, T* z, int64_t ld, const BreakOff& breaks_off = {});
@@ -25,7 +25,7 @@ void forward_layer(const Architecture& architecture, const Parameters<T>& theta,
                    InputRows<T> below, int64_t left, int64_t right, T* z, T* a, int64_t ld,
                    const BreakOff& breaks_off = {});
 
-// Rows [first, last) of the chunk, x being the chunk's: fills a[1..L-1], what is left of them after dropout, and z[L]
+// Rows [first, last) of the chunk, x being the chunk's: fills a[1..L-1], the same after dropout, and z[L]
 // (kept in a[L]'s place).
 template <class T>
 void forward(const Architecture& architecture, const Parameters<T>& theta, const Batch<T>& chunk, int64_t first,

@@ -8,7 +8,7 @@
 
 namespace deltarule {
 
-// Sum of the weights of the batch: what the mean divides by.
+// Sum of the weights of the batch: the divisor of the mean.
 template <class T>
 double total_weight(const Batch<T>& batch);
 

@@ -1,4 +1,5 @@
-// The sum of magnitudes from which an overflow is foreseen: see foresight.hpp.
+// The sum of magnitudes that bounds the gradient, so that an update that may overflow is found before it: see
+// foresight.hpp.
 #pragma once
 
 #include "batch.hpp"

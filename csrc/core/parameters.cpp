@@ -9,7 +9,7 @@ namespace deltarule {
 
 template <class T>
 Parameters<T>::Parameters(const Architecture& architecture) {
-  double estimate = 0.0;  // elements, W and its copy: what no address space holds is refused here
+  double estimate = 0.0;  // elements, W and its copy: more than any address space holds is refused here
   for (int64_t l = 1; l <= architecture.layers(); ++l)
     estimate +=
         2.0 * static_cast<double>(architecture.sizes[l - 1] + 64) * static_cast<double>(architecture.sizes[l] + 64);

@@ -66,8 +66,8 @@ int team_size(double work, int threads);
 int standing_team_size(double work, int threads);
 inline bool worth_a_team(double work) { return team_size(work, 2) > 1; }
 
-// Floating-point operations worth one more thread; 0: the default. Tests set less, to see teams on small work; those
-// are as large as asked for.
+// Floating-point operations worth one more thread; 0: the default. Tests set less, for teams on small work; such
+// teams have as many threads as asked for.
 void set_work_per_thread(double work);
 
 }  // namespace deltarule

@@ -32,7 +32,7 @@ static double propagate(Network<T>& network, const Member& team, const Batch<T>&
     if (breaks_off()) break;
     largest = std::max(largest, loss_and_delta(architecture, chunk, first, last, scale, values, row_loss));
     backward(architecture, network.theta, chunk, first, last, values, breaks_off);
-    if (state.foreseen) state.magnitudes.fetch_add(magnitudes(architecture, chunk, first, last, values));
+    if (state.guarded_update) state.magnitudes.fetch_add(magnitudes(architecture, chunk, first, last, values));
   }
   return largest;
 }

@@ -18,9 +18,8 @@ template <class T>
 struct StepState {
   using Clock = std::chrono::steady_clock;
 
-  // Ends: a training stops after the present step, or a step is broken off in a long phase that changes nothing that
-  // stays. Each flag is set by rank 0 in its own phase alone; after the barrier that ends it, all threads read the
-  // same.
+  // Interrupts: a training stops after the present step; a step is broken off in a long phase that updates nothing.
+  // Rank 0 alone sets each flag, in one phase alone; after the barrier that ends the phase all threads read the same.
   std::optional<Poll> caller;
   std::atomic<bool> stop{false}, rows_broken_off{false}, gradient_broken_off{false};
   bool has_pause = false;  // set: stop after the first whole step from `pause` on
@@ -31,8 +30,8 @@ struct StepState {
   std::atomic<double> largest_loss{0.0};  // of a row so far
   bool check_finite = false;              // values of x that are not finite count as divergence
 
-  // A step that must be known not to overflow before it updates anything: see foresight.hpp.
-  const Update<T>* foreseen = nullptr;
+  // The update of a step that ends before it, where it may overflow; null: unguarded. See foresight.hpp.
+  const Update<T>* guarded_update = nullptr;
   double reach = INFINITY;              // before the step
   std::atomic<double> magnitudes{0.0};  // sum of |a| and |delta| of the rows so far
 
@@ -59,12 +58,12 @@ struct StepState {
     while (before < largest && !largest_loss.compare_exchange_weak(before, largest)) continue;
   }
 
-  // A bound of what the step writes; the same for every thread once all rows are done.
+  // A bound of the parameters and the optimizer state after the step; the same for every thread once all rows are done.
   double reach_after() const {
     const double half = magnitudes.load() / 2.0;
-    return deltarule::reach_after(*foreseen, reach, half * half);
+    return deltarule::reach_after(*guarded_update, reach, half * half);
   }
-  bool may_overflow() const { return foreseen && !(reach_after() < kAmple<T>); }
+  bool may_overflow() const { return guarded_update && !(reach_after() < kAmple<T>); }
 
   void reset_parameter_tiles() {
     next_parameter_tile.store(0);

@@ -33,7 +33,7 @@ double propagate_by_columns(Network<T>& network, const Member& team, const Batch
     const auto [left, right] = columns(l);
     backward_layer(architecture, network.theta, l, chunk, 0, chunk.rows, left, right, values);
   }
-  if (state.foreseen) {
+  if (state.guarded_update) {
     team.wait();
     if (team.rank() == 0) state.magnitudes.fetch_add(magnitudes(architecture, chunk, 0, chunk.rows, values));
   }

@@ -28,7 +28,7 @@ static double super_block(Network<T>& network, const Member& team, const Batch<T
     forward(architecture, network.theta, block, first, last, values);
     largest = std::max(largest, loss_and_delta(architecture, block, first, last, scale, values, row_loss));
     backward(architecture, network.theta, block, first, last, values);
-    if (state.foreseen) state.magnitudes.fetch_add(magnitudes(architecture, block, first, last, values));
+    if (state.guarded_update) state.magnitudes.fetch_add(magnitudes(architecture, block, first, last, values));
   }
   for (const ParameterTile& tile : plan.tiles)
     tile_gradient(network.theta, tile, block, 0, block.rows, values, values, false, scratch, gradient);

@@ -55,8 +55,8 @@ static void product_rows(Network<T>& network, const ThetaProduct<T>& call, const
                     *work.tangents, breaks_off);
 }
 
-// The chunk's part of a tile of the product, on top of what came before: delta a^T; or delta_dot a^T and, of H v, delta
-// a_dot^T, where a_dot[0] is 0.
+// The chunk's part of a tile of the product, added to that of the chunks before: delta a^T; or delta_dot a^T and, of H
+// v, delta a_dot^T, where a_dot[0] is 0.
 template <class T>
 static void product_tile(Network<T>& network, const ThetaProduct<T>& call, const ParameterTile& tile,
                          const Batch<T>& chunk, bool is_first, T* scratch) {

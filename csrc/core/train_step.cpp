@@ -74,7 +74,7 @@ double train_step(Network<T>& network, const Batch<T>& batch, const Optimizer& o
   state.check_finite = check_finite;
   state.caller.emplace(interrupt);
   state.use(optimizer);
-  state.foreseen = &update;
+  state.guarded_update = &update;
   state.reach = network.reach;
   StepEnd end = StepEnd::complete;
   run_team(timed.size(), [&](const Member& team) {

@@ -23,7 +23,7 @@ static Operands<T> operands(const Parameters<T>& theta, const ParameterTile& til
   Operands<T> tile_of{tile.last - tile.first, padded<T>(tile.columns()), below, delta};
   if (tile.is_bias)
     tile_of.P = {&one, 0, nullptr};
-  else if (layer.narrow)  // what pads the rows of a, or follows those of the user's x, is not read
+  else if (layer.narrow)  // the padding of the rows of a, and memory behind the user's x, are not read
     tile_of = {tile.last - tile.first, tile.columns(), delta, below};
   tile_of.P.data += tile.is_bias ? 0 : tile.first;
   tile_of.Q.data += tile.left;

@@ -9,13 +9,13 @@
 namespace deltarule {
 
 // The gradient of a tile over rows [first, last) of the chunk, at most a super-block: dL/dW[l] = delta[l] a[l-1]^T,
-// dL/db[l] = delta[l], with a from `inputs` and delta from `state`. It goes to G, laid out as theta's values, on top of
-// what is there where `add`. scratch holds a tile.
+// dL/db[l] = delta[l], with a from `inputs` and delta from `state`. It is written to G, laid out as theta's values,
+// or added to G where `add`. scratch has room for a tile.
 template <class T>
 void tile_gradient(const Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first,
                    int64_t last, LayerValues<T>& inputs, LayerValues<T>& state, bool add, T* scratch, T* G);
 
-// The same, and the step of theta on the tile along it, on top of G where that is not null; then its transposed
+// The same gradient, plus G's tile where G is not null; the step of theta's tile along it; then its transposed
 // copy. Returns whether every new parameter is finite.
 template <class T>
 bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Batch<T>& chunk, int64_t first, int64_t last,
@@ -29,7 +29,7 @@ bool tile_descent(Parameters<T>& theta, const ParameterTile& tile, const Update<
 template <class T>
 double tile_square(const Parameters<T>& theta, const ParameterTile& tile, const T* values, double scale = 1.0);
 
-// What a gradient is clipped by, and its root, which is in the range of T where the factor may not be.
+// The factor that clips a gradient, and its root, which is in the range of T where the factor may not be.
 struct Clipping {
   double factor = 1.0, root = 1.0;
 };

@@ -135,7 +135,8 @@ def test_stages_of_the_core_know_neither_network_nor_workspace() -> None:
     stages = "forward loss backward tangents update parameters layer_values batch plan".split()
     above = {f"core/{name}.hpp" for name in "network workspace step train_step predict".split()}
     for stage in stages:
-        reached, left = set(), sorted((CORE / "core").glob(f"{stage}.?pp"))
+        reached: set[Path] = set()
+        left = sorted((CORE / "core").glob(f"{stage}.?pp"))
         while left:
             path = left.pop()
             new = set(included(path)) - reached

@@ -20,6 +20,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def minimal(session: nox.Session) -> None:
+    """Run the suite without the extras: what needs one is skipped, nothing fails."""
+    session.install(".", "pytest", "pytest-xdist")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style and types."""
     session.install(".[dev]")

@@ -286,7 +286,12 @@ OPERATIONS: dict[str, Operation] = {
     ),
 }
 # What they need beyond the package itself.
-NEEDS = {"sklearn": "sklearn", "LBFGS": "scipy", "History.plot": "matplotlib"}
+NEEDS = {
+    "sklearn": "sklearn",
+    "LBFGS": "scipy",
+    "LevenbergMarquardt": "scipy",
+    "History.plot": "matplotlib",
+}
 
 # Computed by NumPy and other packages rather than by the core. NumPy 2.4.6 itself ends the process
 # where an operation of two dtypes gets no memory for its buffers: np.add of float64 and complex128

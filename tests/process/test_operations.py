@@ -1,5 +1,7 @@
-"""Every operation of the public API under limits, in forks and among signals: its result, or an
-error and no change."""
+"""Every public operation where memory, threads or signals interfere.
+
+An operation ends in its result or in an error that leaves the network as it was.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ bool is_within(const T* x, int64_t n, T low, T high) {
 template <class T>
 bool is_finite(const T* x, int64_t n, int threads) {
   std::atomic<bool> finite{true};
-  run_team(n < kLargeScan ? 1 : threads, [&](const Member& team) {
+  run_team(n < kLargeScan ? 1 : threads, [&](const TeamThread& team) {
     const auto [first, last] = team.share(n, kLanes<T>);
     if (!kernels<T>().all_finite(last - first, x + first)) finite.store(false, std::memory_order_relaxed);
   });

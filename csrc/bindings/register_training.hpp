@@ -132,7 +132,7 @@ inline void train_many(const std::vector<ManyRun>& runs, int threads) {
   std::atomic<int64_t> next{0};
   {
     const py::gil_scoped_release released;
-    run_team(threads, [&](const Member& team) {
+    run_team(threads, [&](const TeamThread& team) {
       const Interrupt interrupt = [&] {
         if (team.rank() == 0 && signals.check()) stop.store(true);
         return stop.load();

@@ -37,7 +37,7 @@ struct Training {
   } epoch = {};
 
   // Ends the training in the middle of an epoch; all threads call it, by the same decision.
-  void end(const Member& team, Status status) {
+  void end(const TeamThread& team, Status status) {
     if (team.rank() != 0) return;
     result.status = status;
     result.step = epoch.steps;
@@ -70,7 +70,7 @@ void finish_epoch(Training<T>& run) {
   TrainingResult& result = run.result;
   if (!std::isfinite(run.epoch.loss)) {  // the losses of its steps are finite, their sum is not
     run.is_over = true;
-    run.end(Member(0, 1, nullptr), Status::diverged);
+    run.end(TeamThread(0, 1, nullptr), Status::diverged);
     return;
   }
   run.last_finite.take();
@@ -88,7 +88,7 @@ void finish_epoch(Training<T>& run) {
 // The mini-batches of an epoch from some row on, then the validation loss. Returns whether training continues with the
 // next epoch; false also where it continues with another team, from run.epoch on.
 template <class T>
-bool train_epoch(const Member& team, Training<T>& run, int64_t number, int64_t first) {
+bool train_epoch(const TeamThread& team, Training<T>& run, int64_t number, int64_t first) {
   const TrainingRun<T>& settings = run.settings;
   StepState<T>& state = run.state;
   for (; first < settings.data.rows; first += settings.batch_size) {
@@ -154,7 +154,7 @@ TrainingResult train(Network<T>& network, const TrainingRun<T>& settings) {
     state.regroup.store(false);
     state.together = !state.choice || state.choice->together();
     const auto from = run.epoch;
-    run_team(state.together ? planned : 1, [&](const Member& team) {
+    run_team(state.together ? planned : 1, [&](const TeamThread& team) {
       int64_t first = from.first_row;
       for (int64_t epoch = from.number; epoch < settings.epochs; ++epoch, first = 0)
         if (!train_epoch(team, run, epoch, first)) break;

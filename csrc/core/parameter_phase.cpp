@@ -34,7 +34,7 @@ static Clipping clipping(const Network<T>& network, double max_norm) {
 }
 
 template <class T>
-bool descend_tiles(Network<T>& network, const Member& team, double max_norm, const Update<T>& update,
+bool descend_tiles(Network<T>& network, const TeamThread& team, double max_norm, const Update<T>& update,
                    StepState<T>& state) {
   const Clipping clip = state.clips ? clipping(network, max_norm) : Clipping{};
   if (std::isnan(clip.factor)) return state.overflow.store(true), false;
@@ -50,7 +50,7 @@ bool descend_tiles(Network<T>& network, const Member& team, double max_norm, con
 }
 
 template <class T>
-ParameterPhase<T>::ParameterPhase(Network<T>& network, const Member& team, const Batch<T>& batch, bool is_last,
+ParameterPhase<T>::ParameterPhase(Network<T>& network, const TeamThread& team, const Batch<T>& batch, bool is_last,
                                   const Optimizer* optimizer, StepState<T>& state)
     : network_(network), team_(team), batch_(batch), is_last_(is_last), optimizer_(optimizer), state_(state) {
   if (team.rank() == 0) {
@@ -87,9 +87,9 @@ StepEnd ParameterPhase<T>::finish() {
   return is_last_ || !state_.stop.load() ? StepEnd::complete : StepEnd::interrupted;
 }
 
-#define DELTARULE_INSTANTIATE(T)                                                                    \
-  template void add_penalty(Network<T>&, int64_t, const StepState<T>&);                             \
-  template bool descend_tiles(Network<T>&, const Member&, double, const Update<T>&, StepState<T>&); \
+#define DELTARULE_INSTANTIATE(T)                                                                        \
+  template void add_penalty(Network<T>&, int64_t, const StepState<T>&);                                 \
+  template bool descend_tiles(Network<T>&, const TeamThread&, double, const Update<T>&, StepState<T>&); \
   template class ParameterPhase<T>;
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)

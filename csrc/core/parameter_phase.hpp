@@ -15,14 +15,14 @@ void add_penalty(Network<T>& network, int64_t tile, const StepState<T>& state);
 // The update along the whole gradient, clipped where the optimizer does. Returns whether the gradient has a finite
 // norm: the same for every thread.
 template <class T>
-bool descend_tiles(Network<T>& network, const Member& team, double max_norm, const Update<T>& update,
+bool descend_tiles(Network<T>& network, const TeamThread& team, double max_norm, const Update<T>& update,
                    StepState<T>& state);
 
 // One thread's parameter phase: between the two calls it adds the chunk's gradient to the one so far.
 template <class T>
 class ParameterPhase {
  public:
-  ParameterPhase(Network<T>& network, const Member& team, const Batch<T>& batch, bool is_last,
+  ParameterPhase(Network<T>& network, const TeamThread& team, const Batch<T>& batch, bool is_last,
                  const Optimizer* optimizer, StepState<T>& state);
 
   // To be applied tile by tile along with the gradient; null where there is none, or it comes after.
@@ -34,7 +34,7 @@ class ParameterPhase {
 
  private:
   Network<T>& network_;
-  const Member& team_;
+  const TeamThread& team_;
   const Batch<T>& batch_;
   const bool is_last_;
   const Optimizer* optimizer_;

@@ -10,8 +10,8 @@ namespace deltarule {
 
 // A few rows: each thread takes columns of every layer.
 template <class T>
-static void predict_by_columns(const Network<T>& network, const Member& team, InputRows<T> x, int64_t rows, T* scratch,
-                               T* y_hat) {
+static void predict_by_columns(const Network<T>& network, const TeamThread& team, InputRows<T> x, int64_t rows,
+                               T* scratch, T* y_hat) {
   const Architecture& architecture = network.architecture;
   const int64_t half = scratch_elements<T>(architecture, rows) / 2, n_out = architecture.n_outputs();
   InputRows<T> below = x;
@@ -41,13 +41,14 @@ bool predict(const Network<T>& network, InputRows<T> x, int64_t rows, T* y_hat, 
   const Scratch<T> scratch(elements * team_of);
   if (by_columns) {
     if (check_finite && !kernels<T>().all_finite(rows * x.stride, x.data)) return false;
-    run_team(team_of, [&](const Member& team) { predict_by_columns(network, team, x, rows, scratch.get(), y_hat); });
+    run_team(team_of,
+             [&](const TeamThread& team) { predict_by_columns(network, team, x, rows, scratch.get(), y_hat); });
     return true;
   }
   std::atomic<int64_t> next{0};
   std::atomic<bool> finite{true}, broken_off{false};
   Poll poll(interrupt);
-  run_team(team_of, [&](const Member& team) {
+  run_team(team_of, [&](const TeamThread& team) {
     const BreakOff breaks_off(team, broken_off, poll);
     for (int64_t r; (r = team.take(next) * tile) < rows && finite.load(std::memory_order_relaxed) && !breaks_off();) {
       const InputRows<T> mine{x.data + r * x.stride, x.stride, nullptr};
@@ -68,8 +69,8 @@ int64_t evaluation_elements(const Network<T>& network) {
 }
 
 template <class T>
-void evaluate_rows(const Network<T>& network, const Member& team, const Batch<T>& batch, T* scratch, double* row_loss,
-                   const BreakOff& breaks_off) {
+void evaluate_rows(const Network<T>& network, const TeamThread& team, const Batch<T>& batch, T* scratch,
+                   double* row_loss, const BreakOff& breaks_off) {
   const Architecture& architecture = network.architecture;
   const OutputLoss<T> f = output_loss<T>(architecture);
   const int64_t n = architecture.n_outputs(), ld = row_stride<T>(n), tile = network.plan.row_tile;
@@ -99,18 +100,18 @@ double evaluate(const Network<T>& network, const Batch<T>& batch, int threads, c
   const Buffer<double> row_loss = make_buffer<double>(batch.rows);
   Poll poll(interrupt);
   std::atomic<bool> broken_off{false};
-  run_team(team_of, [&](const Member& team) {
+  run_team(team_of, [&](const TeamThread& team) {
     evaluate_rows(network, team, batch, scratch.get(), row_loss.get(), {team, broken_off, poll});
   });
   const FlushSubnormals mode;
   return reduced(network, batch, weighted_sum(batch, row_loss.get()));
 }
 
-#define DELTARULE_INSTANTIATE(T)                                                                                \
-  template bool predict(const Network<T>&, InputRows<T>, int64_t, T*, int, bool, const Interrupt&);             \
-  template double evaluate(const Network<T>&, const Batch<T>&, int, const Interrupt&);                          \
-  template void evaluate_rows(const Network<T>&, const Member&, const Batch<T>&, T*, double*, const BreakOff&); \
-  template int64_t evaluation_elements(const Network<T>&);                                                      \
+#define DELTARULE_INSTANTIATE(T)                                                                                    \
+  template bool predict(const Network<T>&, InputRows<T>, int64_t, T*, int, bool, const Interrupt&);                 \
+  template double evaluate(const Network<T>&, const Batch<T>&, int, const Interrupt&);                              \
+  template void evaluate_rows(const Network<T>&, const TeamThread&, const Batch<T>&, T*, double*, const BreakOff&); \
+  template int64_t evaluation_elements(const Network<T>&);                                                          \
   template double reduced(const Network<T>&, const Batch<T>&, double);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)

@@ -21,8 +21,8 @@ double evaluate(const Network<T>& network, const Batch<T>& batch, int threads, c
 
 // The loss of each row that this thread of a team takes, unweighted. scratch: evaluation_elements per thread.
 template <class T>
-void evaluate_rows(const Network<T>& network, const Member& team, const Batch<T>& batch, T* scratch, double* row_loss,
-                   const BreakOff& breaks_off);
+void evaluate_rows(const Network<T>& network, const TeamThread& team, const Batch<T>& batch, T* scratch,
+                   double* row_loss, const BreakOff& breaks_off);
 template <class T>
 int64_t evaluation_elements(const Network<T>& network);
 

@@ -93,7 +93,7 @@ PassEnd propagate(const Network<T>& network, const Batch<T>& batch, const Quanti
   const OutputLoss<T> f = output_loss<T>(architecture);
   const double scale = reduction_scale(architecture, total_weight(batch));
   const int64_t L = architecture.layers(), n_out = architecture.n_outputs();
-  run_team(team_of, [&](const Member& team) {
+  run_team(team_of, [&](const TeamThread& team) {
     LayerValues<T>& state = states[static_cast<size_t>(team.rank())];
     const auto put = [&](const std::vector<T*>& arrays, int64_t l, int64_t first, int64_t rows, const T* from) {
       if (arrays.empty()) return;
@@ -147,7 +147,7 @@ PassEnd pull_back(const Network<T>& network, const PullBack<T>& call, int thread
   std::optional<FirstLayer<T>> first_layer;
   if (call.dx) first_layer.emplace(theta);
   const double scale = call.reduced ? reduction_scale(architecture, total_weight(call.batch)) : 1.0;
-  run_team(timed.size(), [&](const Member& team) {
+  run_team(timed.size(), [&](const TeamThread& team) {
     LayerValues<T>& state = states[static_cast<size_t>(team.rank())];
     T* dx_tile = dx.get() + team.rank() * tile_rows * seeds * ldx;
     loop.each(team, [&](int64_t first, int64_t last, const BreakOff& breaks_off) {
@@ -199,7 +199,7 @@ PassEnd push_forward(const Network<T>& network, const PushForward<T>& call, int 
   }
   std::optional<Parameters<T>> theta_dot;
   if (call.theta_dot) theta_dot.emplace(architecture).from_theta(call.theta_dot, theta_dot->values());
-  run_team(timed.size(), [&](const Member& team) {
+  run_team(timed.size(), [&](const TeamThread& team) {
     LayerValues<T>&state = states[static_cast<size_t>(team.rank())], &dots = tangents[static_cast<size_t>(team.rank())];
     loop.each(team, [&](int64_t first, int64_t last, const BreakOff& breaks_off) {
       const Batch<T> tile = call.batch.slice(first, last);

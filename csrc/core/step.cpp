@@ -15,7 +15,7 @@ namespace deltarule {
 
 // Forward pass, loss and delta recursion of the rows that this thread takes. Returns the largest loss of a row.
 template <class T>
-static double propagate(Network<T>& network, const Member& team, const Batch<T>& chunk, double scale,
+static double propagate(Network<T>& network, const TeamThread& team, const Batch<T>& chunk, double scale,
                         StepState<T>& state, double* row_loss) {
   if (cuts_columns<T>(network.plan, chunk.rows, team.size()))
     return propagate_by_columns(network, team, chunk, scale, state, row_loss);
@@ -40,7 +40,7 @@ static double propagate(Network<T>& network, const Member& team, const Batch<T>&
 // The gradient of the parameters that this thread takes over the chunk, super-block by super-block, added to that of
 // the chunks before; with the batch's last super-block the update along it, unless there is none.
 template <class T>
-static void add_gradient(Network<T>& network, const Member& team, const Batch<T>& chunk, bool is_first,
+static void add_gradient(Network<T>& network, const TeamThread& team, const Batch<T>& chunk, bool is_first,
                          const Update<T>* update, StepState<T>& state) {
   const Plan& plan = network.plan;
   Workspace<T>& work = network.workspace;
@@ -64,7 +64,7 @@ static void add_gradient(Network<T>& network, const Member& team, const Batch<T>
 }
 
 template <class T>
-StepEnd step(Network<T>& network, const Member& team, const Batch<T>& batch, const Optimizer* optimizer,
+StepEnd step(Network<T>& network, const TeamThread& team, const Batch<T>& batch, const Optimizer* optimizer,
              StepState<T>& state) {
   if (network.workspace.by_super_blocks) return step_by_super_blocks(network, team, batch, optimizer, state);
   const double scale = reduction_scale(network.architecture, total_weight(batch));
@@ -93,8 +93,8 @@ StepEnd end_of_rows(const Network<T>& network, const Batch<T>& batch, bool is_la
   return state.may_overflow() ? StepEnd::may_overflow : StepEnd::complete;
 }
 
-#define DELTARULE_INSTANTIATE(T)                                                                       \
-  template StepEnd step(Network<T>&, const Member&, const Batch<T>&, const Optimizer*, StepState<T>&); \
+#define DELTARULE_INSTANTIATE(T)                                                                           \
+  template StepEnd step(Network<T>&, const TeamThread&, const Batch<T>&, const Optimizer*, StepState<T>&); \
   template StepEnd end_of_rows(const Network<T>&, const Batch<T>&, bool, StepState<T>&);
 DELTARULE_INSTANTIATE(float)
 DELTARULE_INSTANTIATE(double)

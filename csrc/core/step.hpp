@@ -74,7 +74,7 @@ struct StepState {
     if (caller && caller->wants_to_stop()) stop.store(true);
   }
   // For this thread, by one of the flags above.
-  BreakOff break_off(const Member& team, std::atomic<bool>& flag) {
+  BreakOff break_off(const TeamThread& team, std::atomic<bool>& flag) {
     return caller ? BreakOff(team, flag, *caller) : BreakOff();
   }
   bool is_broken_off() const { return rows_broken_off.load() || gradient_broken_off.load(); }
@@ -94,18 +94,18 @@ enum class StepEnd { complete, interrupted, diverged, may_overflow };
 // The step of one thread of a team, whose memory is reserved. Nothing is updated unless it completes; without an
 // optimizer the gradient is left in the workspace.
 template <class T>
-StepEnd step(Network<T>& network, const Member& team, const Batch<T>& batch, const Optimizer* optimizer,
+StepEnd step(Network<T>& network, const TeamThread& team, const Batch<T>& batch, const Optimizer* optimizer,
              StepState<T>& state);
 
 // The same for a batch of many rows on few parameters: each thread takes whole super-blocks.
 template <class T>
-StepEnd step_by_super_blocks(Network<T>& network, const Member& team, const Batch<T>& batch, const Optimizer* optimizer,
-                             StepState<T>& state);
+StepEnd step_by_super_blocks(Network<T>& network, const TeamThread& team, const Batch<T>& batch,
+                             const Optimizer* optimizer, StepState<T>& state);
 
 // Forward pass, loss and delta recursion of a few rows: each thread takes columns of every layer, and some rows of the
 // loss. Returns the largest loss of a row.
 template <class T>
-double propagate_by_columns(Network<T>& network, const Member& team, const Batch<T>& chunk, double scale,
+double propagate_by_columns(Network<T>& network, const TeamThread& team, const Batch<T>& chunk, double scale,
                             StepState<T>& state, double* row_loss);
 
 // Whether the step ends after its rows: diverged, interrupted, or about to overflow. The same for every thread.

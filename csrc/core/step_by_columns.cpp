@@ -10,7 +10,7 @@
 namespace deltarule {
 
 template <class T>
-double propagate_by_columns(Network<T>& network, const Member& team, const Batch<T>& chunk, double scale,
+double propagate_by_columns(Network<T>& network, const TeamThread& team, const Batch<T>& chunk, double scale,
                             StepState<T>& state, double* row_loss) {
   const Architecture& architecture = network.architecture;
   LayerValues<T>& values = *network.workspace.values;
@@ -40,9 +40,9 @@ double propagate_by_columns(Network<T>& network, const Member& team, const Batch
   return largest;
 }
 
-template double propagate_by_columns(Network<float>&, const Member&, const Batch<float>&, double, StepState<float>&,
+template double propagate_by_columns(Network<float>&, const TeamThread&, const Batch<float>&, double, StepState<float>&,
                                      double*);
-template double propagate_by_columns(Network<double>&, const Member&, const Batch<double>&, double, StepState<double>&,
-                                     double*);
+template double propagate_by_columns(Network<double>&, const TeamThread&, const Batch<double>&, double,
+                                     StepState<double>&, double*);
 
 }  // namespace deltarule

@@ -15,7 +15,7 @@ namespace deltarule {
 // Forward pass, loss, delta recursion and gradient of a super-block, in the memory of this thread. Returns the largest
 // loss of a row.
 template <class T>
-static double super_block(Network<T>& network, const Member& team, const Batch<T>& block, double scale,
+static double super_block(Network<T>& network, const TeamThread& team, const Batch<T>& block, double scale,
                           StepState<T>& state, double* row_loss, T* gradient) {
   const Architecture& architecture = network.architecture;
   const Plan& plan = network.plan;
@@ -38,7 +38,7 @@ static double super_block(Network<T>& network, const Member& team, const Batch<T
 // The gradient of the parameters that this thread takes: the sum of those of the super-blocks, in order, added to the
 // one so far; then the update along it, unless there is none.
 template <class T>
-static void add_gradients(Network<T>& network, const Member& team, int64_t blocks, bool is_first,
+static void add_gradients(Network<T>& network, const TeamThread& team, int64_t blocks, bool is_first,
                           const Update<T>* update, StepState<T>& state) {
   const Plan& plan = network.plan;
   Parameters<T>& theta = network.theta;
@@ -64,8 +64,8 @@ static void add_gradients(Network<T>& network, const Member& team, int64_t block
 }
 
 template <class T>
-StepEnd step_by_super_blocks(Network<T>& network, const Member& team, const Batch<T>& batch, const Optimizer* optimizer,
-                             StepState<T>& state) {
+StepEnd step_by_super_blocks(Network<T>& network, const TeamThread& team, const Batch<T>& batch,
+                             const Optimizer* optimizer, StepState<T>& state) {
   Workspace<T>& work = network.workspace;
   const double scale = reduction_scale(network.architecture, total_weight(batch));
   const int64_t blocks = (batch.rows + kSuperBlock - 1) / kSuperBlock;
@@ -87,9 +87,9 @@ StepEnd step_by_super_blocks(Network<T>& network, const Member& team, const Batc
   return StepEnd::complete;
 }
 
-template StepEnd step_by_super_blocks(Network<float>&, const Member&, const Batch<float>&, const Optimizer*,
+template StepEnd step_by_super_blocks(Network<float>&, const TeamThread&, const Batch<float>&, const Optimizer*,
                                       StepState<float>&);
-template StepEnd step_by_super_blocks(Network<double>&, const Member&, const Batch<double>&, const Optimizer*,
+template StepEnd step_by_super_blocks(Network<double>&, const TeamThread&, const Batch<double>&, const Optimizer*,
                                       StepState<double>&);
 
 }  // namespace deltarule

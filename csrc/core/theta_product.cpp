@@ -91,7 +91,7 @@ PassEnd theta_product(Network<T>& network, const ThetaProduct<T>& call, int thre
   const auto parameter_tiles = static_cast<int64_t>(plan.tiles.size());
   StepState<T> state;
   state.caller.emplace(interrupt);
-  run_team(timed.size(), [&](const Member& team) {
+  run_team(timed.size(), [&](const TeamThread& team) {
     const BreakOff breaks_rows_off = state.break_off(team, state.rows_broken_off);
     const BreakOff breaks_gradient_off = state.break_off(team, state.gradient_broken_off);
     for (int64_t first = 0; first < batch.rows; first += plan.chunk_rows) {
@@ -115,7 +115,7 @@ PassEnd theta_product(Network<T>& network, const ThetaProduct<T>& call, int thre
     }
   });
   if (state.is_broken_off()) return PassEnd::interrupted;
-  network.theta.to_theta(work.gradient.get(), call.product, state.break_off(Member(0, 1, nullptr), state.stop));
+  network.theta.to_theta(work.gradient.get(), call.product, state.break_off(TeamThread(0, 1, nullptr), state.stop));
   if (state.stop.load()) return PassEnd::interrupted;
   return kernels<T>().all_finite(network.theta.count(), call.product) ? PassEnd::complete : PassEnd::diverged;
 }

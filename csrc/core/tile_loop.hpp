@@ -18,7 +18,7 @@ class TileLoop {
 
   // f(first, last, breaks_off) of each tile that this thread takes; it returns false where a value is not finite.
   template <class F>
-  void each(const Member& team, F f) {
+  void each(const TeamThread& team, F f) {
     const BreakOff breaks_off(team, broken_off_, poll_);
     for (int64_t t; (t = team.take(next_)) < tiles_ && !diverged_.load(std::memory_order_relaxed) && !breaks_off();) {
       const int64_t first = rows_ * t / tiles_, last = rows_ * (t + 1) / tiles_;

@@ -31,11 +31,11 @@ double value_and_gradient(Network<T>& network, const Batch<T>& batch, T* gradien
   network.workspace.reserve_gradient(network.theta);
   StepState<T> state;
   state.caller.emplace(interrupt);
-  run_team(timed.size(), [&](const Member& team) { step<T>(network, team, batch, nullptr, state); });
+  run_team(timed.size(), [&](const TeamThread& team) { step<T>(network, team, batch, nullptr, state); });
   if (state.diverged.load()) return INFINITY;
   if (state.is_broken_off()) return NAN;
   network.theta.to_theta(network.workspace.gradient.get(), gradient,
-                         state.break_off(Member(0, 1, nullptr), state.stop));
+                         state.break_off(TeamThread(0, 1, nullptr), state.stop));
   return reduced(network, batch, state.loss_sum);
 }
 
@@ -48,7 +48,7 @@ static double fallible_step(Network<T>& network, const Batch<T>& batch, const Op
   StepState<T> state;
   state.check_finite = check_finite;
   state.use(optimizer);
-  run_team(threads, [&](const Member& team) { step(network, team, batch, &optimizer, state); });
+  run_team(threads, [&](const TeamThread& team) { step(network, team, batch, &optimizer, state); });
   if (state.diverged.load()) return NAN;
   if (state.overflow.load()) {
     before.restore();
@@ -77,7 +77,7 @@ double train_step(Network<T>& network, const Batch<T>& batch, const Optimizer& o
   state.guarded_update = &update;
   state.reach = network.reach;
   StepEnd end = StepEnd::complete;
-  run_team(timed.size(), [&](const Member& team) {
+  run_team(timed.size(), [&](const TeamThread& team) {
     const StepEnd mine = step(network, team, batch, &optimizer, state);
     if (team.rank() == 0) end = mine;
   });
@@ -98,7 +98,7 @@ void descend(Network<T>& network, const T* gradient, const Optimizer& optimizer,
   Snapshot<T> before(network);
   StepState<T> state;
   state.use(optimizer);
-  run_team(1, [&](const Member& team) {
+  run_team(1, [&](const TeamThread& team) {
     const Update<T> update(optimizer, total_weight, network.optimizer_state);
     for (size_t t = 0; state.clips && t < network.plan.tiles.size(); ++t)
       work.tile_sums[t] = tile_square(network.theta, network.plan.tiles[t], work.gradient.get());

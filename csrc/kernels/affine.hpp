@@ -20,7 +20,7 @@ struct StridedRows {
   template <class F>
   void next(F f) {
     int64_t s = stride;
-    asm("" : "+r"(s));  // or the compiler keeps a pointer a row, and spills them
+    asm("" : "+r"(s));  // or the compiler keeps one pointer per row, and spills them
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r) f(r, *reinterpret_cast<const T*>(base[r / 3] + r % 3 * s));
 #pragma GCC unroll 8
@@ -91,7 +91,7 @@ static inline void affine_tile(int64_t first, int64_t last, Rows x, const T* W, 
 
 // A panel of NP packs of columns for all rows: a block of W's rows stays near while the rows of x pass by, each
 // tile of which fetches its part of the block that comes next, below or at the top of the next panel: the rows
-// of a block lie on lines, often pages, of their own, which the processor does not foresee.
+// of a block lie on lines, often pages, of their own, which the processor does not prefetch.
 template <int MR, int NP, class T>
 static inline void affine_panel(int64_t rows, int64_t n_in, const InputRows<T>& a, const T* W, int64_t ldw,
                                 bool is_last, const T* b, bool add, T* z, int64_t ldz) {
@@ -127,8 +127,8 @@ static inline void affine_panels(int64_t rows, int64_t n_in, int64_t n_out, cons
     });
 }
 
-// One row alone: its panel of accumulators lies in the first cache level while W passes by as it lies in memory,
-// a few rows at a time, which the processor foresees.
+// One row alone: its panel of accumulators lies in the first cache level while W is read in storage order,
+// a few rows at a time, which the processor prefetches.
 template <class T>
 static inline void affine_row(int64_t n_in, int64_t n_out, const T* a, const T* W, int64_t ldw, const T* b, bool add,
                               T* z) {

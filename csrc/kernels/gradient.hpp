@@ -7,7 +7,7 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-// Rows [first, last) of an operand, at most one chain of them: as they lie, or through an index.
+// Rows [first, last) of an operand, at most one chain of them: in storage order, or through an index.
 template <class T>
 struct StridedBlock {
   const T* top;
@@ -41,7 +41,7 @@ DELTARULE_INLINE static inline void gradient_chains(const Block& P, int64_t i, c
   for (int64_t r = 0; r < P.count; ++r) {
     const T* p = P.row(r) + i;
     const T* q_r = Q.row(r) + j;
-    asm("" : "+r"(p), "+r"(q_r));  // or the compiler keeps a sum of i and j a column, and spills them
+    asm("" : "+r"(p), "+r"(q_r));  // or the compiler keeps one sum of i and j per column, and spills them
     pack<T> q[NP];
 #pragma GCC unroll 8
     for (int c = 0; c < NP; ++c) q[c] = NP == 1 && tail ? load_first(q_r, tail) : load_pack(q_r + c * L);
@@ -82,7 +82,7 @@ static inline void fetch_rows(const Block& block, int64_t from, int64_t to, int6
 // Blocks of rows in order: their chains are summed in S, and the last one's tiles go, as the sum of all, to
 // finish(i, j, tail, sums), which meets them with the same tile of `target`: that is fetched meanwhile, as are,
 // tile by tile, the rows of the next block: of wide layers these lie on pages of their own, which the processor
-// does not foresee.
+// does not prefetch.
 template <class Block, class T, class F>
 static inline void gradient_sums_of(int64_t rows, int64_t n_i, int64_t n_j, const InputRows<T>& P,
                                     const InputRows<T>& Q, T* S, const T* target, int64_t ld_target, F finish) {

@@ -28,7 +28,7 @@ struct InputRows {
   const int64_t* index;
 };
 
-// Targets of the rows: class indices, or one row of n_out values a sample; gathered as InputRows.
+// Targets of the rows: class indices, or one row of n_out values per sample; gathered as InputRows.
 template <class T>
 struct Targets {
   const T* values;

@@ -334,7 +334,7 @@ static inline double finish_row(const OutputLoss<T>& f, int64_t n, T* z, T* delt
   return value;
 }
 
-// A row of weight 0 is as if it were not there, whatever it overflows to.
+// A row of weight 0 has no effect, even if it overflows.
 template <class T>
 static inline void leave_out(int64_t ld, bool want_delta, T* delta, double* row_loss) {
   *row_loss = 0.0;
@@ -378,7 +378,7 @@ static void loss_of_few(const OutputLoss<T>& f, int64_t rows, int64_t n, const T
   }
 }
 
-// Eight rows at a time, so that one logarithm serves them.
+// Eight rows at a time, so that one logarithm is shared.
 template <class T>
 static void loss(const OutputLoss<T>& f, int64_t rows, int64_t n, T* z, T* delta, int64_t ld, Targets<T> y,
                  const double* weight, double scale, bool want_delta, double* row_loss) {

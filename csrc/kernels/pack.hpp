@@ -1,5 +1,5 @@
 // A cache line of lanes: as many registers as it takes on this ISA. Everything above is written once over
-// packs, and each operation is one IEEE operation a lane, so the bits do not depend on the registers.
+// packs, and each operation is one IEEE operation per lane, so the bits do not depend on the registers.
 #pragma once
 
 #include "kernels.hpp"

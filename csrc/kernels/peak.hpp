@@ -1,4 +1,4 @@
-// The rate of the fused multiply-add itself: what the speed of everything else is a part of.
+// The rate of the fused multiply-add itself: the unit of every other speed.
 #pragma once
 
 #include "pack.hpp"

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdint.h>
 
-// For functions of packs or of tiles of them, which outside of their caller would lie in memory.
+// For functions of packs or of tiles of them, which would be in memory if not inlined into their caller.
 #define DELTARULE_INLINE __attribute__((always_inline))
 
 namespace deltarule {

@@ -8,8 +8,8 @@
 namespace deltarule::DELTARULE_ISA {
 
 // TileShape, set by the ISA's file from its registers (accumulators, the packs of W, one broadcast), gives
-// rows and packs of a tile; those for few rows, which are wider, and serve the weight gradient too; the packs
-// for one row alone, which wants as many chains as the latency of an fma takes; rows and outputs of a dot.
+// rows and packs of a tile; those for few rows, which are wider, also for the weight gradient; the packs
+// for one row alone, which needs as many chains as the latency of an fma; rows and outputs of a dot.
 
 // acc[r][c] += x * w[c]
 template <class T, int NP>

@@ -48,7 +48,7 @@ static inline uint64x2_t lane_is(vec<double>, int64_t i) {
   const int64x2_t lane = {0, 1};
   return vceqq_s64(lane, vdupq_n_s64(i));
 }
-// No loads under a mask here: a lane that is off is not touched, as it may be nobody's memory.
+// NEON has no masked loads: a lane that is off is not read, since its memory may not be allocated.
 static inline vec<float> load_masked(const float* p, uint32x4_t m) {
   float32x4_t v = vdupq_n_f32(0);
   if (vgetq_lane_u32(m, 0)) v = vld1q_lane_f32(p, v, 0);

@@ -1,4 +1,4 @@
-// Breaking off long work that changes nothing that stays.
+// Breaking off long work whose results can be discarded.
 #pragma once
 
 #include <algorithm>
@@ -10,12 +10,12 @@
 
 namespace deltarule {
 
-// Whether a pass is to be broken off; each member of a team asks within it. Rank 0 has the poll and asks the caller,
-// the others read what it was told. What a pass wrote is to be thrown away then.
+// Whether a pass is to be broken off; each thread of a team checks it. Rank 0 polls the caller and sets a flag that the
+// others read. The results of a pass that is broken off are invalid.
 class BreakOff {
  public:
   BreakOff() = default;  // never
-  BreakOff(const Member& team, std::atomic<bool>& flag, Poll& poll) {
+  BreakOff(const TeamThread& team, std::atomic<bool>& flag, Poll& poll) {
     if (poll.is_empty()) return;
     flag_ = &flag;
     if (team.rank() == 0) poll_ = &poll;
@@ -33,8 +33,9 @@ class BreakOff {
   Poll* poll_ = nullptr;
 };
 
-// f(first, last) of [0, n), each part after asking. A part has so much work that asking costs nothing beside it, and is
-// cut at multiples of `granule`; work: operations, or bytes moved, of one of the n. Whether all was done.
+// f(first, last) of [0, n) in parts, each after a check. A part has so much work that the check costs nothing beside
+// it, and is a multiple of `granule`; work: operations, or bytes moved, of one of the n. Returns whether all parts were
+// done.
 template <class F>
 bool in_parts(int64_t n, int64_t granule, double work, const BreakOff& breaks_off, F f) {
   if (!breaks_off.is_possible() || work * static_cast<double>(n) <= kWorkToPoll) return f(int64_t{0}, n), true;

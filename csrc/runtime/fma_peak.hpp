@@ -1,4 +1,4 @@
-// The peak of this machine: fused multiply-adds on every member of a team at once.
+// The peak of this machine: fused multiply-adds on every thread of a team at once.
 #pragma once
 
 #include <algorithm>
@@ -23,13 +23,13 @@ double fma_peak(int threads, double seconds) {
   do {
     std::atomic<int64_t> flop{0};
     Clock::time_point slice;
-    run_team(threads, [&](const Member& member) {
+    run_team(threads, [&](const TeamThread& thread) {
       T sink;
-      member.wait();
-      if (member.rank() == 0) slice = Clock::now();
+      thread.wait();
+      if (thread.rank() == 0) slice = Clock::now();
       flop += k.peak(kRounds, &sink);
-      member.wait();
-      if (member.rank() == 0) best = std::max(best, static_cast<double>(flop) / Seconds(Clock::now() - slice).count());
+      thread.wait();
+      if (thread.rank() == 0) best = std::max(best, static_cast<double>(flop) / Seconds(Clock::now() - slice).count());
     });
   } while (Seconds(Clock::now() - start).count() < seconds);
   return best;

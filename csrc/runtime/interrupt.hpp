@@ -1,4 +1,4 @@
-// Asking the caller, now and then, whether it wants to stop.
+// Polling the caller for an interrupt during long work.
 #pragma once
 
 #include <chrono>
@@ -8,15 +8,15 @@
 
 namespace deltarule {
 
-// Returns true when the caller wants to stop; asked on the calling thread.
+// Returns true if the call is to stop; called on the calling thread.
 using Interrupt = std::function<bool()>;
 
-// Work, in floating-point operations, from which on it is asked within: some 10 ms.
+// Work, in floating-point operations, from which on a call polls: some 10 ms.
 constexpr double kWorkToPoll = 1e9;
 
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
-// Asks at most every kPollInterval. An empty Interrupt never stops.
+// Polls at most every kPollInterval. An empty Interrupt never stops.
 class Poll {
  public:
   using Clock = std::chrono::steady_clock;

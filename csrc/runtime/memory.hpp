@@ -25,7 +25,7 @@ struct Free {
 template <class T>
 using Buffer = std::unique_ptr<T[], Free>;
 
-// Buffers from this size on ask for huge pages: a matrix of long rows touches a page a row.
+// Buffers from this size on ask for huge pages: a matrix of long rows touches one page per row.
 constexpr size_t kHugePage = size_t{2} << 20;
 
 // n zeros on a cache line; throws std::bad_alloc, also for sizes beyond the address space.

@@ -1,4 +1,4 @@
-// This process among those that were forked, and the threads in it that use networks.
+// How often this process has been forked, and its threads that use networks.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@ namespace deltarule {
 // Installs the fork handler; once, at import.
 void watch_forks();
 
-// How many forks lie between this process and the one that imported the module, and the thread that called the last of
-// them, which alone goes on in the child (0: none).
+// The number of forks between this process and the one that imported the module, and the thread that called the last of
+// them, the only one that exists in the child (0: none).
 struct Process {
   uint32_t forks;
   uint32_t survivor;

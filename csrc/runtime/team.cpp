@@ -78,7 +78,7 @@ void Barrier::wait(int size) {
   while (phase_.load(std::memory_order_acquire) == phase) phase_.wait(phase, std::memory_order_acquire);
 }
 
-std::pair<int64_t, int64_t> Member::share(int64_t n, int64_t granule) const {
+std::pair<int64_t, int64_t> TeamThread::share(int64_t n, int64_t granule) const {
   const int64_t granules = (n + granule - 1) / granule;
   const auto edge = [=, this](int64_t rank) { return std::min(n, granules * rank / size_ * granule); };
   return {edge(rank_), edge(rank_ + 1)};
@@ -140,23 +140,23 @@ int startable(int count) {
 // A function of its own, as Clang asks its runtime for the thread's number where the function begins: in a child
 // forked while another thread held a lock of that runtime, any call of it may wait for ever.
 [[gnu::noinline]]
-void parallel_region(int threads, const std::function<void(const Member&)>& body) {
+void parallel_region(int threads, const std::function<void(const TeamThread&)>& body) {
   Barrier barrier;
   const int cpu = current_cpu();
 #pragma omp parallel num_threads(threads)
   {
     const FlushSubnormals mode;
-    const Member member(omp_get_thread_num(), omp_get_num_threads(), &barrier);
+    const TeamThread thread(omp_get_thread_num(), omp_get_num_threads(), &barrier);
     // Linux may wake a worker on the caller's core and leave it there for milliseconds while another is idle.
-    if (member.rank() > 0 && current_cpu() == cpu) leave_cpu(cpu);
-    body(member);
-    member.wait();  // spins, as the region's own barrier does not
+    if (thread.rank() > 0 && current_cpu() == cpu) leave_cpu(cpu);
+    body(thread);
+    thread.wait();  // spins, as the region's own barrier does not
   }
 }
 
 }  // namespace
 
-void run_parallel(int threads, const std::function<void(const Member&)>& body) {
+void run_parallel(int threads, const std::function<void(const TeamThread&)>& body) {
   if (is_forked() || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
   thread_local int started = 0;  // threads that OpenMP keeps for this one, since its last team
   if (threads - 1 > started) threads = 1 + started + startable(threads - 1 - started);

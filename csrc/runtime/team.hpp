@@ -1,4 +1,4 @@
-// The OpenMP team: one region a call, its barrier, and what makes it safe in a Python process.
+// The OpenMP team: one parallel region per call, its barrier, and its use in a Python process.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@ namespace deltarule {
 // Spins briefly, then sleeps: a phase is microseconds long, a waiting thread must not hold a core longer.
 class Barrier {
  public:
-  // Every member says how many they are: known only inside the region, since OpenMP may grant fewer than asked.
+  // Every thread gives the number of threads: known only inside the region, since OpenMP may grant fewer than asked.
   void wait(int size);
 
  private:
@@ -21,22 +21,22 @@ class Barrier {
   std::atomic<uint32_t> phase_{0};
 };
 
-class Member {
+class TeamThread {
  public:
-  Member(int rank, int size, Barrier* barrier) : rank_(rank), size_(size), barrier_(barrier) {}
+  TeamThread(int rank, int size, Barrier* barrier) : rank_(rank), size_(size), barrier_(barrier) {}
   int rank() const { return rank_; }
   int size() const { return size_; }
   void wait() const {
     if (size_ > 1) barrier_->wait(size_);
   }
-  // The next of a sequence that the team shares out, to whoever is free: a core may be lent out at any time.
+  // The next of a sequence that the team shares out dynamically: another process may take a core at any time.
   int64_t take(std::atomic<int64_t>& next) const {
     if (size_ > 1) return next.fetch_add(1);
     const int64_t mine = next.load(std::memory_order_relaxed);
     next.store(mine + 1, std::memory_order_relaxed);
     return mine;
   }
-  // This member's part of [0, n), cut at multiples of `granule`.
+  // This thread's part of [0, n), cut at multiples of `granule`.
   std::pair<int64_t, int64_t> share(int64_t n, int64_t granule) const;
 
  private:
@@ -44,17 +44,17 @@ class Member {
   Barrier* barrier_;
 };
 
-// Runs body on every member of a team of at most `threads`: on the calling thread alone inside a parallel
-// region, while another thread holds the team, or in a child after fork, which OpenMP's other threads did not follow.
+// Runs body on every thread of a team of at most `threads`: on the calling thread alone inside a parallel
+// region, while another thread holds the team, or in a forked child, where OpenMP's other threads do not exist.
 // The body must not throw.
-void run_parallel(int threads, const std::function<void(const Member&)>& body);
+void run_parallel(int threads, const std::function<void(const TeamThread&)>& body);
 
 // The same; one thread is a plain call. Subnormals are flushed to zero in the body.
 template <class Body>
 void run_team(int threads, const Body& body) {
   if (threads > 1) return run_parallel(threads, std::cref(body));
   const FlushSubnormals mode;
-  body(Member(0, 1, nullptr));
+  body(TeamThread(0, 1, nullptr));
 }
 
 // What OpenMP would use, 1 in a forked child: threadpoolctl and OMP_NUM_THREADS act on it.

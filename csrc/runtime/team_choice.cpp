@@ -11,7 +11,7 @@ constexpr int kTrialCalls = 4;     // the first tells nothing: it wakes the work
 constexpr int kCallsBetween = 32;  // trials, at least
 constexpr double kMostPatience = 128.0;
 constexpr double kMargin = 1.04;  // slower than that is slower
-constexpr double kMemory = 8.0;   // calls that the recent time looks back
+constexpr double kMemory = 8.0;   // calls over which the recent time is averaged
 constexpr double kOutlier = 2.0;  // of the recent time: what one call may count at most
 
 std::atomic<bool> keep_planned{false};

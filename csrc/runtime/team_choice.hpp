@@ -1,4 +1,4 @@
-// Alone or as a team: whichever has been faster lately. Which it is never changes a bit.
+// One thread or a team: whichever has been faster lately. The choice never changes a bit.
 #pragma once
 
 #include <array>
@@ -9,14 +9,14 @@
 
 namespace deltarule {
 
-// A plan knows the work, not the machine: a core that another process holds, cores without a common cache, workers
-// asleep or a hypervisor can make a team slower than one thread. So both are timed: what is slower is tried for a
-// few calls, and again only after a multiple of the loss of its last trial, which doubles with each trial that loses,
-// until trials take 1 % of the time. Times are a row's, of calls alike.
+// The plan knows the work, not the machine: a core that another process holds, cores without a common cache, sleeping
+// workers or a hypervisor can make a team slower than one thread. So both are timed. The slower one is tried for a few
+// calls, and again only after a multiple of the time that its last trial lost; the multiple doubles with each trial
+// that loses, until trials take 1 % of the time. Times are per row, of calls of the same kind.
 class TeamChoice {
  public:
   bool together() const { return together_ != trying_; }
-  // What the last call took.
+  // The time of the last call.
   void took(double seconds);
 
  private:
@@ -33,7 +33,7 @@ class TeamChoice {
   bool together_ = true, trying_ = false;
 };
 
-// Those of one kind of call, by the number of rows to a power of two.
+// The choices of one kind of call, by the number of rows rounded to a power of two.
 class TeamChoices {
  public:
   // Null while teams are kept as planned.
@@ -45,7 +45,7 @@ class TeamChoices {
   std::atomic_flag busy_;
 };
 
-// The team of a call that lasts as long as this does: the planned one, or the calling thread.
+// The team of a call, for as long as this object exists: the planned one, or the calling thread alone.
 class TimedTeam {
  public:
   TimedTeam(TeamChoices& choices, int planned, int64_t rows);
@@ -62,7 +62,7 @@ class TimedTeam {
   std::chrono::steady_clock::time_point start_{};
 };
 
-// Teams as planned, untimed: tests see them on small work.
+// Keeps teams as planned, untimed, so that tests see them on small work.
 void keep_planned_teams(bool keep);
 
 }  // namespace deltarule

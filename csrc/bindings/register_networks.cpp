@@ -85,7 +85,7 @@ void bind_network(py::module_& module, const char* name) {
             run_writing(network, 0.0, [&] { network.set_theta(readable<T>(theta)); });
           },
           py::arg("theta"))
-      .def("get_memory",
+      .def("get_optimizer_state",
            [](const N& network) {
              std::optional<py::array_t<T>> m = theta_array(network), v = theta_array(network);
              T *to_m = m->mutable_data(), *to_v = v->mutable_data();
@@ -95,7 +95,7 @@ void bind_network(py::module_& module, const char* name) {
              return py::make_tuple(state.kind, m, v, state.steps);
            })
       .def(
-          "set_memory",
+          "set_optimizer_state",
           [](N& network, Optimizer::Kind kind, const std::optional<py::array>& m, const std::optional<py::array>& v,
              int64_t steps) {
             require(steps >= 0 && steps <= (int64_t{1} << 62), "steps", "out of range");

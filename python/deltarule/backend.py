@@ -18,7 +18,7 @@ from deltarule.data.samples import Samples, mean_loss, weight_of
 from deltarule.layers import Array
 
 Core = core.NetworkF32 | core.NetworkF64  # `custom.network` has the methods of these, too
-Memory = tuple[core.OptimizerKind, Array | None, Array | None, int]
+StateTuple = tuple[core.OptimizerKind, Array | None, Array | None, int]
 
 _CORES: dict[str, type[core.NetworkF32] | type[core.NetworkF64]] = {
     "float32": core.NetworkF32,
@@ -58,21 +58,23 @@ class State:
     network : core network
     theta : ndarray, optional
         By default a copy of the network's.
-    memory : (OptimizerKind, ndarray or None, ndarray or None, int), optional
-        The optimizer state in the core's form, by default a copy of the network's.
+    optimizer_state : (OptimizerKind, ndarray or None, ndarray or None, int), optional
+        In the form of the core, by default a copy of the network's.
     """
 
     def __init__(
-        self, network: Core, theta: Array | None = None, memory: Memory | None = None
+        self, network: Core, theta: Array | None = None, optimizer_state: StateTuple | None = None
     ) -> None:
         self._network = network
         self.theta = network.get_theta() if theta is None else theta
-        self.memory = network.get_memory() if memory is None else memory
+        self.optimizer_state = (
+            network.get_optimizer_state() if optimizer_state is None else optimizer_state
+        )
 
     def restore(self) -> None:
         """Set the network to this state."""
         self._network.set_theta(self.theta)
-        self._network.set_memory(*self.memory)
+        self._network.set_optimizer_state(*self.optimizer_state)
 
 
 class MLPLike(Protocol):
@@ -139,7 +141,7 @@ class MLPLike(Protocol):
     @property
     def _gradients(self) -> Any: ...
     @property
-    def _memory(self) -> Any: ...
+    def _optimizer_state(self) -> Any: ...
     def train_step(self, *args: Any, **kwargs: Any) -> float:
         """Do one update, and return the loss before it."""
 

@@ -118,13 +118,13 @@ def test_what_a_function_must_return(
     net = network(place, wrong)
     net.train_step(X, Y, optimizer=dr.Adam())
     net.train_step(X, Y, optimizer=dr.Adam())
-    theta, memory = net.theta, net._memory()
+    theta, memory = net.theta, net._optimizer_state()
     with pytest.raises(error) as caught:
         net.train_step(X, Y, optimizer=dr.Adam())
     wanted = re.escape(place) + r" \(broken\) must return " + rule
     assert re.fullmatch(wanted, str(caught.value), re.DOTALL), str(caught.value)
     assert_same_bits(net.theta, theta)
-    assert repr(net._memory()) == repr(memory)
+    assert repr(net._optimizer_state()) == repr(memory)
 
 
 @pytest.mark.parametrize(

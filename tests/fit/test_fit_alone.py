@@ -24,7 +24,7 @@ def network() -> dr.MLP:
 
 
 def state(net: dr.MLP) -> tuple[Any, ...]:
-    memory = [None if part is None else repr(part) for part in net._memory()]
+    memory = [None if part is None else repr(part) for part in net._optimizer_state()]
     return (
         net.theta.tobytes(),
         str(net._rng.bit_generator.state),

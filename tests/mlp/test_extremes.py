@@ -38,7 +38,7 @@ LARGE = {"float32": (1e15, 1e25, 3e37), "float64": (1e100, 1e200, 1e307)}
 
 
 def state_of(net: dr.MLP) -> tuple[Any, ...]:
-    kind, m, v, steps = net._memory()
+    kind, m, v, steps = net._optimizer_state()
     return (kind, steps, *(None if a is None else a.tobytes() for a in (net.theta, m, v)))
 
 

@@ -243,20 +243,20 @@ def test_adam_after_very_many_steps(steps: int, beta: float) -> None:
     adam = dr.Adam(lr=0.1, beta1=beta, beta2=beta, epsilon=1e-3)
     net = unit("float64")
     net.train_step([1.0], 1.0, optimizer=adam)
-    kind, m, v, _ = net._core.get_memory()
-    net._core.set_memory(kind, m, v, steps)
+    kind, m, v, _ = net._core.get_optimizer_state()
+    net._core.set_optimizer_state(kind, m, v, steps)
     net = pickle.loads(pickle.dumps(net))
     before = net.theta
     left = -math.expm1((steps + 1) * math.log1p(beta - 1))  # 1 - beta^t
     m, v = beta * m + (1 - beta), beta * v + (1 - beta)  # the gradient is -1
-    wanted = before + 0.1 * np.abs(beta * net._memory()[1] - (1 - beta)) / left / (
+    wanted = before + 0.1 * np.abs(beta * net._optimizer_state()[1] - (1 - beta)) / left / (
         np.sqrt(v / left) + 1e-3
     )
     net.train_step([1.0], 1.0, optimizer=adam)
     # 1 - beta^t of a power near 1 has the rounding of a float64 beside it
     rounding = 2.0**-52 * max(1.0, 1.0 / left)
     np.testing.assert_allclose(net.theta, wanted, rtol=1e-13 + 4 * min(rounding, 1e-7))
-    assert net._memory()[3] == steps + 1
+    assert net._optimizer_state()[3] == steps + 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

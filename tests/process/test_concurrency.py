@@ -321,7 +321,7 @@ def test_copies_are_of_one_state(threads: Any) -> None:
     net.train_step(x, y, optimizer=optimizer)
     wanted, after = set(), copy.deepcopy(net)
     for _ in range(2000):
-        wanted.add((after.theta.tobytes(), after._core.get_memory()[1].tobytes()))
+        wanted.add((after.theta.tobytes(), after._core.get_optimizer_state()[1].tobytes()))
         after.train_step(x, y, optimizer=optimizer)
 
     def steps() -> None:
@@ -341,7 +341,7 @@ def test_copies_are_of_one_state(threads: Any) -> None:
             except RuntimeError as error:
                 assert BUSY in str(error)
                 continue
-            assert (twin.theta.tobytes(), twin._core.get_memory()[1].tobytes()) in wanted
+            assert (twin.theta.tobytes(), twin._core.get_optimizer_state()[1].tobytes()) in wanted
     finally:
         over.set()
 

@@ -21,14 +21,14 @@ def unit(dtype: str, w: float = 0.0, b: float = 0.0, **settings: Any) -> dr.MLP:
 
 
 def is_finite(net: dr.MLP) -> bool:
-    _, m, v, _ = net._memory()
+    _, m, v, _ = net._optimizer_state()
     return all(np.isfinite(a).all() for a in (net.theta, m, v) if a is not None)
 
 
 def refused(net: dr.MLP, call: Callable[..., Any], error: type[Exception], words: str) -> None:
     """The call raises that, and the network is as it was."""
-    before = net.theta.tobytes(), net._memory()[3]
+    before = net.theta.tobytes(), net._optimizer_state()[3]
     with pytest.raises(error, match=words):
         call()
-    assert (net.theta.tobytes(), net._memory()[3]) == before
+    assert (net.theta.tobytes(), net._optimizer_state()[3]) == before
     assert is_finite(net)

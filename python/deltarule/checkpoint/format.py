@@ -244,12 +244,12 @@ def _kind(over: Json) -> str:
 
 
 def _optimizer_tensors(state: State, prefix: str) -> Tensors:
-    _, m, v, _ = state.memory
+    _, m, v, _ = state.optimizer_state
     return {prefix + name: a for name, a in (("m", m), ("v", v)) if a is not None}
 
 
 def _optimizer_json(state: State) -> Json:
-    kind, _, _, steps = state.memory
+    kind, _, _, steps = state.optimizer_state
     return {"kind": kind.name, "steps": steps}
 
 

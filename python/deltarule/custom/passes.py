@@ -108,7 +108,10 @@ class CustomPasses:
         self.n_parameters = self._core.n_parameters
         self.weight_view, self.bias_view = self._core.weight_view, self._core.bias_view
         self.get_theta, self.set_theta = self._core.get_theta, self._core.set_theta
-        self.get_memory, self.set_memory = self._core.get_memory, self._core.set_memory
+        self.get_optimizer_state, self.set_optimizer_state = (
+            self._core.get_optimizer_state,
+            self._core.set_optimizer_state,
+        )
 
     @quiet
     def predict(self, x: Array, out: Array, threads: int) -> None:

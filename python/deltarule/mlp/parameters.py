@@ -233,7 +233,7 @@ class Parameterized:
     def __getstate__(self) -> dict[str, Any]:
         """Return the state of a copy or a pickle, which trains on as this network would."""
         with unchanged(self._core):
-            theta, memory = self.theta, self._memory()
+            theta, memory = self.theta, self._optimizer_state()
         return {
             "architecture": self._architecture.to_dict(),
             "theta": theta,
@@ -253,9 +253,9 @@ class Parameterized:
         self._core = make_core(self._architecture)
         self.theta = state["theta"]
         kind, m, v, steps = state["memory"]
-        self._core.set_memory(core.OptimizerKind[kind], m, v, steps)
+        self._core.set_optimizer_state(core.OptimizerKind[kind], m, v, steps)
 
-    def _memory(self) -> tuple[str, Array | None, Array | None, int]:
+    def _optimizer_state(self) -> tuple[str, Array | None, Array | None, int]:
         """Return the optimizer state: its kind, its arrays laid out as theta, the steps of Adam."""
-        kind, m, v, steps = self._core.get_memory()
+        kind, m, v, steps = self._core.get_optimizer_state()
         return kind.name, m, v, steps

@@ -185,13 +185,13 @@ class Network:
     @property
     def optimizer_state(self) -> tuple[str, Array | None, Array | None, int]:
         """The kind of optimizer, its two moments as theta or None, and the steps of Adam."""
-        kind, m, v, steps = self._core.get_memory()
+        kind, m, v, steps = self._core.get_optimizer_state()
         return kind.name, m, v, steps
 
     @optimizer_state.setter
     def optimizer_state(self, state: tuple[str, Array | None, Array | None, int]) -> None:
         kind, m, v, steps = state
-        self._core.set_memory(getattr(core.OptimizerKind, kind), m, v, steps)
+        self._core.set_optimizer_state(getattr(core.OptimizerKind, kind), m, v, steps)
 
     def train_epoch(
         self,

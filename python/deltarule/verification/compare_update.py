@@ -51,7 +51,7 @@ class Point:
     @classmethod
     def of(cls, net: MLPLike, gradient: Array) -> Point:
         """Return the starting point of a network."""
-        _, m, v, steps = net._memory()
+        _, m, v, steps = net._optimizer_state()
         return cls(
             in_float64([*net.weights, *net.biases]),
             _split(net, gradient),
@@ -122,7 +122,7 @@ def _compare_step(
         own = [gradient_name(layer, kind)] if optimizer.max_norm is None else everything
         name = Name(part, f"{kind}[{layer}]")
         passes.comparisons.add(name, got, want.theta[k], want.bounds[k], reason, inputs=own)
-    _, m, v, _ = net._memory()
+    _, m, v, _ = net._optimizer_state()
     for state, (tensor, value, bound) in zip((m, v), want.state, strict=False):
         assert state is not None
         name = Name(part, tensor)
@@ -198,7 +198,7 @@ def settings(optimizer: Optimizer) -> str:
 
 
 def _has_own_state(net: MLPLike, optimizer: Optimizer) -> bool:
-    kind, m, _, _ = net._memory()
+    kind, m, _, _ = net._optimizer_state()
     return m is not None and kind == optimizer._kind
 
 

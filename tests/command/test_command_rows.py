@@ -10,7 +10,7 @@ import pytest
 
 import deltarule as dr
 from command_support import blobs, command, refused, write_csv
-from deltarule.command import delimited, pipeline, tables
+from deltarule.command import pipeline, tables
 from deltarule.command.standardization import Standardization
 
 pl = pytest.importorskip("polars", reason="needs the extra: pip install 'deltarule[cli]'")
@@ -133,17 +133,6 @@ TABLES = {
 def test_a_table_as_people_write_it(name: str) -> None:
     Path("d.csv").write_bytes(TABLES[name])
     assert predictions("two.st", "d.csv") == outputs([[1, 2], [3, 4.5]])
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_files_are_scanned_in_blocks(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_BLOCK", size)
-    for content in TABLES.values():
-        Path("d.csv").write_bytes(content)
-        assert predictions("two.st", "d.csv") == outputs([[1, 2], [3, 4.5]])
-    for content, fragment in ROWS.values():
-        Path("d.csv").write_bytes(content)
-        assert fragment in command("predict", "two.st", "d.csv").err
 
 
 def test_header_or_none() -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from deltarule.command import cells, delimited, npz
 from deltarule.command import columns as of_columns
 from deltarule.command.columns import Label, Table, Values
-from deltarule.command.console import CommandError, one_line, require
+from deltarule.command.console import CommandError, require
 from deltarule.command.double_double import DoubleDouble
 
 if TYPE_CHECKING:
@@ -259,8 +259,7 @@ def _read_parquet(path: Path) -> DataFrame:
     try:
         frame: DataFrame = pl.read_parquet(io.BytesIO(path.read_bytes()))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise CommandError(f"{path}: not a readable table: {one_line(first)}") from None
+        raise delimited.unreadable(path, error) from None
     return frame
 
 

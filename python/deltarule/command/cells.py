@@ -1,17 +1,17 @@
-"""Cells of text: which of them are numbers, which nearly, and which stand for none."""
+"""Cells of text: numbers, nearly numbers, and names for a missing value."""
 
 from __future__ import annotations
 
 import re
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _COMMAS = re.compile(r"[+-]?(\d+,\d+|\d{1,3}([.,'’ \u00a0\u202f]\d{3})+([.,]\d+)?)", re.ASCII)
 _NO_VALUE = frozenset("? - -- . na n/a #n/a nan null none nil missing".split())
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
-
 _SHOWN = 40  # characters of a cell that is quoted
+_LONGEST_WHOLE = 40  # characters; a pair of float64 cannot hold more
 
 
 def shown(cell: object) -> str:
@@ -23,12 +23,17 @@ def shown(cell: object) -> str:
 
 def is_number(cell: str) -> bool:
     """Return whether a cell is a finite number in decimal notation, as ``-1.5e3``."""
-    return _NUMBER.fullmatch(cell) is not None
+    return re.fullmatch(NUMBER, cell) is not None
 
 
 def is_whole(cell: str) -> bool:
     """Return whether a cell is digits with at most a sign."""
     return _WHOLE.fullmatch(cell) is not None
+
+
+def whole(cell: str) -> int | None:
+    """Return the whole number of a cell; None for another cell, or one of too many digits."""
+    return int(cell) if len(cell) <= _LONGEST_WHOLE and is_whole(cell) else None
 
 
 def has_commas(cell: str) -> bool:
@@ -37,10 +42,10 @@ def has_commas(cell: str) -> bool:
 
 
 def is_no_value(cell: str) -> bool:
-    """Return whether a cell is a word for a missing or an infinite value, as ``NA`` or ``inf``."""
+    """Return whether a cell is a name for a missing or an infinite value, as ``NA`` or ``inf``."""
     return cell.lower() in _NO_VALUE or _INFINITE.fullmatch(cell) is not None
 
 
 def order(cell: str) -> tuple[bool, float, str]:
-    """Return the key that sorts numbers by value, before words by their text."""
+    """Return the key that sorts numbers by value, before other text in alphabetical order."""
     return (False, float(cell), cell) if is_number(cell) else (True, 0.0, cell)

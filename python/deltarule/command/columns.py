@@ -22,12 +22,10 @@ Values = list[str] | list[int] | list[bool] | list[float]
 
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 
-LONGEST_WHOLE = 40  # characters; what a pair of float64 could not hold anyway
-
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table as its file has it.
+    """A table in the types of its file.
 
     Attributes
     ----------
@@ -81,26 +79,24 @@ def _floats(table: Table, column: Series, name: str) -> NDArray[np.float64]:
     if floats.null_count() > column.null_count() or (
         typed_text and column.null_count() < len(column)
     ):
-        values = _booleans(column.to_list(), where)
-    else:
-        values = floats.to_numpy()
+        floats = _booleans(column, where)
+    values = floats.to_numpy()
     check_finite(values, lambda at: f"{where}, row {at[0] + 1}")
     return values
 
 
-def _booleans(words: list[str | None], where: str) -> NDArray[np.float64]:
+def _booleans(column: Series, where: str) -> Series:
     """Return the words true and false as 1 and 0, or name the first cell of another kind."""
-    text = {row: word for row, word in enumerate(words) if word is not None}
-    found = {row: _BOOLEANS[w.lower()] for row, w in text.items() if w.lower() in _BOOLEANS}
-    if len(found) < len(text):
-        if 2 * len(found) > len(text):
-            others = [row for row in text if row not in found]
-        else:
-            others = [row for row, word in text.items() if not cells.is_number(word)]
-        row = [*others, *text][0]
-        raise CommandError(f"{where} is not numeric, row {row + 1} holds {cells.shown(words[row])}")
-    values = np.full(len(words), np.nan)
-    values[list(found)] = list(found.values())
+    values = column.str.to_lowercase().replace_strict(_BOOLEANS, default=None)
+    boolean, text = values.is_not_null(), column.is_not_null()
+    if boolean.sum() < text.sum():
+        wrong = text & ~boolean
+        if 2 * boolean.sum() <= text.sum():  # the column is rather one of numbers
+            wrong = text & ~column.str.contains(cells.NUMBER)
+        row = _first(wrong if wrong.any() else text)
+        raise CommandError(
+            f"{where} is not numeric, row {row + 1} holds {cells.shown(column[row])}"
+        )
     return values
 
 
@@ -108,23 +104,14 @@ def _integers(column: Series) -> list[Any]:
     """Return the values that are whole numbers, and None for the others."""
     import polars as pl
 
-    values = column.to_list()
     if column.dtype == pl.String:
-        return [v if len(v) <= LONGEST_WHOLE and cells.is_whole(v) else None for v in values]
-    return (
-        values if column.dtype.is_integer() or column.dtype.is_decimal() else [None] * len(values)
-    )
-
-
-def of_cells(text: list[str]) -> DoubleDouble:
-    """Return cells that are numbers, each of them."""
-    high = np.array(text, dtype=np.float64)
-    whole = [v if len(v) <= LONGEST_WHOLE and cells.is_whole(v) else None for v in text]
-    return double_double.of_integers(whole, high)
+        return [cells.whole(cell) for cell in column]
+    whole = column.dtype.is_integer() or column.dtype.is_decimal()
+    return column.to_list() if whole else [None] * len(column)
 
 
 def targets(table: Table, name: str) -> Values:
-    """Return a column as its cells' text, or as the values that the file has.
+    """Return a column as the text of its cells, or as the values of its type.
 
     Raises
     ------

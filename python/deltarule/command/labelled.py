@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import deltarule as dr
 from deltarule.command import cells, pipeline, tables
-from deltarule.command.columns import LONGEST_WHOLE, Label
+from deltarule.command.columns import Label
 from deltarule.command.console import CommandError
 from deltarule.command.double_double import DoubleDouble
 from deltarule.command.pipeline import TableModel
@@ -129,8 +129,8 @@ def _respelled(label: object, kind: type) -> Label | None:
     Text has no types; Parquet and npz do.
     """
     if isinstance(label, str):
-        if kind is int and len(label) <= LONGEST_WHOLE and cells.is_whole(label):
-            return int(label)
+        if kind is int:
+            return cells.whole(label)
         return {"true": True, "false": False}.get(label.lower()) if kind is bool else None
     if kind is str and isinstance(label, float) and label.is_integer():
         return str(int(label))

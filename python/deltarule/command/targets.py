@@ -181,7 +181,8 @@ def numbers(samples: Samples, where: str, needs: str) -> DoubleDouble:
         for row, cell in enumerate(text, start=1):
             if not samples.text or not cells.is_number(cell):
                 raise CommandError(f"{where}, row {row}: {_describe(cell)}, {needs}")
-        values = columns.of_cells(text)
+        high = np.array(text, dtype=np.float64)
+        values = double_double.of_integers([cells.whole(cell) for cell in text], high)
         columns.check_finite(values.high, lambda at: f"{where}, row {at[0] + 1}")
         return values
     if isinstance(y[0], int):

@@ -1,4 +1,4 @@
-"""The kinds of argument on the command line; argparse refuses what is not of its kind."""
+"""Conversions of arguments; argparse turns their errors into those of the command line."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 
 def names(text: str) -> list[str]:
+    """Return names that are separated by commas."""
     return text.split(",")
 
 
 def whole(minimum: int) -> Callable[[str], int]:
+    """Return the conversion to a whole number of at least `minimum`."""
+
     def convert(text: str) -> int:
         try:
             value = int(text)
@@ -26,6 +29,7 @@ def whole(minimum: int) -> Callable[[str], int]:
 
 
 def hidden(text: str) -> tuple[int, ...]:
+    """Return layer sizes such as ``64,64``; () for ``none``."""
     if text == "none":
         return ()
     try:
@@ -37,10 +41,12 @@ def hidden(text: str) -> tuple[int, ...]:
 
 
 def batch_size(text: str) -> int | str:
+    """Return a number of samples, or ``full``."""
     return text if text == "full" else whole(1)(text)
 
 
 def fraction(text: str) -> float:
+    """Return a number from 0 to below 1."""
     try:
         value = float(text)
     except ValueError:

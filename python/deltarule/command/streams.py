@@ -21,9 +21,9 @@ _DEFAULT_HANDLERS = ("strict", "surrogateescape")
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Meanwhile, let messages be written to any stdout and stderr, and no file take their place.
+    r"""Meanwhile, let messages be written to any stdout and stderr, and no file take their place.
 
-    A character that the encoding lacks is written as its escape (``\\U0001f600``). A closed stderr
+    A character that the encoding lacks is written as its escape (``\U0001f600``). A closed stderr
     takes what is written and drops it. The numbers 0 to 2 of closed streams are taken, so that
     no file that is opened has one of them. After it all is as it was.
     """

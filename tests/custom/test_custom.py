@@ -75,9 +75,9 @@ def test_a_fit_is_the_cores(optimizer: Any, dtype: str, options: dict[str, Any])
     assert found.best_epoch == wanted.best_epoch
     mine.fit(x, y, **settings), cores.fit(x, y, **settings)  # goes on with what is remembered
     assert_close(mine.theta, cores.theta, dtype)
-    kind, *memory = mine._memory()
-    assert kind == cores._memory()[0]
-    for m, of_core in zip(memory, cores._memory()[1:], strict=True):
+    kind, *memory = mine._optimizer_state()
+    assert kind == cores._optimizer_state()[0]
+    for m, of_core in zip(memory, cores._optimizer_state()[1:], strict=True):
         assert (m is None) == (of_core is None)
         if m is not None:
             assert_close(m, of_core, dtype)

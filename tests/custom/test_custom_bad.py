@@ -285,7 +285,7 @@ def test_divergence_leaves_the_last_finite_epoch(optimizer: Any) -> None:
     assert 0 < epochs < 9
     nets[1].fit(x, y, epochs=epochs, **fit)
     assert_same_bits(nets[0].theta, nets[1].theta)
-    assert repr(nets[0]._memory()) == repr(nets[1]._memory())
+    assert repr(nets[0]._optimizer_state()) == repr(nets[1]._optimizer_state())
     assert nets[0]._epochs == epochs
     with pytest.raises(dr.DivergenceError) as again:
         nets[1].fit(x, y, epochs=9, **fit)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from deltarule.verification.gradcheck import check_gradients
     from deltarule.verification.report import VerificationError
 
-# What is imported when it is first asked for, and where it is: a script that predicts waits for
+# Names imported at first use, and their modules: a script that predicts waits for
 # none of it.
 _LATER = {
     "training.advice": ("TrainingAdvice", "set_advice"),

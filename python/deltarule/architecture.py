@@ -1,4 +1,4 @@
-"""What a network is, in words and sizes: checked once, kept in files; knows no backend."""
+"""The description of a network, sizes and functions: checked once, stored in files; no backend."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Architecture:
 
     @property
     def custom(self) -> dict[str, Custom]:
-        """The functions of the user's own, by the arguments that hold them."""
+        """The custom functions, by the arguments that hold them."""
         named: dict[str, ActivationWord | LossWord] = {
             f"hidden[{i}]": g for i, g in enumerate(self.hidden)
         }
@@ -88,7 +88,7 @@ class Architecture:
         return {name: word for name, word in named.items() if not isinstance(word, str)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them, but for functions of the user's own."""
+        """Return the fields as JSON, except for custom functions."""
         return {
             **vars(self),
             "sizes": list(self.sizes),

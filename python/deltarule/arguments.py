@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-# Ranges for `check_number`: low (included), high (excluded), the rule in words.
+# Ranges for `check_number`: low (included), high (excluded), the rule as text.
 POSITIVE = (math.ulp(0.0), math.inf, "above 0 and finite")
 NON_NEGATIVE = (0.0, math.inf, "0 or more and finite")
 FRACTION = (math.ulp(0.0), 1.0, "in (0, 1)")

@@ -1,4 +1,4 @@
-"""What a network is unless it is said otherwise: one table, for `MLP` and for the reference."""
+"""The defaults of a network: one table, for `MLP` and for the reference."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def hidden_words(hidden: object, n_hidden: int) -> tuple[ActivationWord, ...]:
 
 
 def activation_word(value: object, name: str) -> ActivationWord:
-    """Return the canonical name of an activation, or a function of the user's own."""
+    """Return the canonical name of an activation, or a custom function."""
     return custom(CustomActivation, value, name) or word(value, name, ACTIVATIONS)
 
 
@@ -79,7 +79,7 @@ def output_word(value: object, name: str = "output") -> ActivationWord:
 
 
 def is_defined(output: ActivationWord, loss: LossWord) -> bool:
-    """Whether the output's range lies in the loss's domain; of own functions nobody knows."""
+    """Whether the output's range lies in the loss's domain; for custom functions it is unknown."""
     if not (isinstance(output, str) and isinstance(loss, str)):
         return True
     return output in _DOMAINS.get(loss, OUTPUTS)
@@ -88,7 +88,7 @@ def is_defined(output: ActivationWord, loss: LossWord) -> bool:
 def loss_word(loss: object, output: ActivationWord, n_outputs: int) -> LossWord:
     """Return the loss's canonical name, by default the output's own; the pair must be defined.
 
-    Or a loss of the user's own, which goes with any output.
+    Or a custom loss, which goes with any output.
     """
     if loss is None:
         return defaults.loss_of(output)

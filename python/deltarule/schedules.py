@@ -205,7 +205,7 @@ class WarmUp:
     epochs : float
         Of the rise, above 0.
     then : schedule or float
-        What the factor is of: a schedule, or a constant rate.
+        The rate that is multiplied: a schedule, or a constant.
     start : float, default 0.0
         The factor at the beginning, in [0, 1).
 
@@ -246,8 +246,8 @@ class WarmUp:
 class Plateau(_Numbers):
     """lr, times `factor` whenever the loss has not fallen for some epochs.
 
-    It looks at the validation loss where there is one, else at the training loss. What it has seen
-    stays with the network: a next fit with an equal schedule goes on.
+    It follows the validation loss if there is one, else the training loss. Its state stays with the
+    network: the next fit with an equal schedule continues it.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ class Plateau(_Numbers):
     patience : int, default 10
         Epochs without a new best loss that are waited for, 0 or more.
     min_delta : float, default 1e-4
-        What a loss must be below the best by, relative to it, to be a new best; 0 or more.
+        The least improvement on the best loss, relative to it, that counts as one; 0 or more.
     least : float, default 0.0
         No rate is below it.
 

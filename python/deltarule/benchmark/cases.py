@@ -1,4 +1,4 @@
-"""What is measured: one network and one job a case, and the lists of cases."""
+"""The cases that are measured, each a network and a kind of work, and their lists."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Case:
 
     @property
     def flop(self) -> int:
-        """Floating-point operations of the dense products: 2 a weight a sample a product."""
+        """Floating-point operations of the dense products: 2 per weight, sample and product."""
         raise NotImplementedError
 
 

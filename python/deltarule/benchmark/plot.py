@@ -43,7 +43,7 @@ def image(results: Sequence[Result], title: str, kind: str = "png") -> bytes:
 
 
 def _draw(axes: Axes, panel: Sequence[Result]) -> None:
-    """Draw a line a peer, from its medians, and one for the products at the peak."""
+    """Draw one line per peer, from its medians, and one for the products at the peak."""
     for name in (OURS.name, *panel[0].peers):
         timed = [result for result in panel if name in result.seconds]
         widths = [result.case.sizes[0] for result in timed]

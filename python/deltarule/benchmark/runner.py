@@ -38,7 +38,7 @@ main()
 _THREADS = ("OMP", "OPENBLAS", "MKL", "DELTARULE")
 _EXIT_SECONDS = 5.0
 _PEAK_SECONDS = 0.2
-# The threads of a BLAS or of OpenMP go on spinning after their work, OpenBLAS's for 2^26 cycles:
+# The threads of a BLAS or of OpenMP keep spinning after their work, OpenBLAS's for 2^26 cycles:
 # they would take cores from the peer whose turn is next.
 _PAUSE_SECONDS = 0.12
 
@@ -65,7 +65,7 @@ class Result:
     peak : float
         flop per second of fused multiply-adds alone, for the case's dtype on as many threads.
     peers : list of str
-        The names of those that took part beside this package.
+        The names of the peers that took part beside this package.
     seconds : dict
         By peer, the time of one call in each round.
     problems : dict

@@ -1,4 +1,4 @@
-"""What the scripts in ``benchmarks/`` share: their words, and where their results go."""
+"""The shared part of the scripts in ``benchmarks/``: their options, and where their results go."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUNDS, SECONDS = 7, 0.15
 
 
 def make_parser(doc: str | None) -> argparse.ArgumentParser:
-    """Return a parser of the words that all scripts take; `doc` is the script's docstring."""
+    """Return a parser of the common options; `doc` is the script's docstring."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -36,7 +36,7 @@ def make_parser(doc: str | None) -> argparse.ArgumentParser:
 def compare(
     parser: argparse.ArgumentParser, arguments: argparse.Namespace, all_cases: Sequence[cases.Case]
 ) -> report.Report:
-    """Race on the chosen cases as the words say; print and write the results.
+    """Run the chosen cases as the options say; print and write the results.
 
     A wrong word, and a failure of this package's own process, end the script with a message.
     """

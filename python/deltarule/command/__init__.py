@@ -1,6 +1,6 @@
 """The command ``deltarule``: train a network on a table, predict with it, show what it is.
 
-The modules follow the data: `parser` (words), `tables` (files to arrays), `targets` (classes or
+The modules follow the data: `parser` (options), `tables` (files to arrays), `targets` (classes or
 numbers, the held-out part), `pipeline` (a network with its table), then one module a command;
 `options` and `problem` are the two halves of what ``train`` does before it trains. Networks are
 trained and asked through the package's public interface.
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The words after ``deltarule``; those of the process by default.
+        The arguments after ``deltarule``; by default those of the process.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from deltarule.checkpoint.settings import interval
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the words on checkpoints to those of ``train``."""
+    """Add the options of checkpoints to ``train``."""
     add = parser.add_argument
     add(
         "--checkpoint",

@@ -86,7 +86,7 @@ def _floats(table: Table, column: Series, name: str) -> NDArray[np.float64]:
 
 
 def _booleans(column: Series, where: str) -> Series:
-    """Return the words true and false as 1 and 0, or name the first cell of another kind."""
+    """Return the texts true and false as 1 and 0, or name the first cell of another kind."""
     values = column.str.to_lowercase().replace_strict(_BOOLEANS, default=None)
     boolean, text = values.is_not_null(), column.is_not_null()
     if boolean.sum() < text.sum():

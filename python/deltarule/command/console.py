@@ -1,4 +1,4 @@
-"""What the commands print: one line an error, one line an epoch, one object of JSON."""
+"""The output of the commands: one line per error, one line per epoch, one JSON object."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ LONGEST_LINE = 1000  # characters of an error or a warning
 
 
 class CommandError(Exception):
-    """What the user did cannot be done: one line for stderr and the exit status.
+    """An error of the user: one line for stderr and the exit status.
 
     Parameters
     ----------
     message : str
-        What is wrong, naming the file, column or option, and the rule.
+        The problem, naming the file, column or option, and the rule.
     status : int, default 2
         2 for bad usage or input, 1 for a failed check.
     """

@@ -28,7 +28,7 @@ SCHEDULES: dict[str, Callable[[float, int], Any]] = {
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FitSettings:
     """What `MLP.fit` is given beside data, epochs and batch size.
 
     Attributes
@@ -57,7 +57,7 @@ class Recipe:
         """Whether the training goes by a validation loss."""
         return self.early_stopping is not None or self.schedule == "plateau"
 
-    def settings(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Return the arguments of `MLP.fit`."""
         lr = self.optimizer.lr
         schedule = SCHEDULES[self.schedule](lr, self.epochs)
@@ -90,8 +90,8 @@ class Recipe:
         }
 
 
-def make_recipe(arguments: argparse.Namespace, lr: dict[str, float], epochs: int) -> Recipe:
-    """Return the recipe of the parsed words.
+def fit_settings(arguments: argparse.Namespace, lr: dict[str, float], epochs: int) -> FitSettings:
+    """Return the settings of the parsed options.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def make_recipe(arguments: argparse.Namespace, lr: dict[str, float], epochs: int
         raise CommandError("--warm-up: does not go with --schedule plateau")
     with package_errors():
         stopping = arguments.early_stopping
-        recipe = Recipe(
+        settings = FitSettings(
             optimizer=_optimizer(arguments, lr[arguments.optimizer]),
             schedule=arguments.schedule,
             epochs=epochs,
@@ -122,8 +122,8 @@ def make_recipe(arguments: argparse.Namespace, lr: dict[str, float], epochs: int
             class_weight=arguments.class_weight,
             dropout=arguments.dropout,
         )
-        recipe.settings()  # are the schedule's numbers good?
-    return recipe
+        settings.arguments()  # checks the schedule's numbers
+    return settings
 
 
 def _optimizer(arguments: argparse.Namespace, lr: float) -> dr.SGD | dr.Adam:

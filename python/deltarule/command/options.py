@@ -1,4 +1,4 @@
-"""The words of ``deltarule train``, completed with the defaults and checked before any work."""
+"""The options of ``deltarule train``, completed by defaults and checked before any work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deltarule.command.console import CommandError
 from deltarule.command.destinations import check_destination, check_plot
-from deltarule.command.fit_options import Recipe, make_recipe
+from deltarule.command.fit_options import FitSettings, fit_settings
 from deltarule.command.tables import check_file
 
 MODEL_SUFFIX = ".safetensors"
@@ -16,7 +16,7 @@ MODEL_SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Defaults:
-    """What is used where the user says nothing."""
+    """The defaults."""
 
     hidden: tuple[int, ...]
     epochs: int
@@ -34,7 +34,7 @@ TABLE = Defaults(
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """The work of one command, as its options say.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Plan:
         At least 1.
     batch_size : int or None
         None is the full batch.
-    recipe : Recipe
+    fit : FitSettings
         The settings of the training.
     """
 
@@ -63,16 +63,16 @@ class Plan:
     activation: str | list[str]
     epochs: int
     batch_size: int | None
-    recipe: Recipe
+    fit: FitSettings
 
     @property
     def source(self) -> str:
-        """What is trained on, for messages."""
+        """The source of the data, for messages."""
         return "digits" if self.data is None else str(self.data)
 
 
 def make_plan(arguments: argparse.Namespace) -> Plan:
-    """Return the plan of the parsed words.
+    """Return the plan of the parsed options.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
         activation=names[0] if len(names) == 1 else names,
         epochs=epochs,
         batch_size=None if batch_size == "full" else batch_size,
-        recipe=make_recipe(arguments, defaults.lr, epochs),
+        fit=fit_settings(arguments, defaults.lr, epochs),
     )
 
 

@@ -1,7 +1,7 @@
 """A network with its table: from a table's columns to classes or numbers in the table's units.
 
-The statistics and words of the table live in the network's own model file, the statistics as
-tensors of float64 and the words as JSON.
+The statistics and metadata of the table are in the network's own model file, the statistics as
+tensors of float64 and the metadata as JSON.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LONGEST_NAMES = 4_000_000  # bytes
 
 @dataclass(frozen=True, eq=False)
 class TableModel:
-    """A network and what it needs to read a table and to answer in the table's words.
+    """A network with the metadata to read a table and to predict the table's own values.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class TableModel:
         ----------
         values : ndarray or DoubleDouble
         names : sequence of str, optional
-            What the columns are called in the error.
+            The names of the columns for errors.
         where : str, optional
             The file, for the error.
 
@@ -103,7 +103,7 @@ class TableModel:
         return scaled - (truth / unit).minus(self.y.center / unit)
 
     def save(self, path: Path) -> None:
-        """Write network, statistics and words to one model file."""
+        """Write network, statistics and metadata to one model file."""
         tensors = {
             "x_mean": _stacked(self.x),
             "x_scale": self.x.scale,
@@ -155,7 +155,7 @@ def cast_finite(
     ----------
     values, dtype
     names : sequence of str, optional
-        What the columns are called in the error; by default their numbers from 1.
+        The names of the columns for errors; by default their numbers from 1.
     where, what : str, optional
         In the error, the file and what comes before the value.
     """
@@ -192,19 +192,19 @@ def load(path: Path) -> TableModel | dr.MLP:
     network, tensors, metadata = read_model(path)
     if METADATA_KEY not in metadata:
         return network
-    words = metadata[METADATA_KEY]
-    if not isinstance(words, dict):
+    fields = metadata[METADATA_KEY]
+    if not isinstance(fields, dict):
         raise dr.ModelFileError(f"{path}: the table's words must be a JSON object")
     n_inputs, n_outputs = network.sizes[0], network.sizes[-1]
-    target = words.get("target")
+    target = fields.get("target")
     if not isinstance(target, str):
         raise dr.ModelFileError(f"{path}: the target's name must be text, it is {target!r}")
     return TableModel(
         network,
-        _features(path, words.get("features"), n_inputs),
+        _features(path, fields.get("features"), n_inputs),
         _standardization(path, tensors, "x", n_inputs),
         target,
-        _classes(path, words.get("classes"), str(network.output), n_outputs),
+        _classes(path, fields.get("classes"), str(network.output), n_outputs),
         _standardization(path, tensors, "y", 1),
     )
 

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _answers(model: pipeline.TableModel, x: NDArray[Any]) -> Columns:
-    """Return the predictions in the table's words, a class with its probability."""
+    """Return the predictions in the table's own values, a class with its probability."""
     if model.classes is None:
         return {"prediction": model.predict_numbers(x).tolist()}
     index, probability = model.predict_classes(x)

@@ -1,4 +1,4 @@
-"""Runs of ``deltarule train`` that are stopped and go on: the words that a checkpoint keeps."""
+"""Resumed runs of ``deltarule train``: the options that a checkpoint stores."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from deltarule.command.destinations import check_destination
 from deltarule.command.parser import parse
 from deltarule.mlp.resume import Run, read_newest
 
-# The part of a checkpoint that has the words, by their names.
+# The part of a checkpoint's metadata with the options, by name.
 NOTE = "command"
 
-# What may be another when a run goes on: where things are, who looks on, and how long it is.
+# Options that may differ when a run is resumed: places, output, length.
 FREE = frozenset(
     "data save plot no_plot json threads epochs every checkpoint resume folds run".split()
 )
 
-Words = Mapping[str, Any]
+Options = Mapping[str, Any]
 
 
-def check_words(given: Words, inputs: list[Path]) -> None:
-    """Refuse words on checkpoints that do not go together, and places that take no file.
+def check_words(given: Options, inputs: list[Path]) -> None:
+    """Refuse options of checkpoints that do not go together, and places that take no file.
 
     Parameters
     ----------
     given : mapping
-        The words of the command line by their names.
+        The options of the command line, by name.
     inputs : list of Path
         The other files of the command.
 
@@ -51,8 +51,8 @@ def check_words(given: Words, inputs: list[Path]) -> None:
         check_destination(given["checkpoint"], "--checkpoint", inputs)
 
 
-def new_checkpoint(given: Words) -> dr.Checkpoint | None:
-    """Return where a new run is to be written down, with the words that made it.
+def new_checkpoint(given: Options) -> dr.Checkpoint | None:
+    """Return the checkpoint of a new run, with the options that made it.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def new_checkpoint(given: Words) -> dr.Checkpoint | None:
         raise CommandError(f"--checkpoint: {error}") from None
 
 
-def _every(given: Words) -> int | str:
+def _every(given: Options) -> int | str:
     every = given.get("every", "1m")
     return int(every) if every.isdecimal() else every
 
@@ -82,8 +82,8 @@ def _text(value: Any) -> str | bool:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def with_words(arguments: argparse.Namespace) -> argparse.Namespace:
-    """Return the words of the command line; with --resume, those that made the run completed.
+def with_run_options(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Return the options of the command line; with --resume, completed by those of the run.
 
     Raises
     ------
@@ -96,16 +96,16 @@ def with_words(arguments: argparse.Namespace) -> argparse.Namespace:
         return arguments
     path, given = arguments.resume, arguments.given
     _, run = read_newest(path)
-    words = run.keeping.note.get(NOTE)
-    if words is None:
+    options = run.keeping.note.get(NOTE)
+    if options is None:
         raise CommandError(f"--resume {path}: is of MLP.fit, not of this command")
     nonsense = dr.ModelFileError(f"{path}: the words of the command make no sense")
-    if not isinstance(words, dict) or not words.keys() <= vars(arguments).keys() - FREE:
+    if not isinstance(options, dict) or not options.keys() <= vars(arguments).keys() - FREE:
         raise nonsense
-    if not all(isinstance(value, bool | str) for value in words.values()):
+    if not all(isinstance(value, bool | str) for value in options.values()):
         raise nonsense
     try:
-        made = parse(["train", *(_option(name, value) for name, value in words.items())])
+        made = parse(["train", *(_option(name, value) for name, value in options.items())])
     except CommandError:
         raise nonsense from None
     if made is None:
@@ -137,7 +137,7 @@ def _check_data(arguments: argparse.Namespace, made: argparse.Namespace, run: Ru
 
 
 def changed_place(arguments: argparse.Namespace) -> dr.Checkpoint | None:
-    """Return where a run that goes on is written down, where --every says how often."""
+    """Return the checkpoint of a resumed run, where --every changes how often."""
     if "every" not in arguments.given:
         return None
     file, run = read_newest(arguments.resume)

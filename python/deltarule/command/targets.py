@@ -1,4 +1,4 @@
-"""What is to be predicted: classes or numbers, and which rows are held out."""
+"""The targets, classes or numbers, and the held-out rows."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def choose_task(samples: Samples, where: str) -> tuple[str, str | None]:
         `CLASSIFICATION` for text, booleans, and at most 20 distinct whole numbers with at least
         5 rows each on average; else `REGRESSION`.
     reason : str or None
-        A few words for the user on whole numbers, which could be either.
+        A note for the user on whole numbers, which could be either.
 
     Raises
     ------
     CommandError
-        A cell is no number, among those that are.
+        A cell is no number, although others are.
     """
     y = samples.y
     if samples.text:
@@ -120,7 +120,7 @@ def encode_classes(samples: Samples, where: str) -> tuple[tuple[Label, ...], NDA
     Returns
     -------
     classes : tuple of str, bool or int
-        Sorted, numbers by value and before words; at least two.
+        Sorted, numbers by value and before text; at least two.
     indices : ndarray of shape (n,), int64
         ``classes[indices[i]]`` is ``y[i]``.
 

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         As `make_plan`, `read_table` and `make_problem`; with status 1 where the training diverges.
     """
     start = time.perf_counter()
-    arguments = runs.with_words(arguments)
+    arguments = runs.with_run_options(arguments)
     plan = make_plan(arguments)
     runs.check_words(arguments.given, [file for file in (plan.data, plan.save, plan.plot) if file])
     table = read_table(arguments, plan)
@@ -143,14 +143,14 @@ def fit(
     """
     x, y, training, held_out = problem.x, problem.y, problem.training, problem.held_out
     held = (x[held_out], y[held_out])
-    inner = own_part and plan.recipe.follows_a_loss
+    inner = own_part and plan.fit.follows_a_loss
     with _in_words(plan, None if checkpoint is None else checkpoint.path):
         return problem.model.network.fit(
             x[training],
             y[training],
             epochs=plan.epochs,
             batch_size=plan.batch_size,
-            **plan.recipe.settings(),
+            **plan.fit.arguments(),
             validation_data=held if len(held_out) and not inner else None,
             validation_split=INNER_PART if inner else None,
             callbacks=[line],
@@ -188,7 +188,7 @@ def _in_words(plan: Plan, place: str | os.PathLike[str] | None) -> Iterator[None
             warnings.showwarning = lambda message, *_: warn(message)
             yield
     except dr.DivergenceError as error:
-        lr = plan.recipe.optimizer.lr
+        lr = plan.fit.optimizer.lr
         raise CommandError(
             f"the training diverged in epoch {error.epoch}, step {error.step}: try a lower --lr "
             f"than {lr:g}, as {lr / 10:g}",
@@ -272,7 +272,7 @@ def _report(
     score: dict[str, Any] | None,
     seconds: float,
 ) -> dict[str, Any]:
-    model, network, recipe = problem.model, problem.model.network, plan.recipe
+    model, network = problem.model, problem.model.network
     place = arguments.resume or arguments.checkpoint
     return {
         "data": plan.source,
@@ -291,7 +291,7 @@ def _report(
         "parameters": network.n_parameters,
         "epochs": plan.epochs,
         "batch_size": plan.batch_size,
-        **recipe.report(),
+        **plan.fit.report(),
         "seed": arguments.seed,
         "history": history.to_dict(),
         "best_epoch": history.best_epoch,

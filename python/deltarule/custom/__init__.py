@@ -1,4 +1,4 @@
-"""Losses and activations of the user's own.
+"""Custom losses and activations.
 
 `functions` are what the user hands in, `validated` the guard around them, `passes` and `network`
 the network in NumPy that has the methods of the core's, `placeholders` what stands for a function

@@ -1,4 +1,4 @@
-"""Losses and activations of the user's own: a function and its derivative, both NumPy's."""
+"""Custom losses and activations: a function and its derivative in NumPy."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Custom:
 
 @dataclass(frozen=True, repr=False)
 class CustomLoss(Custom):
-    """A loss of your own, for `MLP` and the estimators; the tuple (value, gradient) stands for it.
+    """A custom loss for `MLP` and the estimators; the tuple (value, gradient) may stand for it.
 
-    A network with a loss or an activation of your own is computed by NumPy, layer by layer: much
+    A network with a custom loss or activation is computed by NumPy, layer by layer: much
     slower than the core, above all where it is small, and to rounding: the same bits for any number
     of threads are the core's promise alone.
 
@@ -80,7 +80,7 @@ class CustomLoss(Custom):
 
     Notes
     -----
-    What a function returns is checked in every call: of that shape, real, and finite where its
+    The result of a function is checked in every call: of that shape, real, and finite where its
     arguments are. A loss of a sample that is not finite is divergence, as with any loss. NumPy's
     warnings of overflow and the like are off meanwhile. An error in a function, or in what it
     returns, is raised as it is; a fit then leaves the network at the last whole mini-batch.
@@ -116,7 +116,7 @@ class CustomLoss(Custom):
 
 @dataclass(frozen=True, repr=False)
 class CustomActivation(Custom):
-    """An activation of your own, hidden or of the output; the tuple (value, derivative) will do.
+    """A custom activation, hidden or of the output; the tuple (value, derivative) may stand for it.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ Kind = TypeVar("Kind", CustomLoss, CustomActivation)
 
 
 def custom(kind: type[Kind], given: object, name: str) -> Kind | None:
-    """Return a function of the user's own, or what a pair of callables stands for; else None.
+    """Return a custom function, or the one that a pair of callables stands for; else None.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def series_values(column: Any) -> Array:
 
 
 def column_note(given: object, position: tuple[int, ...]) -> str:
-    """Return the words that name the column of a table at this position, if it is a table."""
+    """Return text for messages that names the column at this position; "" if x is no table."""
     if len(position) != 2 or not is_frame(given):
         return ""
     return f" (column {_columns(given)[position[1]][0]!r})"

@@ -59,7 +59,7 @@ class _Malformed(ValueError):
 
 
 def _own_csr(x: Any, name: str) -> Any:
-    """Return the matrix with copies of the index arrays: nobody can change them later."""
+    """Return the matrix with copies of the index arrays, which no caller can change later."""
     indices, indptr = np.array(x.indices), np.array(x.indptr)
     _check_compressed(x, indices, indptr, "csr", name)
     end = indptr[-1]

@@ -1,4 +1,4 @@
-"""What a fit makes of the targets: weights of classes, and smoothed labels."""
+"""Class weights and label smoothing, computed from the targets."""
 
 from __future__ import annotations
 

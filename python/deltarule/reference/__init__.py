@@ -9,7 +9,7 @@ are l = 1..L with n_l units, a batch is n samples, one a row, and K = n_L:
 - ``delta[l] = dL/dz[l]``, ``dL_da[l]`` (n, n_l), ``dL_dW[l]``, ``dL_db[l]``: of ``backward``;
 - ``theta`` (D,): every W[l], row by row, then every b[l].
 
-What is asked by layer is a `Layers`, whose index is the notes' l; plain sequences, the parameters
+A quantity of each layer is a `Layers`, whose index is the notes' l; plain sequences, the parameters
 that are given and ``backward.weights``, have layer l at position l - 1.
 
 ``y`` is (n, K), or (n,) when K = 1; for cross_entropy (n,) integer class indices or (n, K) rows

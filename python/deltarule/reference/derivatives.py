@@ -270,7 +270,7 @@ def gauss_newton_vp(
 
 
 def _result(forward: Forward, rows: Array) -> Array:
-    """What has a row for each sample, without that axis where x was one sample, 1-D."""
+    """Return an array without its axis of samples where x was one sample, 1-D."""
     result: Array = rows[0] if forward.is_one else rows
     return result
 

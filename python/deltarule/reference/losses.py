@@ -54,7 +54,7 @@ def _of_error(value: F1, gradient: F1, curvature: F1) -> Loss:
 
 
 def huber(d: float) -> Loss:
-    """sum_j e_j^2 / 2 up to |e_j| = d, beyond it the line that goes on from there."""
+    """sum_j e_j^2 / 2 up to |e_j| = d, beyond it the tangent line."""
     return _of_error(
         lambda e: np.where(np.abs(e.real) <= d, e * e / 2, d * (absolute(e) - d / 2)),
         lambda e: np.clip(e, -d, d),

@@ -1,4 +1,4 @@
-"""The words that define a network and its loss, and what they stand for."""
+"""The functions and settings that define a network and its loss."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def hidden_names(hidden: Hidden, layers: int) -> tuple[str | Activation, ...]:
 
 @dataclass(frozen=True)
 class Network:
-    """The words that, with weights and biases, define a network and its loss.
+    """The names that, with weights and biases, define a network and its loss.
 
     Parameters
     ----------

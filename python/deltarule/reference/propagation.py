@@ -145,7 +145,7 @@ def output_delta(forward: Forward, y: ArrayLike, network: Network) -> Array:
 
 
 def output_hessian(forward: Forward, y: ArrayLike, network: Network, v: Array) -> Array:
-    """H v, H = d2L/dz[L]2 of each sample's own loss; v (n, K), a row a sample.
+    """H v, H = d2L/dz[L]2 of each sample's own loss; v (n, K), one row per sample.
 
     In the closed form of `PAIRS`; else, g = dL/dy_hat, J_O d2L/dy_hat2 J_O v plus the curvature of
     the output, d(J_O g)/dz v.

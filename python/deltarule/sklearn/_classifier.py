@@ -64,7 +64,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
         What counts as an improvement; for lbfgs the largest gradient entry at convergence.
     verbose : bool or int, default False
     warm_start : bool, default False
-        `fit` goes on from the parameters there are.
+        `fit` continues from the present parameters.
     momentum : float, default 0.9
         For sgd.
     nesterovs_momentum : bool, default True

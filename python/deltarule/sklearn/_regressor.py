@@ -37,7 +37,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # numpydoc ignore=PR01
     loss : {"squared_error", "poisson", "absolute_error", "huber"} or CustomLoss
         By default squared_error.
         With e = y_hat - y: 1/2 e^2, half the Poisson deviance (its output is exp), abs(e), and
-        1/2 e^2 where abs(e) <= 1, else abs(e) - 1/2. What is reported is the mean over the
+        1/2 e^2 where abs(e) <= 1, else abs(e) - 1/2. The reported loss is the mean over the
         outputs, of poisson the sum; what is descended is the sum always, as in scikit-learn. A
         `deltarule.CustomLoss` is reported as it is.
     hidden_layer_sizes : array-like of int or int, default (100,)

@@ -1,4 +1,4 @@
-"""What the solvers share: the network, its data, and the record of each epoch."""
+"""The base of the solvers: the network, its data, and the record of each epoch."""
 
 from __future__ import annotations
 

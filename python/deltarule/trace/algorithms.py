@@ -24,7 +24,7 @@ def forward_propagation(network: MLPLike, x: ArrayLike, threads: int | None) -> 
     core = network._core
     if isinstance(core, CustomNetwork):
         return core.forward(rows)._replace(is_one=row is not None)
-    # The core's pass goes on to a loss; rows of weight 0 have one for any y, and it is 0.
+    # The core's pass includes a loss; with weight 0 it is 0 for any y.
     y, absent = np.zeros((len(rows), network.sizes[-1]), network.dtype), np.zeros(len(rows))
     quantities = core.propagate(rows, y, absent, resolve_threads(threads))
     assert quantities is not None

@@ -7,8 +7,8 @@ from deltarule.architecture import Architecture
 
 def title(network: Architecture) -> str:
     """Return sizes, dtype and functions."""
-    words = network.hidden[:1] if len(set(network.hidden)) == 1 else network.hidden
-    hidden = f"hidden {', '.join(map(str, words))}; " if words else ""
+    functions = network.hidden[:1] if len(set(network.hidden)) == 1 else network.hidden
+    hidden = f"hidden {', '.join(map(str, functions))}; " if functions else ""
     return (
         f"MLP {'-'.join(map(str, network.sizes))}, {network.dtype.name}: {hidden}"
         f"output {network.output}; loss {network.loss} ({network.reduction})"

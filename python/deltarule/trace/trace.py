@@ -54,7 +54,7 @@ class Trace(Quantities):
     dL_dW, dL_db : Layers
         sum_i delta[l] a[l-1]^T and sum_i delta[l], shaped as W[l] and b[l], l = 1..L.
     network : Architecture
-        What the network is: its `sizes`, `hidden`, `output`, `loss`, `reduction`, `dtype`.
+        The network: its `sizes`, `hidden`, `output`, `loss`, `reduction`, `dtype`.
     """
 
     def to_dict(self) -> dict[str, Array]:

@@ -46,7 +46,7 @@ class Arithmetic:
 
     @property
     def tiny(self) -> float:
-        """What is smaller is taken and returned as 0."""
+        """Smaller magnitudes are taken and returned as 0."""
         return float(np.finfo(self.dtype).tiny)
 
     def chain(self, terms: int) -> int:

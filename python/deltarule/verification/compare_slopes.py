@@ -52,7 +52,7 @@ class Differences:
         model, net, (x, y, weight) = self.passes.model, self.passes.net, self.passes.batch
         weights, biases = in_float64(net.weights), in_float64(net.biases)
         c, counted = model.factors(len(x), weight), self._counted
-        forward = reference.forward_propagation(weights, biases, x[counted], model.words)
+        forward = reference.forward_propagation(weights, biases, x[counted], model.functions)
         return LossFunction(model, weights, biases, model.targets(y)[counted], c[counted], forward)
 
     @property
@@ -65,7 +65,7 @@ class Differences:
     def _gradient(self) -> reference.Backward:
         at, weight = self._loss_function, self.passes.batch[2]
         return reference.back_propagation(
-            at.weights, at.biases, at.forward, at.y, self.passes.model.words,
+            at.weights, at.biases, at.forward, at.y, self.passes.model.functions,
             None if weight is None else weight[self._counted],
         )  # fmt: skip
 

@@ -69,11 +69,11 @@ class Comparisons:
         got, want, bound : array_like of the same shape
             An entry whose reference or bound is beyond the dtype's range is left out.
         reason : str
-            What the bound is.
+            The reason of the bound.
         inputs : iterable of Name
-            What it was computed from.
+            The terms from which it was computed.
         places : ndarray of int, optional
-            What the first axis counts, where not 0, 1, ...: rows of x; or (entries, axes), each
+            The numbers along the first axis, if not 0, 1, ...: rows of x; or (entries, axes), each
             entry's index.
         at_kink : ndarray of bool, optional
             Entries that have no derivative, left out.

@@ -48,8 +48,8 @@ def check_gradients(
     Entry by entry, |g - d| <= atol + rtol |d|, where g is that of `MLP.value_and_grad` and
     d = (L(theta + eps) - L(theta - eps)) / (2 eps) of the network's own loss, a float32 network's
     taken in float64. Names, defaults and the exception are as `torch.autograd.gradcheck` has them.
-    It is what tells whether a loss or an activation of your own comes with its derivative;
-    `MLP.verify` looks closer.
+    It shows whether the derivative of a custom loss or activation is right; `MLP.verify` has
+    tighter bounds.
 
     Parameters
     ----------

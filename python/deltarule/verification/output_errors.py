@@ -14,7 +14,7 @@ from deltarule.verification.reference_model import Model, asked
 
 
 class Want(NamedTuple):
-    """What a tensor should be, and how far it may be from that."""
+    """The expected values of a tensor, and the bound of its errors."""
 
     value: Array
     bound: Array
@@ -43,8 +43,13 @@ class OutputLayer:
     @property
     def _wide(self) -> tuple[Any, Any, Array, Array]:
         """Output, loss, and z and y_hat in float64."""
-        words = self.model.architecture
-        return words.output, words.loss, self.z.astype(np.float64), self.y_hat.astype(np.float64)
+        network = self.model.architecture
+        return (
+            network.output,
+            network.loss,
+            self.z.astype(np.float64),
+            self.y_hat.astype(np.float64),
+        )
 
     def outputs(self) -> Want:
         """y_hat = O(z[L])."""

@@ -26,11 +26,11 @@ class Model:
     Parameters
     ----------
     architecture : Architecture
-    words : reference.Network
+    functions : reference.Network
     """
 
     architecture: Architecture
-    words: reference.Network
+    functions: reference.Network
 
     @classmethod
     def of(cls, architecture: Architecture) -> Model:
@@ -55,22 +55,22 @@ class Model:
     @property
     def activations(self) -> list[reference.Activation]:
         """The g of each hidden layer."""
-        return activations_of(self.words, self.architecture.n_layers - 1)
+        return activations_of(self.functions, self.architecture.n_layers - 1)
 
     @property
     def output(self) -> reference.Output:
         """The function of the last layer."""
-        return output_of(self.words)
+        return output_of(self.functions)
 
     @property
     def loss(self) -> reference.Loss:
         """The plain formula of the loss."""
-        return loss_of(self.words)
+        return loss_of(self.functions)
 
     @property
     def pair(self) -> reference.Pair | None:
         """The formulas of output and loss from z, where there are some."""
-        return pair_of(self.words)
+        return pair_of(self.functions)
 
     def value(self, layer: int, z: Array) -> Array:
         """Return g(z[l]) of a hidden layer."""

@@ -53,7 +53,7 @@ class Line:
     part, tensor : str
         Which computation it belongs to, and its name: ``"backward pass"``, ``"delta[2]"``.
     entries, left_out : int
-        Entries compared, and those that cannot be: beyond the dtype's range, or at a kink.
+        Entries compared, and entries left out: beyond the dtype's range, or at a kink.
     absolute, relative, ulp : float
     at : tuple of int
         The entry nearest to its bound, or farthest beyond it: (row of x, unit) or the tensor's
@@ -63,7 +63,7 @@ class Line:
     used : float
         error / bound there, the largest of all entries.
     reason : str
-        What the bound is.
+        The reason of the bound.
     rests_on : str or None
         The tensor, computed before, that is wrong and that this one was computed from: whether
         this one is right is open.
@@ -121,13 +121,13 @@ class Report:
     Attributes
     ----------
     network : str
-        What was verified, in a line.
+        The network, in one line.
     dtype : str
         Of the network.
     lines : tuple of Line
         In the order of the computation.
     rows, n_samples : int
-        Samples looked at, and given.
+        Samples examined, and given.
     parameters, n_parameters : int
         Parameters by which differences were taken, and all.
     seed : int
@@ -197,7 +197,7 @@ def _json_value(value: Any) -> Any:
 
 
 def as_text(report: Report) -> str:
-    """Return network, table, reasons of the bounds, and what was looked at."""
+    """Return network, table, reasons of the bounds, and the samples examined."""
     reasons = list(dict.fromkeys(line.reason for line in report.lines))
     text, part = [*textwrap.wrap(report.network, WIDTH), "", *HEADER], ""
     for line in report.lines:

@@ -40,7 +40,7 @@ def of_gradient(at: LossFunction, backward: Backward) -> Rounding:
             own = arithmetic.few(error_terms.of_value(g, z, forward.a[l]))
             e_a.append(_moved(model.activations[l - 1].value, z, e_z[l - 1]) + own)
     e_delta = _at_output(at, e_z[-1])
-    losses = np.abs(sample_losses(forward, at.y, model.words))
+    losses = np.abs(sample_losses(forward, at.y, model.functions))
     loss = float(
         (np.abs(backward.delta.last) * e_z[-1]).sum() + FEW * U64 * (at.c @ (1.0 + losses))
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import pickle
 from collections.abc import Callable
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule import errors
 from network_support import refused
 from second_order_support import BOTH, X, Y, both, network
 
@@ -141,6 +141,6 @@ def test_settings_are_values(optimizer: Any) -> None:
 
 def test_scipy_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network()
-    monkeypatch.setattr(errors, "find_spec", lambda module: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
     rule = r"scipy is not installed; .* pip install 'deltarule\[second-order\]'"
     refused(net, lambda: net.fit(X, Y, optimizer=BOTH["lm"]), ImportError, rule)

@@ -73,7 +73,7 @@ class _Member:
         order = [self.rows if epoch.order is None else self.rows[epoch.order] for epoch in drawn]
         keys = np.array([epoch.key or 0 for epoch in drawn], dtype=np.uint64)
         batch_size = call.samples_per_step(n)
-        self.lr = call.rates.rates(epochs, -(-n // batch_size))
+        self.lr = call.rates.of_epochs(epochs, -(-n // batch_size))
         return (
             call.network, *self.batch, np.array(order), epochs, batch_size, call.optimizer, self.lr,
             None if call.dropout is None else (call.dropout, keys),
@@ -201,7 +201,9 @@ def _member(
         raise TypeError("schedule must be one of the epoch alone, not a Plateau")
     options = FitOptions.checked(net._architecture, **of_fit)
     learning_rates = LearningRates(options.schedule, net, options.epochs)
-    learning_rates.rates(max(1, options.epochs), 1)  # a user's function is checked for all epochs
+    learning_rates.of_epochs(
+        max(1, options.epochs), 1
+    )  # a user's function is checked for all epochs
     core_call = CoreCall.of_fit(cast("MLPLike", net), options, learning_rates)
     return _Member(net, batch, rows, options, core_call)
 

@@ -143,7 +143,7 @@ class ArraysPass(Pass[ArraysCall]):
         """See `Pass.run`."""
         n, result, epochs, back = len(self._data), call.result, call.epochs, call.origin
         call.is_in_core = self._validation is None or self._in_core is not None
-        lr = self._core_call.rates.rates(epochs, self.steps)
+        lr = self._core_call.rates.of_epochs(epochs, self.steps)
         call.learning_rate = first_rates(lr, epochs, self._core_call.lr)
         try:
             drawn = [self._sampler.epoch(n) for _ in range(epochs)]

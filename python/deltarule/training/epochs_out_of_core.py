@@ -57,7 +57,7 @@ class BlocksPass(Pass[BlocksCall]):
 
     def run(self, call: BlocksCall, seconds: float, pause: float, first_epoch: int) -> None:
         """See `Pass.run`."""
-        lr = self._core_call.rates.rates(1, self.steps)
+        lr = self._core_call.rates.of_epochs(1, self.steps)
         call.learning_rate = first_rates(lr, 1, self._core_call.lr)
         back = self._back(call)
         is_whole = False
@@ -153,7 +153,7 @@ class StreamPass(Pass[StreamCall]):
 
     def run(self, call: StreamCall, seconds: float, pause: float, first_epoch: int) -> None:
         """See `Pass.run`."""
-        lr = self._core_call.rates.rates(1, 1)
+        lr = self._core_call.rates.of_epochs(1, 1)
         call.learning_rate = first_rates(lr, 1, self._core_call.lr)
         back = self._back(call)
         is_whole = False

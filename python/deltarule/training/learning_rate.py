@@ -86,7 +86,7 @@ class LearningRates:
             before = network._plateau
             continues = before is not None and before.schedule == schedule
             self._plateau = before if continues else PlateauState(schedule)
-        self.rates(1, 1)
+        self.of_epochs(1, 1)
         if epochs > 1 and is_vector(schedule):
             # Bounded, or rising throughout: if the first and last rates are good, all are.
             rates(schedule, network._epochs + epochs - 1, 1, 1)
@@ -101,7 +101,7 @@ class LearningRates:
         """Whether `after_epoch` needs the loss of each epoch."""
         return self._plateau is not None
 
-    def rates(self, epochs: int, steps: int) -> Array | None:
+    def of_epochs(self, epochs: int, steps: int) -> Array | None:
         """Return `rates` of the next epochs; None without a schedule."""
         schedule = self._schedule
         if schedule is None:

@@ -15,9 +15,8 @@ class DivergenceError(ArithmeticError):
     step : int
         The mini-batch within that epoch, from 1.
     layer : int or None
-        The first layer, from 1, of whose z or a a value is not finite for that mini-batch; None
-        where all are, so that it is the loss or the update that overflows, or where it was not
-        looked for.
+        The first layer, from 1, with a value of z or a that is not finite for that mini-batch; None
+        where all are finite, so that the loss or the update overflows, or where it is not known.
     """
 
     def __init__(self, message: str, epoch: int, step: int, layer: int | None = None) -> None:

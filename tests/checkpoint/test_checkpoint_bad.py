@@ -68,7 +68,7 @@ def test_bad_settings(settings: Words, error: type[Exception], rule: str) -> Non
 
 
 class MySGD(dr.SGD):
-    """An optimizer of somebody else's."""
+    """An optimizer class of the user."""
 
 
 @pytest.mark.parametrize(

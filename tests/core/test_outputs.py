@@ -1,7 +1,7 @@
 """Any activation in the last layer (note 004: delta[L] = grad_y C * f'(z[L])), named or one's own.
 
 The case list holds every named one to the reference; here is what it does not go through: the slope
-of leaky_relu, the far ends of softplus with poisson, and functions of the user's own.
+of leaky_relu, the far ends of softplus with poisson, and custom functions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Losses and activations of the user's own: copies of the built-in ones give the core's results."""
+"""Custom losses and activations: copies of the built-in ones give the core's results."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_fit_is_the_cores(optimizer: Any, dtype: str, options: dict[str, Any])
             assert_close(found.to_dict()[name], values, dtype)
     assert len(found.seconds) == len(wanted.seconds) and min(found.seconds) > 0
     assert found.best_epoch == wanted.best_epoch
-    mine.fit(x, y, **settings), cores.fit(x, y, **settings)  # goes on with what is remembered
+    mine.fit(x, y, **settings), cores.fit(x, y, **settings)  # continues with the optimizer state
     assert_close(mine.theta, cores.theta, dtype)
     kind, *memory = mine._optimizer_state()
     assert kind == cores._optimizer_state()[0]

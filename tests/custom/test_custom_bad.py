@@ -1,4 +1,4 @@
-"""Functions of the user's own that are wrong, or that raise: what is said, and what is left."""
+"""Custom functions that are wrong, or that raise: the error, and the network after it."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_real_numbers_of_every_kind_are_taken(returned: Any) -> None:
 
 
 class Sentinel(Exception):
-    """An error of the user's own."""
+    """An error of a custom function."""
 
 
 @pytest.mark.parametrize("error", [Sentinel, OverflowError, ValueError, KeyboardInterrupt])

@@ -1,4 +1,4 @@
-"""How functions of the user's own are given, shown, copied and pickled."""
+"""How custom functions are given, shown, copied and pickled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The estimators with losses and activations of the user's own."""
+"""The estimators with custom losses and activations."""
 
 from __future__ import annotations
 

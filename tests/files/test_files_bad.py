@@ -103,7 +103,7 @@ def test_files_of_another_kind(data: bytes, tmp_path: Path) -> None:
     refused(data, tmp_path / "net", "not a readable safetensors file")
 
 
-def test_a_safetensors_file_of_somebody_elses(tmp_path: Path) -> None:
+def test_a_safetensors_file_of_another_program(tmp_path: Path) -> None:
     tensors = {"weight": np.ones((2, 3), np.float32)}
     refused(safetensors.numpy.save(tensors), tmp_path / "net", "not one of deltarule's")
     foreign = safetensors.numpy.save(tensors, {"format": "pt"})

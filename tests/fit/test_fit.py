@@ -201,7 +201,7 @@ def nothing(record: object) -> None:
     """A callback that has fit return to Python after each epoch."""
 
 
-@pytest.mark.parametrize("callbacks", [(), nothing], ids=["straight", "watched"])
+@pytest.mark.parametrize("callbacks", [(), nothing], ids=["one call", "epoch by epoch"])
 @pytest.mark.parametrize("batch_size", [None, 7, 64])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_five_epochs_twice_are_ten(dtype: str, batch_size: int | None, callbacks: Any) -> None:

@@ -130,7 +130,7 @@ def test_watching_changes_nothing() -> None:
 # Time
 
 
-@pytest.mark.parametrize("callbacks", [(), lambda record: None], ids=["straight", "watched"])
+@pytest.mark.parametrize("callbacks", [(), lambda record: None], ids=["one call", "epoch by epoch"])
 def test_no_epoch_begins_after_max_seconds(callbacks: Any) -> None:
     x, y = regression()
     net, again = network(), network()
@@ -266,7 +266,7 @@ def growing(dtype: str = "float64") -> dr.MLP:
     return dr.MLP([1, 1], init=([[[0.5]]], [[0.5]]), dtype=dtype, seed=0)
 
 
-@pytest.mark.parametrize("callbacks", [(), lambda record: None], ids=["straight", "watched"])
+@pytest.mark.parametrize("callbacks", [(), lambda record: None], ids=["one call", "epoch by epoch"])
 @pytest.mark.parametrize("steps_an_epoch", [1, 3, 5, 40])
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_divergence_names_epoch_and_step(

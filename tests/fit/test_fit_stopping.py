@@ -64,7 +64,7 @@ def test_the_network_is_that_of_the_best_epoch(dtype: str, optimizer: dr.SGD) ->
     short.fit(x, y, epochs=history.best_epoch, optimizer=optimizer)
     assert_same_bits(net.theta, short.theta)
     assert net.evaluate(*validation) == min(history.validation_loss)
-    for one in (net, short):  # what the optimizer remembers is that of the best epoch, too
+    for one in (net, short):  # the optimizer state is also that of the best epoch
         one.train_step(x, y, optimizer=optimizer)
     assert_same_bits(net.theta, short.theta)
 

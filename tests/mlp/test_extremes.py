@@ -1,6 +1,6 @@
 """The optimizers at the ends of the numbers: a step is right, or refused as a whole.
 
-A step is refused where a new parameter, or what the optimizer remembers, would not be finite; the
+A step is refused where a new parameter, or the new optimizer state, would not be finite; the
 network is then as it was, to the byte.
 """
 

@@ -170,7 +170,7 @@ def test_without_a_compiler_the_last_lines_say_what_is_missing(tmp_path: Path) -
 
 
 def test_every_promise_names_a_test_that_there_is() -> None:
-    """SECURITY.md has a row a promise; the last cell is the test, or tests, that show it."""
+    """SECURITY.md has one row per promise; the last cell names the tests that show it."""
     text = (ROOT / "SECURITY.md").read_text("utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
     assert len(rows) > 10

@@ -256,7 +256,7 @@ def test_parameters_are_refused_beside_a_fit(parameters: str, threads: Any) -> N
 
 
 def test_blocks_of_a_file_are_of_one_state(tmp_path: Path, threads: Any) -> None:
-    """A prediction of rows that are ready a block at a time: no step falls between them."""
+    """A prediction in blocks of rows: no step falls between them."""
     path = tmp_path / "x.npy"
     rows = np.lib.format.open_memmap(path, "w+", np.float32, (2**18 + 1, 65))
     rows[:] = 1.0
@@ -287,7 +287,7 @@ def test_blocks_of_a_file_are_of_one_state(tmp_path: Path, threads: Any) -> None
 
 
 def test_a_fit_begins_beside_predictions_without_end(threads: Any) -> None:
-    """Readers are refused once somebody waits to train, so that there is always an end to them."""
+    """Readers are refused once a thread waits to train, so that the wait ends."""
     net, x = network(), images(3000)[0]
     over = threading.Event()
     counts = [0, 0]

@@ -85,7 +85,7 @@ print(dict(ends))
 @pytest.mark.parametrize("forks", [20, pytest.param(400, marks=pytest.mark.full)])
 @pytest.mark.parametrize("threads", [2, 8])
 def test_threads_of_a_child_are_the_first_to_use_a_network(threads: int, forks: int) -> None:
-    """As in a server that forks its workers: all of them at once, and nobody is refused."""
+    """As in a server that forks its workers: all of them at once, and none is refused."""
     script = f"""{WORKLOAD}
 import threading
 from collections import Counter

@@ -113,7 +113,7 @@ def ring(number: int, frame: object) -> None:
     raise Alarm("time is up")
 
 
-@pytest.mark.parametrize("callbacks", [(), lambda record: None], ids=["straight", "watched"])
+@pytest.mark.parametrize("callbacks", [(), lambda record: None], ids=["one call", "epoch by epoch"])
 def test_a_handlers_own_exception_ends_a_fit(callbacks: Any, alarm: Any) -> None:
     x, y = regression(n=200)
     net = dr.MLP([3, 64, 64, 2], hidden="tanh", seed=0)

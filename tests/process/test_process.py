@@ -233,7 +233,7 @@ def pause(record: object) -> None:
     time.sleep(2e-4)
 
 
-each_way = pytest.mark.parametrize("callbacks", [(), pause], ids=["straight", "watched"])
+each_way = pytest.mark.parametrize("callbacks", [(), pause], ids=["one call", "epoch by epoch"])
 
 
 class FitInThread(threading.Thread):
@@ -266,7 +266,7 @@ def test_a_second_trainer_is_refused_or_waits(
     """The first one's training is, epoch by epoch, what it is alone."""
     x, y = images(256)
     alone, net = (dr.MLP([64, 32, 10], output="softmax", seed=0) for _ in range(2))
-    # Long enough for a straight fit to return to Python, as it does to be interrupted.
+    # Long enough for a fit without observers to return to Python, where it can be interrupted.
     wanted = alone.fit(x, y, epochs=10**6, callbacks=callbacks, max_seconds=0.5)
     first = FitInThread(net, x, y, epochs=len(wanted), callbacks=callbacks)
     cleanup.append(first)

@@ -328,7 +328,7 @@ def test_it_is_shown_as_it_is_printed() -> None:
 
 
 class Named:
-    """As a function of the user's own: known by its name."""
+    """As a custom function: known by its name."""
 
     def __str__(self) -> str:
         return "my_function"

@@ -163,13 +163,13 @@ def test_every_tensor_has_a_line_in_the_order_of_the_computation() -> None:
 def test_what_the_optimizer_remembers_counts(optimizer: dr.SGD | dr.Adam) -> None:
     """Without a memory, the second step is compared; with one, the next."""
     x, y = regression()
-    remembers = not isinstance(optimizer, dr.SGD) or optimizer.momentum > 0
+    has_state = not isinstance(optimizer, dr.SGD) or optimizer.momentum > 0
     net = dr.MLP([3, 4, 2], seed=0)
     for fits in (0, 1):
         net.fit(x, y, epochs=fits, optimizer=optimizer)
         parts = {line.part for line in net.verify(x, y, optimizer=optimizer).lines}
         second = any(part.endswith("the second step") for part in parts)
-        assert second == (remembers and not fits)
+        assert second == (has_state and not fits)
 
 
 def test_the_memory_of_another_optimizer_is_none() -> None:
@@ -197,7 +197,7 @@ def test_slopes_see_what_core_and_reference_have_in_common(
 
 @pytest.mark.parametrize("case", [c for c in GRID if c.dtype == "float64"][::5], ids=str)
 def test_central_differences_agree_as_well(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are for functions of the user's own; here of functions that are known."""
+    """They are for custom functions; here for functions that are known."""
     monkeypatch.setattr(Model, "has_own", property(lambda self: True))
     net, (x, y, weight) = case.network(), case.data()
     lr = 1e-5 if case.output == "exp" else 0.01

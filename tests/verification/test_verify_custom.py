@@ -1,4 +1,4 @@
-"""`MLP.verify` and `check_gradients` with functions of the user's own: right, wrong, with kinks."""
+"""`MLP.verify` and `check_gradients` with custom functions: right, wrong, with kinks."""
 
 from __future__ import annotations
 

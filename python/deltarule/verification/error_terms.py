@@ -1,7 +1,7 @@
-"""What the rounding of an elementwise step is relative to: its terms, where they cancel.
+"""The terms to whose size the rounding of an elementwise step is relative, where they cancel.
 
-They are those of the core's formulas (csrc/kernels/activations.hpp, loss.hpp); for a function of
-the user's own it is the result.
+They are those of the core's formulas (csrc/kernels/activations.hpp, losses.hpp); with a custom
+function the result itself is taken.
 """
 
 from __future__ import annotations

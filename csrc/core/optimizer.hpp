@@ -24,16 +24,16 @@ struct OptimizerState {
   }
 };
 
-// One step: the rule's numbers for the weights and for the biases, and the memory it works on.
+// One step: the rule's numbers for the weights and for the biases, and the optimizer state that it updates.
 template <class T>
 struct Update {
   DescentStep<T> weights, biases;
   T *m, *v;
 
   // The step of a batch of that weight, after `steps` steps of Adam.
-  Update(const Optimizer& o, double batch_weight, const OptimizerState<T>& memory)
-      : m(o.has_m() ? memory.m.get() : nullptr), v(o.has_v() ? memory.v.get() : nullptr) {
-    weights = o.numbers<T>(memory.steps + 1);
+  Update(const Optimizer& o, double batch_weight, const OptimizerState<T>& state)
+      : m(o.has_m() ? state.m.get() : nullptr), v(o.has_v() ? state.v.get() : nullptr) {
+    weights = o.numbers<T>(state.steps + 1);
     biases = weights;
     const double decay = !o.penalizes_sum ? o.weight_decay : batch_weight > 0.0 ? o.weight_decay / batch_weight : 0.0;
     weights.decay = static_cast<T>(o.decoupled ? 0.0 : decay);

@@ -61,7 +61,7 @@ struct StepState {
   // A bound of the parameters and the optimizer state after the step; the same for every thread once all rows are done.
   double reach_after() const {
     const double half = magnitudes.load() / 2.0;
-    return deltarule::reach_after(*guarded_update, reach, half * half);
+    return bound_after(guarded_update->weights, reach, half * half);
   }
   bool may_overflow() const { return guarded_update && !(reach_after() < kAmple<T>); }
 

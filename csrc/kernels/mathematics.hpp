@@ -1,6 +1,6 @@
 // exp, expm1, log, log1p, sigmoid, tanh: the core's own, since libm's bits move with the processor.
 // One operation sequence for every ISA, no branches, explicit fma. Subnormal results are flushed to zero.
-// Accuracy: tests/test_mathematics.py.
+// Accuracy: tests/core/test_mathematics.py.
 #pragma once
 
 #include <float.h>

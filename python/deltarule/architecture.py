@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from deltarule import names
-from deltarule.arguments import check_number, number
+from deltarule.arguments import POSITIVE, check_number
 from deltarule.custom import ActivationWord, Custom, LossWord
 
 _DTYPES = ("float32", "float64")
@@ -44,14 +44,14 @@ class Architecture:
     ) -> Architecture:
         """Return the description of `MLP`'s arguments, or raise naming the one that is wrong."""
         widths, function, canonical = _widths(sizes), names.output_word(output), _dtype(dtype)
-        check_number("huber_delta", huber_delta, math.ulp(0.0), math.inf, "above 0 and finite")
-        delta = number(huber_delta)  # type: ignore[arg-type]
+        delta = check_number("huber_delta", huber_delta, *POSITIVE)
         tiny = float(np.finfo(canonical).tiny)  # what is less is 0 in the core
         if delta < tiny:
             raise ValueError(
                 f"huber_delta must be at least {tiny} in {canonical.name}, not {delta}"
             )
-        check_number("leaky_slope", leaky_slope, 0.0, math.nextafter(1.0, 2.0), "in [0, 1]")
+        above_1 = math.nextafter(1.0, 2.0)
+        slope = check_number("leaky_slope", leaky_slope, 0.0, above_1, "in [0, 1]")
         return cls(
             sizes=widths,
             hidden=names.hidden_words(hidden, len(widths) - 2),
@@ -59,7 +59,7 @@ class Architecture:
             loss=names.loss_word(loss, function, widths[-1]),
             reduction=names.word(reduction, "reduction", names.REDUCTIONS),
             dtype=canonical,
-            leaky_slope=number(leaky_slope),  # type: ignore[arg-type]
+            leaky_slope=slope,
             huber_delta=delta,
         )
 

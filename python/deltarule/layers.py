@@ -1,4 +1,4 @@
-"""A quantity of the derivation by the number of its layer, as the lecture notes count."""
+"""Arrays by layer: a quantity by its layer's number, as the notes count; theta and its parts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ from typing import Any
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+
+def split_theta(
+    theta: Array, shapes: Sequence[tuple[int, int]]
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Return every W, of these shapes (n_l, n_{l-1}), and every b (n_l,), as views of theta."""
+    weights, biases, at = [], [], 0
+    for n_out, n_in in shapes:
+        weights.append(theta[at : at + n_out * n_in].reshape(n_out, n_in))
+        at += n_out * n_in
+    for n_out, _ in shapes:
+        biases.append(theta[at : at + n_out])
+        at += n_out
+    return tuple(weights), tuple(biases)
 
 
 class Layers:

@@ -9,16 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deltarule._load import core
-from deltarule.arguments import check_number
+from deltarule.arguments import BELOW_ONE, NON_NEGATIVE, POSITIVE, check_number
 
-_POSITIVE = (math.ulp(0.0), math.inf, "above 0 and finite")
-_NOT_NEGATIVE = (0.0, math.inf, "0 or more and finite")
-_BELOW_1 = (0.0, 1.0, "in [0, 1)")
 # The ranges of the settings that are numbers; the others are True or False.
 _RANGES = {
-    "lr": _POSITIVE, "epsilon": _POSITIVE, "max_norm": _POSITIVE,
-    "weight_decay": _NOT_NEGATIVE, "l1": _NOT_NEGATIVE,
-    "momentum": _BELOW_1, "beta1": _BELOW_1, "beta2": _BELOW_1,
+    "lr": POSITIVE, "epsilon": POSITIVE, "max_norm": POSITIVE,
+    "weight_decay": NON_NEGATIVE, "l1": NON_NEGATIVE,
+    "momentum": BELOW_ONE, "beta1": BELOW_ONE, "beta2": BELOW_ONE,
 }  # fmt: skip
 
 

@@ -293,6 +293,15 @@ def parameter(value: object, shape: tuple[int, ...], dtype: np.dtype[Any], name:
     return array
 
 
+def checked_rows(network: Architecture, x: Any) -> tuple[Array, bool]:
+    """Return x as `samples` does, and whether it was one sample, (n_0,)."""
+    row = one_row(x)
+    if row is not None:
+        check_one_row(row, network.sizes[0], network.dtype)
+        x = row.reshape(1, -1)
+    return samples(x, network.sizes[0], network.dtype), row is not None
+
+
 def checked_samples(network: Architecture, x: Any, y: Any, sample_weight: Any) -> Samples:
     """Return the samples, large ones as `Rows`; x of shape (n_0,) is one sample."""
     if getattr(x, "ndim", 1) != 2:

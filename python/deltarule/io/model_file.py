@@ -7,7 +7,6 @@ entry "deltarule" is JSON: the version of this layout, the architecture, the cal
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from deltarule.backend import MLPLike
 from deltarule.data.numeric import check_finite
 from deltarule.errors import ModelFileError
 from deltarule.io.regular_files import check_regular, text_of, write_atomically
-from deltarule.layers import Array
+from deltarule.layers import Array, split_theta
 
 _KEY = "deltarule"
 _VERSION = 1
@@ -47,14 +46,6 @@ def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     shapes |= {f"W{layer}": shape for layer, shape in enumerate(architecture.shapes, start=1)}
     return shapes | {f"b{layer}": (n,) for layer, n in enumerate(architecture.sizes) if layer}
-
-
-def _named(architecture: Architecture, theta: Array) -> dict[str, Array]:
-    """Return the parameter tensors by their names, as views of theta."""
-    shapes = _shapes(architecture)
-    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
-    parts = np.split(theta, ends[:-1])
-    return {n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}
 
 
 def write_model(
@@ -100,7 +91,9 @@ def write_model(
                 f"{argument} must be a name in a model file, which cannot hold functions, not "
                 f"{function!r}; pickle the network, or keep its theta"
             )
-    named = _named(architecture, network.theta if theta is None else theta)
+    theta = network.theta if theta is None else theta
+    weights, biases = split_theta(theta, architecture.shapes)
+    named = dict(zip(_shapes(architecture), weights + biases, strict=True))
     taken = sorted(named.keys() & (tensors or {}).keys())
     if taken:
         raise ValueError(f"tensors must have names of their own, not {taken[0]!r}")

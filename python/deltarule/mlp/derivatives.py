@@ -10,12 +10,11 @@ from deltarule.arguments import whole_number
 from deltarule.config import resolve_threads
 from deltarule.data import validation
 from deltarule.errors import DivergenceError
-from deltarule.layers import Layers
+from deltarule.layers import Array
 
 if TYPE_CHECKING:
     from deltarule.architecture import Architecture
-from deltarule.backend import Core
-from deltarule.layers import Array
+    from deltarule.backend import Core
 
 
 class Differentiable:
@@ -32,39 +31,6 @@ class Differentiable:
 
     _architecture: Architecture
     _core: Core
-
-    def activations(self, x: ArrayLike, *, threads: int | None = None) -> Layers:
-        """Compute a[l] of every layer.
-
-        Parameters
-        ----------
-        x : array_like of shape (n_samples, n_0) or (n_0,)
-        threads : int, optional
-
-        Returns
-        -------
-        Layers
-            a[1] .. a[L] by the number of the layer, each (n_samples, n_l), or (n_l,) of one
-            sample; a[L] is y_hat.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x does not fit or is not finite.
-
-        Examples
-        --------
-        >>> import deltarule as dr
-        >>> net = dr.MLP([3, 8, 2], output="softmax", seed=0)
-        >>> a = net.activations([[1.0, 2.0, 3.0]])
-        >>> a
-        a[1] (1, 8), a[2] (1, 2)
-        >>> a[2].sum().round(3).item()
-        1.0
-        """
-        rows, one = self._rows(x)
-        layers = self._core.activations(rows, resolve_threads(threads))
-        return Layers("a", [a[0] if one else a for a in layers])
 
     def input_gradient(
         self,
@@ -116,7 +82,7 @@ class Differentiable:
         k, n_out = whole_number(output, "output", 0), self._architecture.sizes[-1]
         if k >= n_out:
             raise ValueError(f"output must be below {n_out}, the number of outputs, not {k}")
-        rows, one = self._rows(x)
+        rows, one = validation.checked_rows(self._architecture, x)
         jacobian = self._core.output_jacobian(rows, k, 1, False, None, resolve_threads(threads))
         return jacobian[0, 0] if one else jacobian[:, 0]
 
@@ -156,7 +122,7 @@ class Differentiable:
         >>> net.jacobian([[2.0, 5.0]]).tolist(), net.jacobian([[2.0, 5.0]], wrt="theta").tolist()
         ([[[1.0, -3.0]]], [[[2.0, 5.0, 1.0]]])
         """
-        by_theta, (rows, one) = _by_theta(wrt), self._rows(x)
+        by_theta, (rows, one) = _by_theta(wrt), validation.checked_rows(self._architecture, x)
         n_in, *_, n_out = self._architecture.sizes
         shape = (len(rows), n_out, self._core.n_parameters if by_theta else n_in)
         validation.check_size(shape, self._architecture.dtype, "the Jacobian")
@@ -248,7 +214,7 @@ class Differentiable:
         >>> net.jvp([[2.0, 5.0]], [1.0, 0.0, 10.0], wrt="theta").tolist()
         [[12.0]]
         """
-        by_theta, (rows, one) = _by_theta(wrt), self._rows(x)
+        by_theta, (rows, one) = _by_theta(wrt), validation.checked_rows(self._architecture, x)
         direction = self._direction(v) if by_theta else self._like(v, "v", rows.shape, one)
         y_dot = self._core.jvp(rows, direction, by_theta, resolve_threads(threads))
         return y_dot[0] if one else y_dot
@@ -287,7 +253,7 @@ class Differentiable:
         >>> net.vjp([[2.0, 5.0]], [[10.0]], wrt="theta").tolist()
         [20.0, 50.0, 10.0]
         """
-        by_theta, (rows, one) = _by_theta(wrt), self._rows(x)
+        by_theta, (rows, one) = _by_theta(wrt), validation.checked_rows(self._architecture, x)
         outputs = self._like(u, "u", (len(rows), self._architecture.sizes[-1]), one)
         product = self._core.vjp(rows, outputs, by_theta, resolve_threads(threads))
         gradient = _finite(product, "J^T u")
@@ -387,15 +353,6 @@ class Differentiable:
             *batch, direction, gauss_newton, resolve_threads(threads)
         )
         return _finite(product, "the product")
-
-    def _rows(self, x: ArrayLike) -> tuple[Array, bool]:
-        """Return x as rows, and whether it was one sample, 1-D."""
-        row = validation.one_row(x)
-        n_in, dtype = self._architecture.sizes[0], self._architecture.dtype
-        if row is not None:
-            validation.check_one_row(row, n_in, dtype)
-        rows = x if row is None else row.reshape(1, -1)
-        return validation.samples(rows, n_in, dtype), row is not None
 
     def _out(self, out: Array, shape: tuple[int, ...], x: ArrayLike, one: bool) -> Array:
         given = shape[1:] if one else shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -34,6 +35,21 @@ NAMES = (
     "notes",
     "torch",
 )
+
+
+def generator(seed: object) -> np.random.Generator:
+    """Return a Generator of a seed: a whole number, a Generator as it is, or None."""
+    if seed is None or isinstance(seed, np.random.Generator):
+        return np.random.default_rng(seed)
+    try:
+        number = operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(
+            f"seed must be a whole number, a numpy Generator or None, not {seed!r}"
+        ) from None
+    if isinstance(seed, bool) or number < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed!r}")
+    return np.random.default_rng(number)
 
 
 def initial_parameters(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -21,11 +20,11 @@ from deltarule.custom.core import make_core
 from deltarule.custom.functions import ActivationWord, CustomLoss, Of1, Of2
 from deltarule.data import validation
 from deltarule.errors import DivergenceError, at_layer
-from deltarule.layers import Array
+from deltarule.layers import Array, split_theta
 from deltarule.mlp.derivatives import Differentiable
 from deltarule.mlp.fit import Trainable
 from deltarule.mlp.gradients import Gradients
-from deltarule.mlp.initializers import NAMES, initial_parameters
+from deltarule.mlp.initializers import NAMES, generator, initial_parameters
 from deltarule.mlp.verification import Provable
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ class MLP(Trainable, Differentiable, Provable):
         )
         if isinstance(init, str):
             names.word(init, "init", NAMES)
-        self._rng = _generator(seed)
+        self._rng = generator(seed)
         self._core = make_core(self._architecture)
         if isinstance(init, str):
             weights, biases = initial_parameters(self.sizes, self.hidden, init, self._rng)
@@ -310,14 +309,7 @@ class MLP(Trainable, Differentiable, Provable):
         return value, self._gradients(theta)
 
     def _gradients(self, theta: Array) -> Gradients:
-        weights, biases, at = [], [], 0
-        for n_out, n_in in self._architecture.shapes:
-            weights.append(theta[at : at + n_in * n_out].reshape(n_out, n_in))
-            at += n_in * n_out
-        for n_out in self.sizes[1:]:
-            biases.append(theta[at : at + n_out])
-            at += n_out
-        return Gradients(tuple(weights), tuple(biases), theta)
+        return Gradients(*split_theta(theta, self._architecture.shapes), theta)
 
     @core.fast_train_step
     def train_step(
@@ -369,13 +361,11 @@ class MLP(Trainable, Differentiable, Provable):
         except core.UpdateOverflow as error:
             trouble = str(error)
         layer = self._core.first_not_finite(*batch)
-        raise DivergenceError(
+        message = (
             f"{trouble} on this mini-batch; {at_layer(layer)}; nothing was updated. "
-            "Try a lower learning rate, or scale the inputs",
-            epoch=1,
-            step=1,
-            layer=layer or None,
+            "Try a lower learning rate, or scale the inputs"
         )
+        raise DivergenceError(message, 1, 1, layer or None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters and architecture to a safetensors file, which `deltarule.load` reads.
@@ -408,17 +398,3 @@ def _check_optimizer() -> Callable[[object], Optimizer]:
     from deltarule.optimizers import check_optimizer
 
     return check_optimizer
-
-
-def _generator(seed: object) -> np.random.Generator:
-    if seed is None or isinstance(seed, np.random.Generator):
-        return np.random.default_rng(seed)
-    try:
-        number = operator.index(seed)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(
-            f"seed must be a whole number, a numpy Generator or None, not {seed!r}"
-        ) from None
-    if isinstance(seed, bool) or number < 0:
-        raise ValueError(f"seed must be 0 or more, not {seed!r}")
-    return np.random.default_rng(number)

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, cast
 
 from numpy.typing import ArrayLike
 
+from deltarule.config import resolve_threads
+from deltarule.data import validation
+from deltarule.layers import Layers
+
 if TYPE_CHECKING:
-    from deltarule.backend import MLPLike
+    from deltarule.architecture import Architecture
+    from deltarule.backend import Core, MLPLike
     from deltarule.optimizers import Optimizer
     from deltarule.reference import Backward, Forward
     from deltarule.trace.trace import Trace
@@ -16,6 +21,42 @@ if TYPE_CHECKING:
 
 class Provable:
     """The part of `MLP` that shows each step of what it computes, and that it is right."""
+
+    _architecture: Architecture
+    _core: Core
+
+    def activations(self, x: ArrayLike, *, threads: int | None = None) -> Layers:
+        """Compute a[l] of every layer.
+
+        Parameters
+        ----------
+        x : array_like of shape (n_samples, n_0) or (n_0,)
+        threads : int, optional
+
+        Returns
+        -------
+        Layers
+            a[1] .. a[L] by the number of the layer, each (n_samples, n_l), or (n_l,) of one
+            sample; a[L] is y_hat.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x does not fit or is not finite.
+
+        Examples
+        --------
+        >>> import deltarule as dr
+        >>> net = dr.MLP([3, 8, 2], output="softmax", seed=0)
+        >>> a = net.activations([[1.0, 2.0, 3.0]])
+        >>> a
+        a[1] (1, 8), a[2] (1, 2)
+        >>> a[2].sum().round(3).item()
+        1.0
+        """
+        rows, one = validation.checked_rows(self._architecture, x)
+        layers = self._core.activations(rows, resolve_threads(threads))
+        return Layers("a", [a[0] if one else a for a in layers])
 
     def forward_propagation(self, x: ArrayLike, *, threads: int | None = None) -> Forward:
         """Compute the forward pass: the lecture notes' algorithm of that name.
@@ -194,8 +235,8 @@ class Provable:
         Returns
         -------
         Report
-            A line a tensor: its largest absolute, relative and ulp error, the entry nearest to its
-            bound or beyond, that bound and its reason. ``report.ok``, ``print(report)``,
+            One line per tensor: its largest absolute, relative and ulp error, the entry nearest
+            to its bound or beyond, that bound and its reason. ``report.ok``, ``print(report)``,
             ``report.broken`` (what is wrong by itself) and ``report.to_dict()`` for JSON.
 
         Raises

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from deltarule import defaults
-from deltarule.layers import Layers
+from deltarule.layers import Layers, split_theta
 from deltarule.reference.activations import ROWS
 from deltarule.reference.functions import Array, Tensors, numbers
 from deltarule.reference.network import canonical, hidden_names
@@ -114,10 +114,9 @@ def theta(weights: Tensors, biases: Tensors) -> Array:
 def unflatten(theta: ArrayLike, sizes: Sequence[int]) -> tuple[list[Array], list[Array]]:
     """The weights and biases of a network of these sizes, copied from theta."""
     theta = numbers("theta", theta)
-    shapes = [(n_out, n_in) for n_in, n_out in pairwise(sizes)] + [(n,) for n in sizes[1:]]
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    if theta.shape != (ends[-1],):
-        raise ValueError(f"theta has shape {theta.shape}, the network has {ends[-1]} parameters")
-    parts = np.split(theta.copy(), ends[:-1])
-    params: list[Array] = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-    return params[: len(sizes) - 1], params[len(sizes) - 1 :]
+    shapes = [(n_out, n_in) for n_in, n_out in pairwise(sizes)]
+    count = sum(n_out * (n_in + 1) for n_out, n_in in shapes)
+    if theta.shape != (count,):
+        raise ValueError(f"theta has shape {theta.shape}, the network has {count} parameters")
+    weights, biases = split_theta(theta.copy(), shapes)
+    return list(weights), list(biases)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from deltarule.arguments import check_number, whole_number
+from deltarule.arguments import POSITIVE, check_number, whole_number
 from deltarule.layers import Array
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class LevenbergMarquardt(SecondOrder):
     factor: float = 2.0
 
     def __post_init__(self) -> None:
-        check_number("damping", self.damping, math.ulp(0.0), math.inf, "above 0 and finite")
+        check_number("damping", self.damping, *POSITIVE)
         above_1 = math.nextafter(1.0, 2.0)
         check_number("factor", self.factor, above_1, math.inf, "above 1 and finite")
 

@@ -16,21 +16,18 @@ from deltarule.trace.trace import trace_network
 
 def forward_propagation(network: MLPLike, x: ArrayLike, threads: int | None) -> Forward:
     """Return what `MLP.forward_propagation` promises."""
-    row = validation.one_row(x)
-    if row is not None:
-        validation.check_one_row(row, network.sizes[0], network.dtype)
-        x = row.reshape(1, -1)
-    rows = validation.samples(x, network.sizes[0], network.dtype).copy()
+    checked, is_one = validation.checked_rows(network._architecture, x)
+    rows = checked.copy()
     core = network._core
     if isinstance(core, CustomNetwork):
-        return core.forward(rows)._replace(is_one=row is not None)
+        return core.forward(rows)._replace(is_one=is_one)
     # The core's pass includes a loss; with weight 0 it is 0 for any y.
     y, absent = np.zeros((len(rows), network.sizes[-1]), network.dtype), np.zeros(len(rows))
     quantities = core.propagate(rows, y, absent, resolve_threads(threads))
     assert quantities is not None
     a = Layers("a", [rows, *quantities[1]], 0)
     fed = Layers("fed", list(a)[:-1], 0)
-    return Forward(Layers("z", quantities[0]), a, a.last, fed, row is not None)
+    return Forward(Layers("z", quantities[0]), a, a.last, fed, is_one)
 
 
 def back_propagation(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Real
 from typing import NamedTuple
 
-from deltarule.arguments import check_flag, number, whole_number
+from deltarule.arguments import NON_NEGATIVE, check_flag, check_number, whole_number
 
 _MODES = ("auto", "min", "max")
 
@@ -61,10 +60,7 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         whole_number(self.patience, "patience", 1)
-        if isinstance(self.min_delta, bool) or not isinstance(self.min_delta, Real):
-            raise TypeError(f"min_delta must be a number, not {self.min_delta!r}")
-        if not 0 <= number(self.min_delta) < math.inf:
-            raise ValueError(f"min_delta must be 0 or more and finite, not {self.min_delta!r}")
+        check_number("min_delta", self.min_delta, *NON_NEGATIVE)
         if not isinstance(self.monitor, str):
             raise TypeError(f"monitor must be a name, not {self.monitor!r}")
         if self.mode not in _MODES:

@@ -76,7 +76,6 @@ def _join(numbers: Sequence[int]) -> str:
 
 
 _TABLE, _DIGITS = options.TABLE, options.DIGITS
-_MODEL = _argument("MODEL", "a model file", Path)
 _TARGET = _argument("--target NAME", "the column of the targets (default: the model's)")
 _HEADER = _argument(
     "--header",
@@ -85,6 +84,12 @@ _HEADER = _argument(
     "refused)",
     action=argparse.BooleanOptionalAction,
 )
+_MODEL_AND_SAMPLES = [
+    _argument("MODEL", "a model file", Path),
+    _data("arrays x and y", nargs="?"),
+    _TARGET,
+    _HEADER,
+]
 _JSON = _argument("--json", "print one JSON object instead")
 _JSON_ONLY = _argument("--json", "print one JSON object and nothing else")
 
@@ -227,10 +232,7 @@ COMMANDS = {
         "first rows of DATA, with their numbers. Without DATA: the digits in the package, where "
         "they fit.",
         [
-            _MODEL,
-            _data("arrays x and y", nargs="?"),
-            _TARGET,
-            _HEADER,
+            *_MODEL_AND_SAMPLES,
             _argument("--rows N", "how many, from the first", whole(1), trace.ROWS),
             (
                 _argument(
@@ -251,10 +253,7 @@ COMMANDS = {
         "errors and their bounds. Exit status 1 if a bound is broken. Without DATA: the digits in "
         "the package, where they fit.",
         [
-            _MODEL,
-            _data("arrays x and y", nargs="?"),
-            _TARGET,
-            _HEADER,
+            *_MODEL_AND_SAMPLES,
             _argument("--rows N", "how many to look at, chosen by the seed", whole(1), verify.ROWS),
             _argument("--seed N", "of what is looked at", whole(0), 0),
             _JSON,

@@ -12,15 +12,39 @@ __version__: str
 
 class UpdateOverflow(OverflowError): ...
 
-# Their members are the rows of csrc/kernels/functions.hpp, of which the first stand here.
 class Activation(enum.Enum):
     identity = 0
+    sigmoid = 1
+    tanh = 2
+    relu = 3
+    leaky_relu = 4
+    elu = 5
+    softplus = 6
+    gelu = 7
+    silu = 8
 
 class Output(enum.Enum):
     identity = 0
+    sigmoid = 1
+    tanh = 2
+    relu = 3
+    leaky_relu = 4
+    elu = 5
+    softplus = 6
+    gelu = 7
+    silu = 8
+    softmax = 9
+    exp = 10
 
 class Loss(enum.Enum):
     squared_error = 0
+    sum_squared_error = 1
+    mean_squared_error = 2
+    binary_cross_entropy = 3
+    cross_entropy = 4
+    absolute_error = 5
+    huber = 6
+    poisson = 7
 
 PASSES_HALF_LINE: frozenset[str]
 

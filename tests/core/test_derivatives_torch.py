@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from cases import HIDDEN, PAIRS
+from cases import HIDDEN, NEW, PAIRS
 
 torch = pytest.importorskip("torch")
 
@@ -48,13 +48,12 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     ).sum(-1),
     "poisson": lambda p, y: (p - y * p.log()).sum(-1),
 }
-# Of the functions that stand above.
-WORDS = [("tanh", *pair) for pair in PAIRS if pair[1] in LOSSES] + [
+WORDS = [("tanh", *pair) for pair in PAIRS if not {*pair} & NEW] + [
     (hidden, output, loss)
     for hidden, (output, loss) in itertools.product(
         HIDDEN, [("identity", "squared_error"), ("softmax", "cross_entropy")]
     )
-    if hidden in ACTIVATIONS
+    if hidden not in NEW
 ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from cases import HIDDEN, ISAS, OPTIMIZERS, PAIRS, Case
+from cases import FIRST, HIDDEN, ISAS, OPTIMIZERS, PAIRS, Case
 from deltarule import names, reference
 from deltarule._load import core
 from deltarule.reference.activations import ROWS
@@ -34,6 +34,10 @@ def listed(header: str) -> list[str]:
     """Return the names in the first column of the table in docs/theory.md with that header."""
     rows = THEORY.partition(f"| `{header}` |")[2].partition("\n\n")[0]
     return re.findall(r"^\| `(\w+)`", rows, re.MULTILINE)
+
+
+def test_no_function_of_the_first_release_is_gone() -> None:
+    assert FIRST - {*names.ACTIVATIONS, *names.OUTPUTS, *names.LOSSES} == set()
 
 
 def test_core_reference_and_documents_list_the_same_functions() -> None:

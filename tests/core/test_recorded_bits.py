@@ -32,7 +32,8 @@ def digests(isa: str) -> dict[str, str]:
 @pytest.mark.parametrize("isa", ISAS)
 def test_the_bits_are_those_written_down(isa: str) -> None:
     found, recorded = digests(isa), json.loads(RECORDED.read_text())
-    assert list(found)[: len(recorded)] == list(recorded)  # those of later functions follow
+    first = sum(not case.is_new for case in ALL)  # those of new functions follow
+    assert list(found)[:first] == list(recorded)
     assert {case for case in recorded if found[case] != recorded[case]} == set()
 
 

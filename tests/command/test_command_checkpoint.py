@@ -176,11 +176,12 @@ def started(*words: object) -> subprocess.Popen[str]:
     )
 
 
-def work_for(pid: int, seconds: float) -> None:
-    """Wait until a process has used that much CPU time, however busy the machine is."""
+def work_for(pid: int, seconds: float) -> float:
+    """Wait until a process has used that much CPU time more; returns all that it has used."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():
-        return time.sleep(seconds)
+        time.sleep(seconds)
+        return seconds
 
     def used() -> float:
         fields = stat.read_text().rpartition(")")[2].split()
@@ -189,6 +190,15 @@ def work_for(pid: int, seconds: float) -> None:
     end = used() + seconds
     while used() < end:
         time.sleep(0.01)
+    return used()
+
+
+def used_by_children() -> float:
+    """CPU time of the child processes that have ended, seconds."""
+    import resource  # not on Windows
+
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
@@ -201,12 +211,14 @@ def test_a_signal_ends_the_command(
     checkpoint: bool, number: signal.Signals, status: int, word: str
 ) -> None:
     more = ("--checkpoint", "run.st") if checkpoint else ()
+    before = used_by_children()
     with started(*ENDLESS, *more) as process:
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(3)][-1].startswith("network")
-        work_for(process.pid, 1.0)
+        used = work_for(process.pid, 1.0)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
+    assert used_by_children() - before - used < 5.0  # seconds of CPU time after the signal
     assert process.returncode == status, err
     goes_on = "; --resume run.st goes on" if checkpoint else ""
     assert err == f"deltarule: {word}{goes_on}\n"

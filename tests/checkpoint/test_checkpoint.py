@@ -180,7 +180,7 @@ KINDS = ["PCG64", "PCG64DXSM", "SFC64", "Philox", "MT19937"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_generator_from_json_numpys(kind: str, tmp_path: Path) -> None:
+def test_every_generator_of_numpys(kind: str, tmp_path: Path) -> None:
     run = Run({"dropout": 0.2}, seed=lambda: np.random.Generator(getattr(np.random, kind)(3)))
     stopped(run, tmp_path / "run", 2)
     assert left(*run.resume(tmp_path / "run")) == whole(run)

@@ -85,7 +85,7 @@ def fit(module: Any, case: Case, seed: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print a line a case."""
+    """Print one line per case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--rounds", type=int, default=3)

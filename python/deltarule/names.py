@@ -50,7 +50,7 @@ def word(value: object, name: str, known: Iterable[str]) -> str:
 
 
 def hidden_words(hidden: object, n_hidden: int) -> tuple[ActivationWord, ...]:
-    """Return one activation a hidden layer, names in canonical form, from one or one a layer.
+    """Return one activation per hidden layer, names in canonical form, from one or one per layer.
 
     A tuple of two callables is one activation, (value, derivative); any other sequence has one a
     layer.

@@ -1,7 +1,7 @@
 """Forward propagation, backpropagation and gradient descent in plain NumPy.
 
 The algorithm as the lecture notes write it, against which the compiled network is checked. Layers
-are l = 1..L with n_l units, a batch is n samples, one a row, and K = n_L:
+are l = 1..L with n_l units, a batch is n samples, one per row, and K = n_L:
 
 - ``W[l]`` (n_l, n_{l-1}), ``b[l]`` (n_l,): parameters, ``weights[l-1]`` and ``biases[l-1]``;
 - ``z[l] = W[l] a[l-1] + b[l]`` (n, n_l): pre-activation, ``forward.z[l]``;

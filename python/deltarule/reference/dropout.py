@@ -52,7 +52,7 @@ def dropout_masks(
     rows : int
         Of the mini-batch.
     rates : sequence of float
-        In [0, 1), one a hidden layer.
+        In [0, 1), one per hidden layer.
 
     Returns
     -------

@@ -19,7 +19,7 @@ from deltarule.layers import Layers
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 Arrays: TypeAlias = Sequence[Array]
-Tensors: TypeAlias = Sequence[ArrayLike] | Layers  # one a layer
+Tensors: TypeAlias = Sequence[ArrayLike] | Layers  # one per layer
 F1: TypeAlias = Callable[[Array], Array]
 F2: TypeAlias = Callable[[Array, Array], Array]
 F3: TypeAlias = Callable[[Array, Array, Array], Array]

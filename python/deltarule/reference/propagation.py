@@ -41,7 +41,7 @@ def forward_propagation(
     weights, biases : sequences of array_like, (n_l, n_{l-1}) and (n_l,)
     x : array_like, (n, n_0), or (n_0,): one sample, propagated as one row
     network : Network
-    masks : sequence of arrays (n, n_l), one a hidden layer, optional
+    masks : sequence of arrays (n, n_l), one per hidden layer, optional
         By which a[l] is multiplied before layer l + 1 is fed: `dropout_masks`.
 
     Raises

@@ -41,8 +41,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # numpydoc ignore=PR01
     hidden_layer_sizes : array-like of int or int, default (100,)
         Widths of the hidden layers; () is logistic regression.
     activation : str, CustomActivation or a sequence of them, default "relu"
-        Of the hidden layers, one name or one a layer: relu, tanh, logistic or another activation of
-        `deltarule.MLP`; or `deltarule.CustomActivation`s.
+        Of the hidden layers, one name or one per layer: relu, tanh, logistic or another activation
+        of `deltarule.MLP`; or `deltarule.CustomActivation`s.
     solver : {"lbfgs", "sgd", "adam"}, default "adam"
         lbfgs takes all samples at once and is SciPy's.
     alpha : float, default 0.0001

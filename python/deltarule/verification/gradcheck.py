@@ -69,7 +69,7 @@ def check_gradients(
     Returns
     -------
     Report
-        A line a tensor. It is true where the gradient is right, so that
+        One line per tensor. It is true where the gradient is right, so that
         ``assert dr.check_gradients(net, x, y)`` reads as with gradcheck.
 
     Raises

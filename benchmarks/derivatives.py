@@ -93,22 +93,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="float32,float64")
-    words = parser.parse_args()
+    options = parser.parse_args()
     warnings.simplefilter("ignore", FutureWarning)
-    dr.set_num_threads(words.threads)
-    torch.set_num_threads(words.threads)
+    dr.set_num_threads(options.threads)
+    torch.set_num_threads(options.threads)
     dr.show_config()
-    print(f"torch {torch.__version__}, {words.threads} threads")
+    print(f"torch {torch.__version__}, {options.threads} threads")
     for sizes, rows in CASES:
-        for dtype in words.dtype.split(","):
+        for dtype in options.dtype.split(","):
             for quantity, packages in ways(sizes, rows, dtype).items():
                 ours, theirs = (check() for _, check in packages.values())
                 error = np.abs(ours - theirs).max() / np.abs(theirs).max()
                 times: dict[str, list[float]] = {name: [] for name in packages}
-                for _ in range(words.rounds):
+                for _ in range(options.rounds):
                     for name, (work, _) in packages.items():
                         work()
-                        times[name].append(turn(work, words.seconds))
+                        times[name].append(turn(work, options.seconds))
                         time.sleep(0.2)  # threads that spin after their work come to rest
                 a, b = times.values()
                 ratio = statistics.median(t / o for o, t in zip(a, b, strict=True))

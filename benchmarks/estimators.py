@@ -90,18 +90,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    words = parser.parse_args()
-    dr.set_num_threads(words.threads)
+    options = parser.parse_args()
+    dr.set_num_threads(options.threads)
     dr.show_config()
     print(f"scikit-learn {sklearn.__version__}")
     cases = [digits()]
-    if words.data:
-        cases.append(mnist(words.data / "mnist10k.npz"))
-        cases += [uci(words.data / f"uci_{name}.npz", name) for name in UCI]
+    if options.data:
+        cases.append(mnist(options.data / "mnist10k.npz"))
+        cases += [uci(options.data / f"uci_{name}.npz", name) for name in UCI]
     print(f"{'':22}{'deltarule':>12}{'scikit-learn':>14}   ratio (least to most)   scores")
     for case in cases:
         pairs = []
-        for seed in range(words.rounds):
+        for seed in range(options.rounds):
             pairs.append((*fit(ours, case, seed), *fit(peers, case, seed)))
             time.sleep(0.2)  # threads that spin after their work come to rest
         mine, score, theirs, their_score = (statistics.median(v) for v in zip(*pairs, strict=True))

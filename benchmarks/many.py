@@ -50,15 +50,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    words = parser.parse_args()
-    dr.set_num_threads(words.threads)
+    options = parser.parse_args()
+    dr.set_num_threads(options.threads)
     dr.show_config()
     print(
-        f"joblib {joblib.__version__}, scikit-learn {sklearn.__version__}, {words.threads} workers"
+        f"joblib {joblib.__version__}, scikit-learn {sklearn.__version__}, "
+        f"{options.threads} workers"
     )
     x, y = dr.load_digits()
-    seeds, epochs, optimizer = range(words.networks), words.epochs, dr.SGD(lr=LR)
-    pool = joblib.Parallel(n_jobs=words.threads)
+    seeds, epochs, optimizer = range(options.networks), options.epochs, dr.SGD(lr=LR)
+    pool = joblib.Parallel(n_jobs=options.threads)
 
     def many() -> None:
         dr.fit_many(
@@ -77,9 +78,9 @@ def main() -> None:
     ways: dict[str, Callable[[], None]] = {
         "fit_many": many, "loop over fit": loop, "joblib over scikit-learn": peer,
     }  # fmt: skip
-    pool(joblib.delayed(scikit_learn)(seed, 1) for seed in range(words.threads))
+    pool(joblib.delayed(scikit_learn)(seed, 1) for seed in range(options.threads))
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(words.rounds):
+    for _ in range(options.rounds):
         for name, way in ways.items():
             start = time.perf_counter()
             way()

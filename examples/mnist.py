@@ -37,5 +37,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--epochs", type=int, default=30)
-    words = parser.parse_args()
-    main(words.data, words.epochs)
+    options = parser.parse_args()
+    main(options.data, options.epochs)

@@ -94,5 +94,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--share", type=float, default=1.0)
-    words = parser.parse_args()
-    main(words.directory, words.share)
+    options = parser.parse_args()
+    main(options.directory, options.share)

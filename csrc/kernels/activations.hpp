@@ -93,8 +93,8 @@ struct Gelu {
   template <class T> DELTARULE_INLINE static pack<T> curvature(pack<T> z, pack<T>) {
     const pack<T> one = constant<T>(1), t = gate(z);
     const pack<T> inner = constant<T>(c) * fused(constant<T>(3 * d), z * z, one);
-    const pack<T> bend = fused(constant<T>(3 * c * d) * z, z, -(t * z) * inner * inner);
-    return fused(-t, t, one) * (inner + bend);
+    const pack<T> slope_term = fused(constant<T>(3 * c * d) * z, z, -(t * z) * inner * inner);
+    return fused(-t, t, one) * (inner + slope_term);
   }
 };
 struct Silu {
@@ -146,8 +146,8 @@ static void activate_curvature(Activation g, int64_t rows, int64_t n, const T* z
   with_activation(g, [=](auto function) {
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t i = r * ld; i < r * ld + n; i += kLanes<T>) {
-        const pack<T> bend = function.curvature(load_pack(z + i), load_pack(a + i)) * load_pack(z_dot + i);
-        store(fused(load_pack(da + i), bend, load_pack(delta_dot + i)), delta_dot + i);
+        const pack<T> second_derivative = function.curvature(load_pack(z + i), load_pack(a + i)) * load_pack(z_dot + i);
+        store(fused(load_pack(da + i), second_derivative, load_pack(delta_dot + i)), delta_dot + i);
       }
   });
 }

@@ -93,8 +93,8 @@ static inline void softmax_residual_curvature(const OutputLoss<T>& f, int64_t n,
   const V g_p(lane_sum<T>(n, [=](int64_t j, int64_t count) { return g(j, count) * at(p, j); }));
   const V g_p_dot(lane_sum<T>(n, [=](int64_t j, int64_t count) { return g(j, count) * at(u, j); }));
   each_pack<T>(n, [=](int64_t j, int64_t count) {
-    const V bend = at(u, j) * (g(j, count) - g_p) - at(p, j) * g_p_dot;
-    store(gauss_newton ? at(w, j) : bend + at(w, j), u + j);
+    const V second_order = at(u, j) * (g(j, count) - g_p) - at(p, j) * g_p_dot;
+    store(gauss_newton ? at(w, j) : second_order + at(w, j), u + j);
   });
 }
 
@@ -230,8 +230,8 @@ static inline void curvature_row(const OutputLoss<T>& f, int64_t n, const T* z, 
   if (!gauss_newton)
     with_elementwise(output, [=, slope = f.layer.slope](auto function) {
       each_pack<T>(n, [=](int64_t j, int64_t) {
-        const V z_j = load_pack(z + j), bend = function.curvature(z_j, function.value(z_j, slope));
-        store(fused(load_pack(y_hat + j), bend, load_pack(other + j)), other + j);
+        const V z_j = load_pack(z + j), second_derivative = function.curvature(z_j, function.value(z_j, slope));
+        store(fused(load_pack(y_hat + j), second_derivative, load_pack(other + j)), other + j);
       });
     });
   each_pack<T>(n, [=](int64_t j, int64_t) { store(load_pack(u + j) * load_pack(other + j), u + j); });

@@ -57,7 +57,7 @@ class Architecture:
             hidden=names.hidden_words(hidden, len(widths) - 2),
             output=function,
             loss=names.loss_word(loss, function, widths[-1]),
-            reduction=names.word(reduction, "reduction", names.REDUCTIONS),
+            reduction=names.known_name(reduction, "reduction", names.REDUCTIONS),
             dtype=canonical,
             leaky_slope=slope,
             huber_delta=delta,
@@ -85,7 +85,7 @@ class Architecture:
             f"hidden[{i}]": g for i, g in enumerate(self.hidden)
         }
         named |= {"output": self.output, "loss": self.loss}
-        return {name: word for name, word in named.items() if not isinstance(word, str)}
+        return {name: value for name, value in named.items() if not isinstance(value, str)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON, except for custom functions."""

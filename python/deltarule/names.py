@@ -34,7 +34,7 @@ def _aliases_of(names: tuple[str, ...]) -> list[str]:
     return [alias for alias, name in _ALIASES.items() if name in names]
 
 
-def word(value: object, name: str, known: Iterable[str]) -> str:
+def known_name(value: object, name: str, known: Iterable[str]) -> str:
     """Return the canonical form of `value`, which must be one of the known names or an alias."""
     names = tuple(known)
     if not isinstance(value, str):
@@ -59,7 +59,7 @@ def hidden_words(hidden: object, n_hidden: int) -> tuple[ActivationWord, ...]:
     if function is not None:
         return (function,) * n_hidden
     if isinstance(hidden, str):
-        return (word(hidden, "hidden", ACTIVATIONS),) * n_hidden
+        return (known_name(hidden, "hidden", ACTIVATIONS),) * n_hidden
     if not isinstance(hidden, Iterable):
         raise TypeError(f"hidden must be a name or one name a hidden layer, not {hidden!r}")
     names = tuple(activation_word(g, f"hidden[{i}]") for i, g in enumerate(hidden))
@@ -70,12 +70,12 @@ def hidden_words(hidden: object, n_hidden: int) -> tuple[ActivationWord, ...]:
 
 def activation_word(value: object, name: str) -> ActivationWord:
     """Return the canonical name of an activation, or a custom function."""
-    return custom(CustomActivation, value, name) or word(value, name, ACTIVATIONS)
+    return custom(CustomActivation, value, name) or known_name(value, name, ACTIVATIONS)
 
 
 def output_word(value: object, name: str = "output") -> ActivationWord:
     """Return the canonical name of an output, or a `CustomActivation`."""
-    return custom(CustomActivation, value, name) or word(value, name, OUTPUTS)
+    return custom(CustomActivation, value, name) or known_name(value, name, OUTPUTS)
 
 
 def is_defined(output: ActivationWord, loss: LossWord) -> bool:
@@ -102,7 +102,7 @@ def loss_word(loss: object, output: ActivationWord, n_outputs: int) -> LossWord:
                 "use 'cross_entropy' or 'binary_cross_entropy'"
             )
         loss = "binary_cross_entropy"
-    name = word(loss, "loss", LOSSES)
+    name = known_name(loss, "loss", LOSSES)
     if not is_defined(output, name):
         domain = " or ".join(_DOMAINS[name])
         raise ValueError(f"loss {name!r} needs an output in its domain ({domain}), not {output!r}")

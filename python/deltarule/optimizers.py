@@ -96,7 +96,7 @@ class SGD(Optimizer):
         momentum > 0:  v <- momentum v - lr g;  theta <- theta + v
         nesterov:      v <- momentum v - lr g;  theta <- theta + momentum v - lr g
 
-    The velocity v starts at 0 and lives with the network, so one SGD may serve many networks.
+    The velocity v starts at 0 and lives with the network, so one SGD may be used for many networks.
 
     Parameters
     ----------

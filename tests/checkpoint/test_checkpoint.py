@@ -79,7 +79,7 @@ def test_the_last_checkpoint_lost(name: str, tmp_path: Path) -> None:
         assert left(*run.resume(path)) == expected
 
 
-def test_a_resumed_network_trains_on_as_the_other(tmp_path: Path) -> None:
+def test_a_resumed_network_trains_like_the_original(tmp_path: Path) -> None:
     run = RUNS["plateau"]
     net = run.new()
     run.fit(net)
@@ -117,7 +117,7 @@ def log_cosh_gradient(y_hat: Any, y: Any) -> Any:
 
 
 @pytest.mark.parametrize("every", [1, "0.0001s"])
-def test_a_network_with_functions_of_ones_own(every: int | str, tmp_path: Path) -> None:
+def test_a_network_with_custom_functions(every: int | str, tmp_path: Path) -> None:
     own: Any = {
         "hidden": ["tanh", (bent, bent_derivative)],
         "loss": dr.CustomLoss(log_cosh, log_cosh_gradient),
@@ -200,17 +200,17 @@ def test_every_generator_of_numpys(kind: str, tmp_path: Path) -> None:
         ("PCG64", None, "bit_generator", ["PCG", "Generator", "seed", 3]),
     ],
 )
-def test_states_that_no_generator_has(
+def test_invalid_generator_states_are_refused(
     kind: str, part: str | None, name: str, values: list[Any]
 ) -> None:
     """C trusts a position that it is given: it would read beyond its arrays."""
     good = generator_to_json(getattr(np.random, kind)(3).state)
     generator_from_json(Fields(good, "state"))
     for value in values:
-        words = {**good, "state": dict(good["state"])}
-        (words if part is None else words[part])[name] = value
+        metadata = {**good, "state": dict(good["state"])}
+        (metadata if part is None else metadata[part])[name] = value
         with pytest.raises(dr.ModelFileError, match=name):
-            generator_from_json(Fields(words, "state"))
+            generator_from_json(Fields(metadata, "state"))
 
 
 def test_a_generator_that_is_not_numpys() -> None:
@@ -222,7 +222,7 @@ def test_a_generator_that_is_not_numpys() -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "early stopping", "a best epoch that is not the last"])
-def test_a_run_that_is_over_comes_back_at_once(name: str, tmp_path: Path) -> None:
+def test_resume_of_a_finished_run_returns_at_once(name: str, tmp_path: Path) -> None:
     run, net, path = RUNS[name], RUNS[name].new(), tmp_path / "run"
     history = run.fit(net, checkpoint=path)
     data = path.read_bytes()
@@ -235,7 +235,7 @@ def test_a_run_that_is_over_comes_back_at_once(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["plain", "cosine", "a best epoch that is not the last"])
-def test_more_epochs_go_on(name: str, tmp_path: Path) -> None:
+def test_more_epochs_continue_the_run(name: str, tmp_path: Path) -> None:
     run = RUNS[name]
     run.fit(run.new(), epochs=3, checkpoint=tmp_path / "run")
     assert left(*run.resume(tmp_path / "run", epochs=8)) == whole(
@@ -244,7 +244,7 @@ def test_more_epochs_go_on(name: str, tmp_path: Path) -> None:
     assert len(run.resume(tmp_path / "run")[1]) == 8
 
 
-def test_more_epochs_are_none_after_early_stopping(tmp_path: Path) -> None:
+def test_no_further_epochs_after_early_stopping(tmp_path: Path) -> None:
     run, net = RUNS["early stopping"], RUNS["early stopping"].new()
     history = run.fit(net, checkpoint=tmp_path / "run")
     assert len(history) < 30

@@ -18,7 +18,7 @@ import deltarule as dr
 from checkpoint_support import HELD, RUNS, WEIGHT, Run, Stop, X, Y, batches, left
 from deltarule.mlp.resume import read_run
 
-Words = dict[str, Any]
+Functions = dict[str, Any]
 
 
 def stop(record: dr.EpochRecord) -> None:
@@ -61,7 +61,7 @@ def stopped(run: Run, path: Path) -> None:
     ],
     ids=str,
 )
-def test_bad_settings(settings: Words, error: type[Exception], rule: str) -> None:
+def test_bad_settings(settings: Functions, error: type[Exception], rule: str) -> None:
     with pytest.raises(error) as caught:
         dr.Checkpoint(**{"path": "run", **settings})
     assert re.fullmatch(rule, str(caught.value)), str(caught.value)
@@ -95,7 +95,7 @@ class MySGD(dr.SGD):
     ids=["checkpoint", "second order", "optimizer", "schedule", "rate"],
 )
 def test_a_fit_that_cannot_be_written_down(
-    settings: Words, error: type[Exception], rule: str, tmp_path: Path
+    settings: Functions, error: type[Exception], rule: str, tmp_path: Path
 ) -> None:
     run, net = RUNS["plain"], RUNS["plain"].new()
     before = left(net, dr.History())
@@ -115,7 +115,7 @@ def changed(values: Any, at: Any) -> Any:
     return other
 
 
-OTHERS: dict[str, tuple[str, Words, str]] = {
+OTHERS: dict[str, tuple[str, Functions, str]] = {
     "a value of x": ("plain", {"x": changed(X, (59, 5))}, "x must be what .* has other values"),
     "a value of y": (
         "plain", {"y": np.where(np.arange(60) == 3, (Y + 1) % 4, Y)}, "y must be .* other values",
@@ -156,7 +156,7 @@ OTHERS: dict[str, tuple[str, Words, str]] = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_is_not_the_runs(name: str, tmp_path: Path) -> None:
+def test_data_and_options_of_another_run_are_refused(name: str, tmp_path: Path) -> None:
     kind, given, rule = OTHERS[name]
     run, path = RUNS[kind], tmp_path / "run"
     stopped(run, path)
@@ -168,7 +168,7 @@ def test_what_is_not_the_runs(name: str, tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-MISSING: dict[str, tuple[str, Words, str]] = {
+MISSING: dict[str, tuple[str, Functions, str]] = {
     "callbacks": ("plain", {"callbacks": None}, "callbacks must be given again: the run had 1, .*"),
     "schedule": (
         "a function of a rate", {"schedule": None}, "schedule must be given again: .* not None",
@@ -185,7 +185,7 @@ MISSING: dict[str, tuple[str, Words, str]] = {
 
 
 @pytest.mark.parametrize("name", MISSING)
-def test_functions_that_are_not_given_again(name: str, tmp_path: Path) -> None:
+def test_resume_needs_the_functions_again(name: str, tmp_path: Path) -> None:
     kind, given, rule = MISSING[name]
     run, path = RUNS[kind], tmp_path / "run"
     stopped(run, path)
@@ -212,7 +212,7 @@ def test_rows_that_were_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert path.read_bytes() == before
 
 
-def test_what_need_not_be_given_may_be(tmp_path: Path) -> None:
+def test_optional_arguments_of_resume_may_be_given(tmp_path: Path) -> None:
     run, path = RUNS["cosine"], tmp_path / "run"
     stopped(run, path)
     net = run.new()
@@ -243,7 +243,7 @@ def test_a_stream_that_gives_other_batches(tmp_path: Path) -> None:
 # Other files
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_missing_files_and_models_without_a_checkpoint_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "run"
     for name in (path, tmp_path / "run-{epoch}"):
         with pytest.raises(FileNotFoundError):
@@ -256,28 +256,28 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         dr.resume(path, X, Y)
 
 
-def taken_apart(data: bytes) -> tuple[dict[str, Any], Words]:
+def taken_apart(data: bytes) -> tuple[dict[str, Any], Functions]:
     size = int.from_bytes(data[:8], "little")
     text = json.loads(data[8 : 8 + size])["__metadata__"]["deltarule"]
     return safetensors.numpy.load(data), json.loads(text)
 
 
-def put_together(tensors: dict[str, Any], description: Words) -> bytes:
+def put_together(tensors: dict[str, Any], description: Functions) -> bytes:
     return safetensors.numpy.save(tensors, {"deltarule": json.dumps(description)})
 
 
-def leaves(words: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def leaves(metadata: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the paths of all values in JSON."""
-    inner = words.items() if isinstance(words, dict) else ()
-    if isinstance(words, list):
-        inner = enumerate(words)
+    inner = metadata.items() if isinstance(metadata, dict) else ()
+    if isinstance(metadata, list):
+        inner = enumerate(metadata)
     return [path, *(p for name, value in inner for p in leaves(value, (*path, name)))]
 
 
-def put(words: Any, path: tuple[Any, ...], value: Any) -> None:
+def put(metadata: Any, path: tuple[Any, ...], value: Any) -> None:
     for name in path[:-1]:
-        words = words[name]
-    words[path[-1]] = value
+        metadata = metadata[name]
+    metadata[path[-1]] = value
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +285,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return a checkpoint that has all parts, in the middle of an epoch."""
     path = tmp_path_factory.mktemp("good") / "run"
     run = RUNS["early stopping"]
-    more: Words = {"metrics": "accuracy", "schedule": dr.schedules.Plateau(0.1), "dropout": 0.1}
+    more: Functions = {"metrics": "accuracy", "schedule": dr.schedules.Plateau(0.1), "dropout": 0.1}
     with pytest.raises(Stop):
         run.fit(
             run.new(), checkpoint=path, callbacks=stop, class_weight={1: 2.0},
@@ -298,14 +298,14 @@ STRANGE = [None, True, -1, 2**63, 10**30, 0.5, float("nan"), "", "x", [], [[]], 
 
 
 @pytest.mark.parametrize("value", STRANGE, ids=repr)
-def test_words_of_another_kind(value: Any, good: bytes, tmp_path: Path) -> None:
-    """Each word, replaced: the file is refused, or it is another run's that makes sense."""
+def test_metadata_of_another_type(value: Any, good: bytes, tmp_path: Path) -> None:
+    """Each value of the metadata, replaced: the file is refused, or is a valid one."""
     tensors, description = taken_apart(good)
     path, accepted = tmp_path / "run", set()
     for place in leaves(description["extra"], ("extra",))[1:]:
-        words = json.loads(json.dumps(description))
-        put(words, place, value)
-        path.write_bytes(put_together(tensors, words))
+        metadata = json.loads(json.dumps(description))
+        put(metadata, place, value)
+        path.write_bytes(put_together(tensors, metadata))
         try:
             read_run(path)
         except dr.ModelFileError as error:

@@ -89,7 +89,7 @@ def test_a_file_that_was_renamed_goes_on_where_it_is(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["mine{1}"]
 
 
-def test_going_on_elsewhere(tmp_path: Path) -> None:
+def test_a_run_resumes_in_another_process(tmp_path: Path) -> None:
     run = RUNS["plain"]
     stopped(run, tmp_path / "run", 2)
     before = (tmp_path / "run").read_bytes()
@@ -98,7 +98,7 @@ def test_going_on_elsewhere(tmp_path: Path) -> None:
     assert left(*run.resume(tmp_path / "other")) == whole(run)
 
 
-def test_a_file_that_is_there(tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_only_if_asked(tmp_path: Path) -> None:
     run, path = RUNS["plain"], tmp_path / "run"
     path.write_bytes(b"a,b\n1,2\n")
     net = run.new()
@@ -129,7 +129,9 @@ def test_a_first_checkpoint_that_cannot_be_written(name: str, tmp_path: Path) ->
     assert net.history is None
 
 
-def test_a_later_one_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_later_checkpoint_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, net, path = RUNS["plain"], RUNS["plain"].new(), tmp_path / "run"
     replace = os.replace
 
@@ -149,7 +151,9 @@ def test_a_later_one_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_the_last_of_all_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_final_checkpoint_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, net, path = RUNS["a best epoch that is not the last"], None, tmp_path / "run"
     net = run.new()
 
@@ -167,7 +171,9 @@ def test_the_last_of_all_is_a_warning(tmp_path: Path, monkeypatch: pytest.Monkey
     assert left(*run.resume(path)) == whole(run)
 
 
-def test_a_last_one_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_last_checkpoint_is_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, path = RUNS["plain"], tmp_path / "run"
 
     def stop(record: dr.EpochRecord) -> None:

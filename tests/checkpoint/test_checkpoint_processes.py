@@ -54,9 +54,9 @@ def script(rows: int = 1000, width: int = 64, epochs: int = 40) -> str:
     return SCRIPT.format(rows=rows, width=width, epochs=epochs)
 
 
-def started(text: str, *words: Any) -> subprocess.Popen[str]:
+def started(text: str, *arguments: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", text, *map(str, words)],
+        [sys.executable, "-c", text, *map(str, arguments)],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -64,9 +64,9 @@ def started(text: str, *words: Any) -> subprocess.Popen[str]:
     )
 
 
-def digest(text: str, *words: Any) -> str:
+def digest(text: str, *arguments: Any) -> str:
     """Run to the end; return what is printed last."""
-    with started(text, *words) as process:
+    with started(text, *arguments) as process:
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return out.split()[-1]

@@ -40,7 +40,7 @@ LOSSES = {
 }
 NUMPY = peers.select(["numpy"])
 QUICK: dict[str, Any] = {"threads": 1, "rounds": 2, "seconds": 1e-4}
-WORDS = ("--rounds", 2, "--seconds", 1e-4, "--threads", 1)
+BRIEF = ("--rounds", 2, "--seconds", 1e-4, "--threads", 1)
 # A peer in a file of its own: NumPy's, and something wrong with it.
 PLANT = """
 from deltarule.benchmark.peers import with_numpy
@@ -82,7 +82,7 @@ def planted(
 # The race
 
 
-def test_everyone_who_agrees_is_timed_in_every_round(beside_numpy: report.Report) -> None:
+def test_every_peer_that_agrees_is_timed_in_every_round(beside_numpy: report.Report) -> None:
     assert beside_numpy.agrees
     for result in beside_numpy.results:
         assert result.problems == {}
@@ -143,7 +143,7 @@ def test_peers_that_are_missing_or_do_not_start_are_left_out() -> None:
     assert list(result.results[0].seconds) == ["deltarule"]
 
 
-def test_what_a_peer_prints_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_of_a_peer_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = "def step(self, x, y):\n        print('noise'); super().step(x, y)"
     result, _ = planted("noisy", body, tmp_path, monkeypatch)
     assert result.problems == {}
@@ -160,7 +160,7 @@ def test_every_installed_peer_agrees(name: str) -> None:
     assert all(r.problems == {} for r in result.results)
 
 
-def test_the_package_on_another_instruction_set_is_no_rival() -> None:
+def test_the_package_on_another_instruction_set_is_no_peer() -> None:
     result = report.conduct([STEP], [peers.on_isa("oracle")], stream=None, **QUICK)
     assert list(result.results[0].seconds) == ["deltarule", "deltarule-oracle"]
     assert result.rivals == []
@@ -184,7 +184,7 @@ def test_names_are_unique() -> None:
 
 
 @pytest.mark.parametrize("case", CASES[:3], ids=lambda case: case.name)
-def test_the_truth_is_that_of_the_reference(case: cases.TrainingStep) -> None:
+def test_expected_results_are_the_references(case: cases.TrainingStep) -> None:
     class Reference(BaseModel):
         theta = inputs.parameters(replace(case, dtype="float64"))
 
@@ -232,7 +232,7 @@ def test_the_package_does_not_import_the_benchmark() -> None:
 @pytest.mark.usefixtures("few_cases")
 def test_the_command_prints_and_draws() -> None:
     pytest.importorskip("matplotlib", reason="needs the extra: pip install 'deltarule[cli]'")
-    result = command("bench", "--peers", "numpy", *WORDS)
+    result = command("bench", "--peers", "numpy", *BRIEF)
     assert (result.status, result.err) == (0, "")
     for case in CASES:
         assert case.label in result.out
@@ -245,8 +245,8 @@ def test_the_command_prints_and_draws() -> None:
 @pytest.mark.usefixtures("few_cases")
 def test_the_command_in_json() -> None:
     names = f"{CASES[0].name},{CASES[3].name}"
-    words = ("--json", "--no-plot", "--peers", "numpy", "--cases", names)
-    found = command("bench", *words, *WORDS).json
+    arguments = ("--json", "--no-plot", "--peers", "numpy", "--cases", names)
+    found = command("bench", *arguments, *BRIEF).json
     assert set(found) == {"machine", "rounds", "left_out", "peaks", "cases", "plot"}
     assert found["plot"] is None
     assert found["rounds"] == 2
@@ -270,13 +270,13 @@ def test_the_command_fails_where_the_package_itself_is_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runner, "truth", lambda case: verify.Truth([[1.0]], [0.1]))
-    words = ("--no-plot", "--peers", "none", "--cases", CASES[0].name)
-    result = command("bench", *words, *WORDS)
+    arguments = ("--no-plot", "--peers", "none", "--cases", CASES[0].name)
+    result = command("bench", *arguments, *BRIEF)
     assert result.status == 1
     assert "deltarule not timed: its results differ" in result.out
 
 
-BAD_WORDS = {
+BAD_ARGUMENTS = {
     "case": (["--cases", "step-1"], "cases must be of step-3-5-2-b4, "),
     "peer": (["--peers", "numpy,tensorflow"], "not 'tensorflow'"),
     "no peer": (["--peers", ""], "not ''"),
@@ -290,17 +290,17 @@ BAD_WORDS = {
 
 
 @pytest.mark.usefixtures("few_cases")
-@pytest.mark.parametrize("name", BAD_WORDS)
-def test_bad_words_are_refused(name: str) -> None:
+@pytest.mark.parametrize("name", BAD_ARGUMENTS)
+def test_bad_arguments_of_bench_are_refused(name: str) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra: pip install 'deltarule[cli]'")
-    words, fragment = BAD_WORDS[name]
-    refused("bench", *words, fragment=fragment)
+    arguments, fragment = BAD_ARGUMENTS[name]
+    refused("bench", *arguments, fragment=fragment)
 
 
 # The scripts
 
 
-def test_markdown_has_a_table_a_kind_of_work(beside_numpy: report.Report) -> None:
+def test_markdown_has_one_table_per_kind_of_work(beside_numpy: report.Report) -> None:
     text = report.markdown(beside_numpy)
     tables = [part for part in text.split("\n\n") if part.startswith("|")]
     titles = [table.split("|")[1].strip() for table in tables]
@@ -313,8 +313,8 @@ def test_markdown_has_a_table_a_kind_of_work(beside_numpy: report.Report) -> Non
 
 @pytest.mark.skipif(not (ROOT / "benchmarks").exists(), reason="the scripts are in the checkout")
 def test_a_script_runs() -> None:
-    words = "--cases predict-4-64-64-2-b1 --peers numpy --threads 1 --rounds 1 --seconds 1e-4"
-    script = [sys.executable, str(ROOT / "benchmarks" / "prediction.py"), *words.split()]
+    arguments = "--cases predict-4-64-64-2-b1 --peers numpy --threads 1 --rounds 1 --seconds 1e-4"
+    script = [sys.executable, str(ROOT / "benchmarks" / "prediction.py"), *arguments.split()]
     done = subprocess.run(
         [*script, "--markdown", "--json", "out.json"], capture_output=True, text=True, timeout=60
     )

@@ -35,7 +35,7 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # Digits
 
 
-def test_without_data_the_digits_reach_96_percent_and_say_where_things_are() -> None:
+def test_train_without_data_reaches_96_percent_on_the_digits_and_names_its_files() -> None:
     result = command("train")
     assert result.status == 0
     assert result.err == ""
@@ -97,8 +97,8 @@ def test_booleans_of_a_parquet_file_are_classes_and_may_be_features() -> None:
 def test_two_classes_with_either_output(output: str) -> None:
     x, y = blobs(k=2)
     write_csv("d.csv", x, y)
-    words = ("train", "d.csv", "--target", "y", "--epochs", 20, "--output", output, "--json")
-    report = command(*words).json
+    arguments = ("train", "d.csv", "--target", "y", "--epochs", 20, "--output", output, "--json")
+    report = command(*arguments).json
     assert report["sizes"][-1] == (2 if output == "softmax" else 1)
     assert report["held_out"]["accuracy"] == 1.0
 
@@ -115,24 +115,34 @@ def test_classes_with_another_loss(loss: str) -> None:
 def test_whole_numbers_are_classes_when_few_and_the_task_overrides() -> None:
     x, y = blobs()
     write_csv("d.csv", x, y)
-    words = ("train", "d.csv", "--target", "y", "--epochs", 2, "--no-plot")
-    said = command(*words).out
+    arguments = ("train", "d.csv", "--target", "y", "--epochs", 2, "--no-plot")
+    said = command(*arguments).out
     assert "3 classes (whole numbers, 3 distinct; --task regression overrides)" in said
-    assert command(*words, "--json").json["task"] == "classification"
-    assert command(*words, "--task", "regression", "--json").json["task"] == "regression"
+    assert command(*arguments, "--json").json["task"] == "classification"
+    assert command(*arguments, "--task", "regression", "--json").json["task"] == "regression"
     write_csv("d.csv", x, range(len(x)))
-    assert command(*words, "--json").json["task"] == "regression"
+    assert command(*arguments, "--json").json["task"] == "regression"
     write_csv("d.csv", x, y + 0.0)
-    assert command(*words, "--json").json["task"] == "regression"
-    classes = command(*words, "--task", "classification", "--json").json["classes"]
+    assert command(*arguments, "--json").json["task"] == "regression"
+    classes = command(*arguments, "--task", "classification", "--json").json["classes"]
     assert classes == ["0.0", "1.0", "2.0"]
 
 
 def test_numbers_come_back_in_the_targets_units() -> None:
     x, y = line()
     write_csv("d.csv", x, y)
-    words = ("train", "d.csv", "--target", "y", "--hidden", "none", "--json", "--dtype", "float64")
-    report = command(*words).json
+    arguments = (
+        "train",
+        "d.csv",
+        "--target",
+        "y",
+        "--hidden",
+        "none",
+        "--json",
+        "--dtype",
+        "float64",
+    )
+    report = command(*arguments).json
     score = report["held_out"]
     assert score["rmse"] < 0.01 * y.std()
     assert score["r2"] > 0.999
@@ -142,7 +152,10 @@ def test_numbers_come_back_in_the_targets_units() -> None:
     assert len(error) == score["rows"] == 40
     # The same arithmetic on the same numbers: predict(x)[i] has the bits of predict(x[i:i+1])[0].
     assert np.sqrt((error**2).mean()) == score["rmse"]
-    assert "held-out RMSE" in command(*(word for word in words if word != "--json")).out
+    assert (
+        "held-out RMSE"
+        in command(*(argument for argument in arguments if argument != "--json")).out
+    )
 
 
 def test_features_are_standardized_with_the_training_part() -> None:
@@ -163,8 +176,8 @@ def test_features_are_standardized_with_the_training_part() -> None:
 def test_numbers_with_a_bounded_output_are_left_as_they_are(output: str, loss: str) -> None:
     x, _ = blobs()
     write_csv("d.csv", x, 1 / (1 + np.exp(-x[:, 0])))
-    words = ("train", "d.csv", "--target", "y", "--output", output, "--loss", loss, "--json")
-    assert command(*words).json["held_out"]["r2"] > 0.8
+    arguments = ("train", "d.csv", "--target", "y", "--output", output, "--loss", loss, "--json")
+    assert command(*arguments).json["held_out"]["r2"] > 0.8
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "npz"])
@@ -175,13 +188,13 @@ def test_every_format_gives_the_same_model(suffix: str) -> None:
     frame.write_parquet("d.parquet")
     frame.write_csv("d.csv")
     frame.write_csv("d.tsv", separator="\t")
-    words = ("--epochs", 3, "--json", "--no-plot")
-    wanted = command("train", "d.npz", *words).json["held_out"]
+    arguments = ("--epochs", 3, "--json", "--no-plot")
+    wanted = command("train", "d.npz", *arguments).json["held_out"]
     target = () if suffix == "npz" else ("--target", "y")
-    assert command("train", f"d.{suffix}", *target, *words).json["held_out"] == wanted
+    assert command("train", f"d.{suffix}", *target, *arguments).json["held_out"] == wanted
 
 
-def test_a_csv_as_people_write_them() -> None:
+def test_csv_files_as_other_programs_write_them() -> None:
     x, y = blobs(60)
     rows = [
         f' {a:.3f} ;"{b:.3f}";{"TRUE" if c > 0 else "False"}; {NAMES[0] if k else "no"} '
@@ -241,22 +254,30 @@ def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads() -> None:
     x, y = blobs()
     write_csv("d.csv", x, y)
     for name, threads in (("a", 1), ("b", 1), ("c", 2), ("d", 3)):
-        words = ("--save", f"{name}.safetensors", "--threads", threads, "--epochs", 5, "--no-plot")
-        assert command("train", "d.csv", "--target", "y", *words).status == 0
+        arguments = (
+            "--save",
+            f"{name}.safetensors",
+            "--threads",
+            threads,
+            "--epochs",
+            5,
+            "--no-plot",
+        )
+        assert command("train", "d.csv", "--target", "y", *arguments).status == 0
     models = {Path(f"{name}.safetensors").read_bytes() for name in "abcd"}
     assert len(models) == 1
-    words = ("--save", "e.safetensors", "--seed", 1, "--epochs", 5, "--no-plot")
-    command("train", "d.csv", "--target", "y", *words)
+    arguments = ("--save", "e.safetensors", "--seed", 1, "--epochs", 5, "--no-plot")
+    command("train", "d.csv", "--target", "y", *arguments)
     assert Path("e.safetensors").read_bytes() not in models
 
 
 def test_options_reach_the_network() -> None:
     x, y = blobs()
     write_csv("d.csv", x, y)
-    words = """--hidden 5,4 --activation tanh,silu --loss squared_error --epochs 3 --lr 0.05
+    arguments = """--hidden 5,4 --activation tanh,silu --loss squared_error --epochs 3 --lr 0.05
         --batch-size full --momentum 0.5 --nesterov --weight-decay 0.001 --seed 4 --threads 1
         --dtype float64 --validation 0.25 --save m.safetensors --plot curves.svg"""
-    report = command("train", "d.csv", "--target", "y", *words.split(), "--json").json
+    report = command("train", "d.csv", "--target", "y", *arguments.split(), "--json").json
     wanted = {
         "sizes": [4, 5, 4, 3],
         "hidden": ["tanh", "silu"],
@@ -283,12 +304,12 @@ def test_options_reach_the_network() -> None:
 def test_nothing_held_out() -> None:
     x, y = blobs()
     write_csv("d.csv", x, y)
-    words = ("train", "d.csv", "--target", "y", "--epochs", 2, "--validation", 0)
-    report = command(*words, "--json").json
+    arguments = ("train", "d.csv", "--target", "y", "--epochs", 2, "--validation", 0)
+    report = command(*arguments, "--json").json
     assert report["held_out"] is None
     assert report["training_rows"] == 240
     assert report["history"]["validation_loss"] == []
-    assert "no rows held out" in command(*words).out
+    assert "no rows held out" in command(*arguments).out
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.2, 0.37, 0.9])
@@ -323,12 +344,12 @@ def test_info_shows_the_package_and_a_model() -> None:
     assert command("info", "net.safetensors", "--json").json["table"] is None
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"]])
-def test_help_and_version(words: list[str]) -> None:
-    result = command(*words)
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"]])
+def test_help_and_version(arguments: list[str]) -> None:
+    result = command(*arguments)
     assert result.status == 0
     assert result.err == ""
-    assert ("usage: deltarule" if "--help" in words else dr.__version__) in result.out
+    assert ("usage: deltarule" if "--help" in arguments else dr.__version__) in result.out
 
 
 def test_a_terminal_sees_one_line_rewritten() -> None:

@@ -32,7 +32,10 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 TABLES = {
     "missing value": (GOOD.replace(b"3,2,3.5", b"3,,3.5"), "'b', row 4: a missing value"),
-    "missing word": (GOOD.replace(b"3,2,3.5", b"3,NA,3.5"), "'b' is not numeric, row 4 holds 'NA'"),
+    "text for a missing value": (
+        GOOD.replace(b"3,2,3.5", b"3,NA,3.5"),
+        "'b' is not numeric, row 4 holds 'NA'",
+    ),
     "nan": (GOOD.replace(b"3,2,3.5", b"NaN,2,3.5"), "'a', row 4: a missing value"),
     "infinite": (GOOD.replace(b"3,2,3.5", b"-inf,2,3.5"), "'a', row 4: an infinite value"),
     "short row": (GOOD + b"1\n", "row 21 (line 22) has 1 field ('1'), the header 3 fields"),
@@ -40,7 +43,7 @@ TABLES = {
     "missing target": (GOOD + b"1,2,\n", "target 'y', row 21: a missing value"),
     "infinite target": (GOOD + b"1,2,inf\n", "target 'y', row 21: an infinite value"),
     "text feature": (GOOD.replace(b"5,4,0.5", b"five,4,0.5"), "row 6 holds 'five'"),
-    "booleans and a word": (
+    "booleans and a text": (
         b"a,y\ntrue,1.5\n" + b"False,2.5\n" * 9 + b"NA,1\n",
         "row 11 holds 'NA'",
     ),
@@ -75,13 +78,13 @@ def test_more_classes_than_half_the_rows() -> None:
     refused("train", "d.csv", "--target", "y", fragment="20 classes in 20 rows")
 
 
-def test_tasks_that_the_target_cannot_serve() -> None:
+def test_tasks_that_do_not_fit_the_target() -> None:
     x, y = blobs(30)
     write_csv("d.csv", x, [f"k{i}" for i in y])
-    words = ("train", "d.csv", "--target", "y")
-    refused(*words, "--task", "regression", fragment="holds text ('k0')")
+    arguments = ("train", "d.csv", "--target", "y")
+    refused(*arguments, "--task", "regression", fragment="holds text ('k0')")
     write_csv("d.csv", x, y + 0.5)
-    refused(*words, "--task", "classification", fragment="0.5 cannot be a class")
+    refused(*arguments, "--task", "classification", fragment="0.5 cannot be a class")
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
@@ -137,7 +140,7 @@ def test_damaged_npz() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "fragment"),
+    ("arguments", "fragment"),
     [
         ("", "required"),
         ("teach", "invalid choice: 'teach'"),
@@ -184,16 +187,16 @@ def test_damaged_npz() -> None:
         ("info d.csv", "d.csv"),
     ],
 )
-def test_words(words: str, fragment: str) -> None:
+def test_words(arguments: str, fragment: str) -> None:
     Path("d.csv").write_bytes(GOOD)
-    refused(*words.split(), fragment=fragment)
+    refused(*arguments.split(), fragment=fragment)
 
 
-def test_cross_entropy_needs_an_output_a_class() -> None:
+def test_cross_entropy_needs_one_output_per_class() -> None:
     x, y = blobs(k=2)
     write_csv("d.csv", x, y)
-    words = ("train", "d.csv", "--target", "y", "--loss", "cross_entropy")
-    refused(*words, fragment="--output softmax")
+    arguments = ("train", "d.csv", "--target", "y", "--loss", "cross_entropy")
+    refused(*arguments, fragment="--output softmax")
 
 
 def test_a_closed_folder() -> None:
@@ -217,7 +220,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, module: str) 
     refused("train", "d.csv", "--target", "y", fragment=fragment)
 
 
-def test_what_is_not_used_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unused_extras_are_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("polars", "matplotlib", "tqdm"):
         monkeypatch.setitem(sys.modules, module, None)
     np.savez("d.npz", x=line()[0], y=line()[1])
@@ -225,28 +228,28 @@ def test_what_is_not_used_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None
     assert command("predict", "d.safetensors", "d.npz").status == 0
 
 
-WORDS = {"features": ["a", "b"], "target": "y", "classes": None}
+METADATA = {"features": ["a", "b"], "target": "y", "classes": None}
 
 
 @pytest.mark.parametrize(
-    ("words", "fragment"),
+    ("metadata", "fragment"),
     [
         ([], "must be a JSON object"),
-        (WORDS | {"target": 1}, "the target's name must be text"),
-        (WORDS | {"features": ["a"]}, "1 distinct features named, the network takes 2"),
-        (WORDS | {"features": ["a", "a"]}, "1 distinct features named"),
-        (WORDS | {"features": "ab"}, "must be a list of names"),
-        (WORDS | {"classes": ["x", "y", "z"]}, "3 distinct classes named for 1 outputs"),
-        (WORDS | {"classes": ["x", 1]}, "all text, all whole or all boolean"),
-        (WORDS | {"classes": []}, "the classes must be a list"),
-        (WORDS | {"classes": [0.5, 1.5]}, "all text, all whole or all boolean"),
+        (METADATA | {"target": 1}, "the target's name must be text"),
+        (METADATA | {"features": ["a"]}, "1 distinct features named, the network takes 2"),
+        (METADATA | {"features": ["a", "a"]}, "1 distinct features named"),
+        (METADATA | {"features": "ab"}, "must be a list of names"),
+        (METADATA | {"classes": ["x", "y", "z"]}, "3 distinct classes named for 1 outputs"),
+        (METADATA | {"classes": ["x", 1]}, "all text, all whole or all boolean"),
+        (METADATA | {"classes": []}, "the classes must be a list"),
+        (METADATA | {"classes": [0.5, 1.5]}, "all text, all whole or all boolean"),
     ],
 )
-def test_models_whose_words_make_no_sense(words: Any, fragment: str) -> None:
+def test_invalid_metadata_of_a_model_are_refused(metadata: Any, fragment: str) -> None:
     Path("d.csv").write_bytes(GOOD)
     one, two = np.ones(1), np.ones(2)
     tensors = {"x_mean": two, "x_scale": two, "y_mean": one, "y_scale": one}
-    model_file.write_model("m.safetensors", dr.MLP([2, 1], seed=0), tensors, {"table": words})
+    model_file.write_model("m.safetensors", dr.MLP([2, 1], seed=0), tensors, {"table": metadata})
     refused("predict", "m.safetensors", "d.csv", fragment=fragment)
     refused("info", "m.safetensors", fragment=fragment)
 
@@ -266,12 +269,12 @@ def test_models_whose_words_make_no_sense(words: Any, fragment: str) -> None:
         ("y_scale", np.array([np.inf]), "y_scale must be finite"),
     ],
 )
-def test_models_whose_statistics_make_no_sense(name: str, tensor: Any, fragment: str) -> None:
+def test_invalid_statistics_of_a_model_are_refused(name: str, tensor: Any, fragment: str) -> None:
     Path("d.csv").write_bytes(GOOD)
     one, two = np.ones(1), np.ones(2)
     tensors = {"x_mean": two, "x_scale": two, "y_mean": one, "y_scale": one, name: tensor}
     kept = {key: value for key, value in tensors.items() if value is not None}
-    model_file.write_model("m.safetensors", dr.MLP([2, 1], seed=0), kept, {"table": WORDS})
+    model_file.write_model("m.safetensors", dr.MLP([2, 1], seed=0), kept, {"table": METADATA})
     refused("predict", "m.safetensors", "d.csv", fragment=fragment)
 
 
@@ -281,11 +284,11 @@ def test_models_whose_statistics_make_no_sense(name: str, tensor: Any, fragment:
 def test_divergence_suggests_a_lower_rate() -> None:
     x, y = line()
     write_csv("d.csv", x, y)
-    words = ("train", "d.csv", "--target", "y", "--lr", 50)
-    refused(*words, fragment="try a lower --lr than 50, as 5", status=1)
+    arguments = ("train", "d.csv", "--target", "y", "--lr", 50)
+    refused(*arguments, fragment="try a lower --lr than 50, as 5", status=1)
 
 
-def test_an_interrupt_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -296,10 +299,10 @@ def test_an_interrupt_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["16", "1024,1024"], ids=["short epochs", "long epochs"])
 def long_training(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     """Start a training that lasts, in a process of its own, and wait for its first line."""
-    words = [sys.executable, "-m", "deltarule", "train", "--epochs", "1000000"]
-    words += ["--hidden", request.param, "--lr", "0.001"]
+    arguments = [sys.executable, "-m", "deltarule", "train", "--epochs", "1000000"]
+    arguments += ["--hidden", request.param, "--lr", "0.001"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         while "network" not in process.stdout.readline():
             assert process.poll() is None
@@ -316,12 +319,12 @@ def test_ctrl_c_ends_a_training(long_training: subprocess.Popen[str]) -> None:
     assert listing() == {}
 
 
-def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+def test_a_closed_pipe_ends_the_command_quietly() -> None:
     np.savez("x.npz", x=np.zeros((200_000, 2)))
     dr.MLP([2, 1], seed=0).save("m.safetensors")
-    words = [sys.executable, "-m", "deltarule", "predict", "m.safetensors", "x.npz"]
+    arguments = [sys.executable, "-m", "deltarule", "predict", "m.safetensors", "x.npz"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "y_hat_0\n"
         process.stdout.close()
@@ -331,10 +334,10 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
 
 
 def test_the_module_runs_as_a_command() -> None:
-    words = [sys.executable, "-m", "deltarule"]
-    shown = subprocess.run([*words, "--version"], capture_output=True, text=True, check=True)
+    arguments = [sys.executable, "-m", "deltarule"]
+    shown = subprocess.run([*arguments, "--version"], capture_output=True, text=True, check=True)
     assert shown.stdout == f"{dr.__version__}\n"
-    wrong = subprocess.run([*words, "train", "none.csv"], capture_output=True, text=True)
+    wrong = subprocess.run([*arguments, "train", "none.csv"], capture_output=True, text=True)
     assert wrong.returncode == 2
     assert wrong.stderr == "deltarule: none.csv: no such file\n"
 

@@ -23,7 +23,7 @@ from process_support import environment
 pytest.importorskip("polars", reason="needs the extra: pip install 'deltarule[cli]'")
 
 TABLE = ("train", "d.csv", "--target", "y", "--no-plot", "--json")
-WORDS = (
+TRAIN = (
     *TABLE, "--epochs", 6, "--hidden", "7,5", "--lr", 0.05, "--dropout", 0.1, "--schedule",
     "cosine", "--early-stopping", "--seed", 3, "--nesterov",
 )  # fmt: skip
@@ -37,7 +37,7 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stopped(
-    monkeypatch: pytest.MonkeyPatch, epoch: int, error: type[BaseException], *words: object
+    monkeypatch: pytest.MonkeyPatch, epoch: int, error: type[BaseException], *arguments: object
 ) -> Result:
     """Run a command that an exception stops after some epoch, as a signal's handler would."""
 
@@ -47,7 +47,7 @@ def stopped(
 
     with monkeypatch.context() as patch:
         patch.setattr(train.EpochLine, "__call__", stop)
-        return command(*words)
+        return command(*arguments)
 
 
 def figures(result: Result) -> dict[str, Any]:
@@ -63,9 +63,9 @@ def figures(result: Result) -> dict[str, Any]:
 def test_a_training_goes_on_to_the_same_bytes(
     more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = figures(command(*WORDS))
+    expected = figures(command(*TRAIN))
     Path("d.safetensors").unlink()
-    result = stopped(monkeypatch, 3, KeyboardInterrupt, *WORDS, "--checkpoint", "run.st", *more)
+    result = stopped(monkeypatch, 3, KeyboardInterrupt, *TRAIN, "--checkpoint", "run.st", *more)
     assert result.status == 130
     assert result.err == "deltarule: interrupted; --resume run.st goes on\n"
     assert sorted(listing()) == ["d.csv", "run.st"]
@@ -73,9 +73,9 @@ def test_a_training_goes_on_to_the_same_bytes(
         assert figures(command(*RESUME)) == expected
 
 
-def test_the_words_may_be_repeated_but_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped(monkeypatch, 3, Terminated, *WORDS, "--checkpoint", "run.st")
-    for words, fragment in (
+def test_options_may_be_repeated_but_not_changed_on_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped(monkeypatch, 3, Terminated, *TRAIN, "--checkpoint", "run.st")
+    for arguments, fragment in (
         (("--lr", 0.06), "--lr=0.06: the run of run.st has 0.05"),
         (("--hidden", "none"), "--hidden=none: the run of run.st has 7,5"),
         (("--seed", 0), "--seed=0: the run of run.st has 3"),
@@ -85,8 +85,8 @@ def test_the_words_may_be_repeated_but_not_changed(monkeypatch: pytest.MonkeyPat
         (("--checkpoint", "run.st"), "--checkpoint: a run that goes on has its own"),
         (("--folds", 3), "--resume: does not go with --folds"),
     ):
-        refused(*RESUME, *words, fragment=fragment)
-    report = command(*WORDS, "--resume", "run.st", "--threads", 1, "--save", "m.st").json
+        refused(*RESUME, *arguments, fragment=fragment)
+    report = command(*TRAIN, "--resume", "run.st", "--threads", 1, "--save", "m.st").json
     assert len(report["history"]["loss"]) == 6
     assert report["model"] == "m.st"
 
@@ -101,7 +101,7 @@ def test_more_epochs() -> None:
 
 
 def test_other_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped(monkeypatch, 2, Terminated, *WORDS, "--checkpoint", "run.st")
+    stopped(monkeypatch, 2, Terminated, *TRAIN, "--checkpoint", "run.st")
     x, y = blobs()
     x[0, 0] += 1
     write_csv("d.csv", x, y)
@@ -110,10 +110,10 @@ def test_other_data(monkeypatch: pytest.MonkeyPatch) -> None:
     refused(*RESUME, fragment="x must be what the run was trained on, but has shape")
 
 
-def test_words_that_do_not_go_together() -> None:
+def test_options_that_exclude_each_other() -> None:
     check = Path("there.st")
     check.write_bytes(b"mine")
-    for words, fragment in (
+    for arguments, fragment in (
         (("--every", "3"), "--every: needs --checkpoint"),
         (("--every", "soon", "--checkpoint", "run.st"), "argument --every: must be a number of ep"),
         (("--folds", 3, "--checkpoint", "run.st"), "--checkpoint: does not go with --folds"),
@@ -125,32 +125,32 @@ def test_words_that_do_not_go_together() -> None:
         (("--resume", "there.st"), "there.st: not a readable safetensors file"),
         (("--resume", "run.st"), "run.st: "),
     ):
-        refused(*TABLE, *words, fragment=fragment)
+        refused(*TABLE, *arguments, fragment=fragment)
 
 
-def test_a_run_that_is_not_the_commands() -> None:
+def test_a_checkpoint_not_written_by_the_command_is_refused() -> None:
     x, y = dr.load_digits()
     dr.MLP([64, 10], output="softmax", seed=0).fit(x, y, epochs=1, checkpoint="run.st")
     refused(*RESUME, fragment="--resume run.st: is of MLP.fit, not of this command")
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         3, {"save": "/tmp/elsewhere"}, {"data": "d.csv"}, {"help": True}, {"run": "x"}, {"lr": 3},
         {"lr": "fast"}, {"no_such": "x"}, {"lr": ["0.1"]}, {"threads": "1"},
     ],
     ids=str,
 )  # fmt: skip
-def test_words_in_a_file_that_make_no_sense(words: Any) -> None:
+def test_invalid_options_in_a_checkpoint_are_refused(arguments: Any) -> None:
     command(*TABLE, "--epochs", 2, "--checkpoint", "run.st")
     data = Path("run.st").read_bytes()
     size = int.from_bytes(data[:8], "little")
     description = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["deltarule"])
-    description["extra"]["command"] = words
+    description["extra"]["command"] = arguments
     metadata = {"deltarule": json.dumps(description)}
     Path("run.st").write_bytes(safetensors.numpy.save(safetensors.numpy.load(data), metadata))
-    refused(*RESUME, fragment="run.st: the words of the command make no sense")
+    refused(*RESUME, fragment="run.st: the options of the command make no sense")
 
 
 def test_a_checkpoint_is_shown_and_predicts_as_a_network() -> None:
@@ -166,9 +166,9 @@ ENDLESS = (
 )  # fmt: skip
 
 
-def started(*words: object) -> subprocess.Popen[str]:
+def started(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "deltarule", *map(str, words)],
+        [sys.executable, "-m", "deltarule", *map(str, arguments)],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -203,12 +203,12 @@ def used_by_children() -> float:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
 @pytest.mark.parametrize(
-    ("number", "status", "word"),
+    ("number", "status", "participle"),
     [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")],
 )
 @pytest.mark.parametrize("checkpoint", [True, False])
 def test_a_signal_ends_the_command(
-    checkpoint: bool, number: signal.Signals, status: int, word: str
+    checkpoint: bool, number: signal.Signals, status: int, participle: str
 ) -> None:
     more = ("--checkpoint", "run.st") if checkpoint else ()
     before = used_by_children()
@@ -221,13 +221,13 @@ def test_a_signal_ends_the_command(
     assert used_by_children() - before - used < 5.0  # seconds of CPU time after the signal
     assert process.returncode == status, err
     goes_on = "; --resume run.st goes on" if checkpoint else ""
-    assert err == f"deltarule: {word}{goes_on}\n"
+    assert err == f"deltarule: {participle}{goes_on}\n"
     assert sorted(listing()) == ["d.csv", *(["run.st"] if checkpoint else [])]
     if checkpoint:
         size = int.from_bytes(Path("run.st").read_bytes()[:8], "little")
         header = json.loads(Path("run.st").read_bytes()[8 : 8 + size])
-        words = json.loads(header["__metadata__"]["deltarule"])["extra"]["checkpoint"]
-        done = words["epochs"]
+        metadata = json.loads(header["__metadata__"]["deltarule"])["extra"]["checkpoint"]
+        done = metadata["epochs"]
         assert done > 0
         network, history = resumed_digits(done + 2)
         whole = command(*ENDLESS[:1], "--epochs", done + 2, *ENDLESS[3:], "--json").json

@@ -40,8 +40,8 @@ class Written:
         return [[cell.strip() for cell in row] for row in self.rows]
 
 
-# White space that is stripped, quotation marks, separators and line ends in words of all kinds.
-WORDS = st.text(
+# White space that is stripped, quotation marks, separators and line ends in texts of all kinds.
+TEXTS = st.text(
     st.one_of(
         st.sampled_from("ab1 \t\n\r\",;'#|=é😀λ\u00a0\u3000NA-+.0"),
         st.characters(exclude_categories=["Cs", "Cc", "Cn"]),
@@ -72,12 +72,12 @@ def quoted(cell: str, separator: str, always: bool) -> str:
 def tables_written(draw: st.DrawFn) -> Written:
     n = draw(st.integers(10, 30))
     d = draw(st.one_of(st.integers(1, 5), st.sampled_from([40, 120])))
-    names = draw(st.lists(WORDS, min_size=d + 1, max_size=d + 1))
+    names = draw(st.lists(TEXTS, min_size=d + 1, max_size=d + 1))
     if not draw(st.integers(0, 5)):
         names = [str(j) for j in range(d + 1)]
     elif draw(st.booleans()) or d > 5:  # odd names are often refused
         names = [f"{name}{j}" for j, name in enumerate(names)]
-    classes = draw(st.lists(WORDS.filter(str.strip), min_size=2, max_size=4, unique_by=str.strip))
+    classes = draw(st.lists(TEXTS.filter(str.strip), min_size=2, max_size=4, unique_by=str.strip))
     columns = [
         draw(st.lists(draw(st.sampled_from(list(NUMBERS.values()))), min_size=n, max_size=n))
         if j < 5
@@ -134,9 +134,9 @@ def tables_written(draw: st.DrawFn) -> Written:
     return Written(stripped, rows, data, suffix, tuple(faults))
 
 
-def run(*words: object) -> Result:
+def run(*arguments: object) -> Result:
     """Run the command, and hold what every run of it holds."""
-    result = command(*words)
+    result = command(*arguments)
     assert result.status in (0, 2), result
     if result.status:
         assert result.out == ""
@@ -149,8 +149,8 @@ def check(table: Written, folder: Path) -> None:
     """Train on a table and predict it, or see the refusal."""
     data, model = folder / f"d{table.suffix}", folder / "m.st"
     data.write_bytes(table.data)
-    words = ("--no-plot", "--epochs", 2, "--hidden", "4", "--json", "--validation", 0)
-    trained = run("train", data, f"--target={table.names[-1]}", "--save", model, *words)
+    arguments = ("--no-plot", "--epochs", 2, "--hidden", "4", "--json", "--validation", 0)
+    trained = run("train", data, f"--target={table.names[-1]}", "--save", model, *arguments)
     if table.faults:
         assert trained.status == 2, (table.faults, trained)
         assert any(fault in trained.err for fault in table.faults), (table.faults, trained.err)
@@ -190,10 +190,10 @@ def check_values(table: Written, folder: Path) -> None:
     low = np.zeros_like(x.high) if x.low is None else x.low
     for i, row in enumerate(table.stripped):
         for j, cell in enumerate(row[:-1]):
-            word = {"true": 1.0, "false": 0.0}.get(cell.lower())
-            wanted: Any = float(cell) if word is None else word
+            boolean = {"true": 1.0, "false": 0.0}.get(cell.lower())
+            wanted: Any = float(cell) if boolean is None else boolean
             assert x.high[i, j] == wanted
-            if word is None and cells.is_whole(cell):
+            if boolean is None and cells.is_whole(cell):
                 assert int(x.high[i, j]) + int(low[i, j]) == int(cell)
 
 

@@ -25,8 +25,8 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dr.MLP([1, 1], seed=0).save("one.st")
 
 
-def predictions(model: str, data: str, *words: object) -> list[float]:
-    answer: list[float] = command("predict", model, data, *words, "--json").json["y_hat_0"]
+def predictions(model: str, data: str, *arguments: object) -> list[float]:
+    answer: list[float] = command("predict", model, data, *arguments, "--json").json["y_hat_0"]
     return answer
 
 
@@ -87,7 +87,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_what_is_no_row_is_named(name: str) -> None:
+def test_a_malformed_row_is_named(name: str) -> None:
     content, fragment = ROWS[name]
     Path("d.csv").write_bytes(content)
     refused("predict", "two.st", "d.csv", fragment=fragment)
@@ -130,7 +130,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_as_people_write_it(name: str) -> None:
+def test_a_table_with_spaces_quotes_and_gaps(name: str) -> None:
     Path("d.csv").write_bytes(TABLES[name])
     assert predictions("two.st", "d.csv") == outputs([[1, 2], [3, 4.5]])
 
@@ -170,11 +170,12 @@ def test_a_table_without_a_header_is_known_by_position() -> None:
 def test_numbers_as_names_of_a_table_to_train_on() -> None:
     x, y = blobs()
     pl.DataFrame({str(j): x[:, j] for j in range(4)} | {"4": y}).write_csv("d.csv")
-    words = ("train", "d.csv", "--no-plot", "--epochs", 5, "--target", "4")
+    arguments = ("train", "d.csv", "--no-plot", "--epochs", 5, "--target", "4")
     refused(
-        *words, fragment="the header is all numbers ('0', '1', '2', '3', '4'): --no-header takes"
+        *arguments,
+        fragment="the header is all numbers ('0', '1', '2', '3', '4'): --no-header takes",
     )
-    assert command(*words, "--header", "--json").json["features"] == ["0", "1", "2", "3"]
+    assert command(*arguments, "--header", "--json").json["features"] == ["0", "1", "2", "3"]
     # The names of a model's own features are names.
     assert command("predict", "d.safetensors", "d.csv", "--json").json["rows"] == 240
 
@@ -183,12 +184,14 @@ def test_resuming_keeps_the_header() -> None:
     x, y = blobs()
     write_csv("d.csv", x, y)
     Path("d.csv").write_bytes(Path("d.csv").read_bytes().split(b"\r\n", 1)[1])
-    words = ("train", "d.csv", "--no-plot", "--json")
-    first = command(*words, "--target", "5", "--no-header", "--epochs", 2, "--checkpoint", "ck.st")
+    arguments = ("train", "d.csv", "--no-plot", "--json")
+    first = command(
+        *arguments, "--target", "5", "--no-header", "--epochs", 2, "--checkpoint", "ck.st"
+    )
     assert first.json["rows"] == 240
-    assert command(*words, "--resume", "ck.st", "--epochs", 3).json["epochs"] == 3
+    assert command(*arguments, "--resume", "ck.st", "--epochs", 3).json["epochs"] == 3
     refused(
-        *words, "--resume", "ck.st", "--header", fragment="--header: the run of ck.st has False"
+        *arguments, "--resume", "ck.st", "--header", fragment="--header: the run of ck.st has False"
     )
 
 
@@ -216,8 +219,8 @@ def test_an_index_without_a_name_is_not_read_by_a_model_that_knows_names() -> No
 def test_a_folder_is_no_table(name: str) -> None:
     for folder in ("folder", "folder.csv"):
         Path(folder).mkdir()
-    for words in (("train", name), ("predict", "two.st", name), ("verify", "two.st", name)):
-        refused(*words, fragment=f"{Path(name)}: not a file, but a folder")
+    for arguments in (("train", name), ("predict", "two.st", name), ("verify", "two.st", name)):
+        refused(*arguments, fragment=f"{Path(name)}: not a file, but a folder")
 
 
 def test_a_resumed_run_names_its_data() -> None:
@@ -234,7 +237,7 @@ def test_a_resumed_run_names_its_data() -> None:
     refused("train", "d.csv", "--resume", "digits.st", fragment=fragment)
 
 
-def test_a_wide_table_is_read_once_not_once_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wide_table_is_read_once_not_once_per_column(monkeypatch: pytest.MonkeyPatch) -> None:
     """No step asks the whole table for each column: the list of names is made a few times."""
     n, d = 12, 400
     x = np.arange(n * d).reshape(n, d)
@@ -254,8 +257,8 @@ def test_a_value_out_of_range_names_its_column() -> None:
     command("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 2)
     x[3, 2] = 1e300
     write_csv("e.csv", x, y)
-    for words in (("predict",), ("verify",), ("trace", "--rows", 5)):
-        name, *more = words
+    for arguments in (("predict",), ("verify",), ("trace", "--rows", 5)):
+        name, *more = arguments
         result = command(name, "d.safetensors", "e.csv", *more)
         wanted = (
             r"e\.csv: column 'f2', row 4: standardized, 5\.\d+e\+299 is too large for the network's"
@@ -300,12 +303,12 @@ def test_more_names_than_a_model_file_holds_are_refused_before_the_training(
     found = pipeline.load(Path("m.st"))
     assert isinstance(found, pipeline.TableModel)
     assert found.features == names
-    words = ("train", "d.csv", "--target", "y", "--no-plot")
+    arguments = ("train", "d.csv", "--target", "y", "--no-plot")
     write_csv("d.csv", np.ones((20, 1)), ["x" * 3_000_000, "é" * 400_000] * 10)
-    refused(*words, fragment="d.csv: 3 names of columns and classes")
+    refused(*arguments, fragment="d.csv: 3 names of columns and classes")
     monkeypatch.setattr(pipeline, "MOST_NAMES", 6)
     write_csv("d.csv", *blobs())
-    refused(*words, fragment="d.csv: 7 names of columns and classes")
+    refused(*arguments, fragment="d.csv: 7 names of columns and classes")
 
 
 def test_an_error_line_is_bounded_whatever_it_quotes() -> None:

@@ -79,8 +79,8 @@ def standardized() -> np.ndarray:
 def test_a_constant_column_becomes_0(name: str) -> None:
     write(CONSTANT[name])
     assert not standardized().any()
-    words = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 20, "--json")
-    assert command(*words).json["held_out"]["accuracy"] == 1.0
+    arguments = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 20, "--json")
+    assert command(*arguments).json["held_out"]["accuracy"] == 1.0
     answers = command("predict", "d.safetensors", "d.csv", "--json").json
     # It says nothing, so that another value changes nothing.
     other = ["0" if value else "1" for value in CONSTANT[name]]
@@ -96,8 +96,8 @@ def test_another_column_has_mean_0_and_deviation_1(name: str) -> None:
     bound = 0.01 if name == "subnormal" else 1e-9  # subnormal statistics have few bits
     assert abs(z.mean()) < bound
     assert abs(z.std() - 1) < bound
-    words = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 20, "--json")
-    assert command(*words).json["held_out"]["accuracy"] > 0.99
+    arguments = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 20, "--json")
+    assert command(*arguments).json["held_out"]["accuracy"] > 0.99
     answers = command("predict", "d.safetensors", "d.csv", "--json").json
     assert (
         sum(a == str(k) for a, k in zip(answers["prediction"], separable()[1], strict=True)) > 990
@@ -140,8 +140,8 @@ def test_a_target_at_an_offset() -> None:
         Path("d.csv").write_text(
             "x,y\n" + "".join(f"{a!r},{b}\n" for a, b in zip(x, t, strict=True))
         )
-        words = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 40, "--json")
-        score = command(*words).json["held_out"]
+        arguments = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 40, "--json")
+        score = command(*arguments).json["held_out"]
         assert score["r2"] > 0.99
         assert score["rmse"] < 0.1 * slope
         prediction = command("predict", "d.safetensors", "d.csv", "--json").json["prediction"]
@@ -154,8 +154,8 @@ def test_a_target_of_any_size(size: float) -> None:
     x = np.random.default_rng(0).normal(size=N)
     rows = "".join(f"{a!r},{a * size!r}\n" for a in x.tolist())
     Path("d.csv").write_text("x,y\n" + rows)
-    words = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 40, "--json")
-    score = command(*words).json["held_out"]
+    arguments = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 40, "--json")
+    score = command(*arguments).json["held_out"]
     assert score["r2"] > 0.99
     assert 0 < score["rmse"] < 0.1 * size
     assert len(command("predict", "d.safetensors", "d.csv", "--json").json["prediction"]) == N
@@ -165,8 +165,8 @@ def test_a_target_of_any_size(size: float) -> None:
 def test_a_target_of_one_value(cells: list[str]) -> None:
     body = "".join(f"{i},{cells[i % len(cells)]}\n" for i in range(20))
     Path("d.csv").write_text("x,y\n" + body)
-    words = ("train", "d.csv", "--target", "y", "--task", "regression")
-    refused(*words, fragment="one value only")
+    arguments = ("train", "d.csv", "--target", "y", "--task", "regression")
+    refused(*arguments, fragment="one value only")
 
 
 def test_a_prediction_beyond_float64_is_the_largest() -> None:

@@ -28,13 +28,15 @@ def in_a_folder_with_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     x = np.random.default_rng(0).normal(size=(40, 2))
     rows = [f"{a},{b},{NAMES[int(a > 0)]}\n" for a, b in x]
     Path("d.csv").write_text("a\U0001f600,b,y\n" + "".join(rows), encoding="utf-8")
-    words = ("--epochs", 2, "--no-plot", "--save", "m.st")
-    assert command("train", "d.csv", "--target", "y", *words).status == 0
+    arguments = ("--epochs", 2, "--no-plot", "--save", "m.st")
+    assert command("train", "d.csv", "--target", "y", *arguments).status == 0
 
 
-def run(words: str, redirections: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    arguments: str, redirections: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command in a shell of its own."""
-    line = f'"{sys.executable}" -m deltarule {words} {redirections}'
+    line = f'"{sys.executable}" -m deltarule {arguments} {redirections}'
     variables = {"PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "", **variables}
     encoding = variables["PYTHONIOENCODING"].partition(":")[0]
     return subprocess.run(
@@ -177,9 +179,9 @@ def test_names_are_shown_without_what_steers_a_terminal() -> None:
     x = np.random.default_rng(0).normal(size=(40, 2))
     rows = [f"{a},{b},{odd + 'no' if a > 0 else 'yes'}\n" for a, b in x]
     Path("o.csv").write_text(f"a{odd},b,y{odd}\n" + "".join(rows), encoding="utf-8")
-    words = ("--target", f"y{odd}", "--epochs", 2, "--no-plot", "--save", f"{odd}.st")
+    arguments = ("--target", f"y{odd}", "--epochs", 2, "--no-plot", "--save", f"{odd}.st")
     for result in (
-        command("train", "o.csv", *words),
+        command("train", "o.csv", *arguments),
         command("info", f"{odd}.st"),
         command("predict", f"{odd}.st", "o.csv", "--out", f"{odd}.csv"),
         command("info", f"{odd}none.st"),

@@ -56,17 +56,19 @@ def test_a_bad_cell_among_numbers_is_named(name: str, cell: str) -> None:
     cells = NUMBERS[name].copy()
     cells[12] = cell
     write(cells)
-    words = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 1)
+    arguments = ("train", "d.csv", "--target", "y", "--no-plot", "--epochs", 1)
     many = len(set(cells))
     form = " (decimals have a point, thousands no separator)" if cell == "1,200" else ""
     refused(
-        *words,
+        *arguments,
         fragment=f"d.csv: target 'y', row 13: holds text ({cell!r}), most values are numbers{form}"
         f"; --task classification makes a class of each of the {many} distinct values",
     )
-    refused(*words, "--task", "regression", fragment=f"row 13: holds text ({cell!r}), --task regr")
+    refused(
+        *arguments, "--task", "regression", fragment=f"row 13: holds text ({cell!r}), --task regr"
+    )
     if 2 * many <= len(cells):
-        report = command(*words, "--task", "classification", "--json").json
+        report = command(*arguments, "--task", "classification", "--json").json
         assert cell in report["classes"]
         assert len(report["classes"]) == many
 
@@ -74,7 +76,7 @@ def test_a_bad_cell_among_numbers_is_named(name: str, cell: str) -> None:
 @pytest.mark.parametrize(
     ("cell", "kind"), [("inf", "an infinite"), ("-Infinity", "an infinite"), ("nan", "a missing")]
 )
-def test_a_number_that_is_none(cell: str, kind: str) -> None:
+def test_a_missing_or_infinite_number_in_a_target_is_named(cell: str, kind: str) -> None:
     for cells in (*NUMBERS.values(), ["0", "1"] * 30):
         write([*cells, cell])
         refused("train", "d.csv", "--target", "y", fragment=f"row 61: {kind} value ({cell!r})")
@@ -99,10 +101,10 @@ def test_commas_throughout(cells: list[str]) -> None:
 
 
 CLASSES = {
-    "words": ["a", "b"],
-    "words and a number": ["a", "b", "1"],
+    "text": ["a", "b"],
+    "text and a number": ["a", "b", "1"],
     "whole numbers": ["0", "1", "2"],
-    "whole numbers and a word": ["0", "1", "2", "other"],
+    "whole numbers and a text": ["0", "1", "2", "other"],
     "whole numbers and more": ["1", "2", "3+"],
     "codes": ["02134", "00501"],
     "bounds": ["<=50K", ">50K"],
@@ -111,7 +113,7 @@ CLASSES = {
     "dates": ["2020-01-01", "2021-01-01"],
     "booleans": ["True", "False"],
     "units": ["2wd", "4wd"],
-    "gaps among words": ["NA", "a", "b"],
+    "gaps among text": ["NA", "a", "b"],
 }
 
 
@@ -140,13 +142,13 @@ def test_numbers_and_the_hint_on_whole_ones(
     assert chosen(cells) == (task, reason)
 
 
-def test_numbers_in_most_rows_are_the_rule_though_most_distinct_values_are_words() -> None:
+def test_mostly_numeric_rows_are_numbers_though_most_distinct_values_are_text() -> None:
     cells = [f"{i % 4}.5" for i in range(40)] + [f"no value, note {i}" for i in range(20)]
     write(cells)
     fragment = "row 41: holds text ('no value, note 0'), most values are numbers"
     refused("train", "d.csv", "--target", "y", fragment=fragment)
-    words = [f"{i % 2}" for i in range(40)] + ["low", "high", "other"] * 5
-    assert chosen(words)[0] == targets.CLASSIFICATION
+    cells = [f"{i % 2}" for i in range(40)] + ["low", "high", "other"] * 5
+    assert chosen(cells)[0] == targets.CLASSIFICATION
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "npz"])
@@ -164,8 +166,8 @@ def test_parquet_tells_the_text_1_from_the_number_1() -> None:
     text = np.array(["01", "1", "+1"])[y]
     for values, classes in ((text, ["+1", "01", "1"]), (y, [0, 1, 2]), (y == 1, [False, True])):
         pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": values}).write_parquet("d.parquet")
-        words = ("train", "d.parquet", "--target", "y", "--no-plot", "--epochs", 2, "--json")
-        report = command(*words).json
+        arguments = ("train", "d.parquet", "--target", "y", "--no-plot", "--epochs", 2, "--json")
+        report = command(*arguments).json
         assert sorted(report["classes"]) == classes
         assert [type(c) for c in report["classes"]] == [type(c) for c in classes]
 

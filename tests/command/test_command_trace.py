@@ -22,11 +22,11 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def train(*words: object) -> None:
-    assert command("train", *words, "--epochs", 2, "--hidden", 4, "--no-plot").status == 0
+def train(*arguments: object) -> None:
+    assert command("train", *arguments, "--epochs", 2, "--hidden", 4, "--no-plot").status == 0
 
 
-def test_the_digits_are_traced_where_no_data_is_named() -> None:
+def test_trace_takes_the_digits_by_default() -> None:
     train()
     x, y = dr.load_digits()
     net = dr.load("digits.safetensors")
@@ -80,15 +80,15 @@ def test_numbers_are_in_the_networks_units() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "y"),
+    ("options", "y"),
     [
         ({"output": "softmax"}, np.array([2, 0, 1])),
         ({"output": "sigmoid"}, np.eye(3)[[2, 0, 1]]),
         ({}, np.array([[0.5, 1, 2], [3, 4, 5], [6, 7, 8]])),
     ],
 )
-def test_a_network_without_a_table(words: dict[str, Any], y: np.ndarray) -> None:
-    net = dr.MLP([2, 4, 3], seed=0, **words)
+def test_a_network_without_a_table(options: dict[str, Any], y: np.ndarray) -> None:
+    net = dr.MLP([2, 4, 3], seed=0, **options)
     net.save("net.safetensors")
     x = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     np.savez("d.npz", x=x, y=y)

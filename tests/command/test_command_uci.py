@@ -34,8 +34,10 @@ def test_held_out_error(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         x, y = archive["x"], archive["y"]
     monkeypatch.chdir(tmp_path)
     write_csv("data.csv", x, y)
-    words, bound = BOUNDS[name]
-    report = command("train", "data.csv", "--target", "y", *words.split(), "--no-plot", "--json")
+    arguments, bound = BOUNDS[name]
+    report = command(
+        "train", "data.csv", "--target", "y", *arguments.split(), "--no-plot", "--json"
+    )
     score = report.json["held_out"]
     assert score["rows"] == round(0.2 * len(y))
     assert score["rmse"] < bound

@@ -27,8 +27,8 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def train(*words: object) -> None:
-    assert command("train", *words, "--epochs", 2, "--hidden", 4, "--no-plot").status == 0
+def train(*arguments: object) -> None:
+    assert command("train", *arguments, "--epochs", 2, "--hidden", 4, "--no-plot").status == 0
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def missing_bias_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "make_core", make_with_bug)
 
 
-def test_the_digits_are_looked_at_where_no_data_is_named() -> None:
+def test_verify_takes_the_digits_by_default() -> None:
     train()
     x, y = dr.load_digits()
     want = dr.load("digits.safetensors").verify(x, y, optimizer=MOMENTUM)

@@ -150,7 +150,7 @@ void explore(const State& from, const std::vector<std::string>& in_child, std::s
         goes_on = true;
         open.push_back(*next);
       }
-      // "." is within the core: nobody forks there
+      // "." is within the core: no thread forks there
       if (state.process.forks < 2 && state.threads[i].left[0] != '.') open.push_back(forked(state, i, in_child));
     }
     if (!ended && !goes_on) fail(state, "no deadlock");

@@ -152,7 +152,7 @@ def test_softmax_with_binary_cross_entropy_at_any_gap(dtype: str, gap: float) ->
     assert_close(grads.biases[0], np.array([1.0, -0.5, -0.5]), 1e-6, "dL/db")
 
 
-def test_a_row_of_weight_zero_is_not_there() -> None:
+def test_a_row_of_weight_zero_changes_nothing() -> None:
     """Whatever it would overflow to."""
     net = dr.MLP([1, 1], dtype="float64", init=([[[1e10]]], [[0.0]]))
     x, y, weight = [[1e300], [0.0]], [1.0, 1.0], [0.0, 1.0]

@@ -41,42 +41,44 @@ def test_rows_against_the_reference(case: Case, threads: int, isa: str) -> None:
     net, (x, y, weight) = case.network(), case.data()
     weights, biases = parameters64(net)
     v, t, u = directions(case, net)
-    words = case.reference()
+    architecture = case.reference()
     few = slice(0, 3)  # rows of (n, K, D)
     rows = (weights, biases, x.astype(np.float64))
     got_and_want = {
         "dL/dx": (
             net.input_gradient(x, y, sample_weight=weight, threads=threads),
-            reference.input_gradient(*rows, y, words, weight),
+            reference.input_gradient(*rows, y, architecture, weight),
         ),
         "jacobian": (
             net.jacobian(x[few], threads=threads),
-            reference.jacobian(weights, biases, x[few].astype(np.float64), words),
+            reference.jacobian(weights, biases, x[few].astype(np.float64), architecture),
         ),
         "jacobian by theta": (
             net.jacobian(x[few], wrt="theta", threads=threads),
-            reference.jacobian(weights, biases, x[few].astype(np.float64), words, wrt="theta"),
+            reference.jacobian(
+                weights, biases, x[few].astype(np.float64), architecture, wrt="theta"
+            ),
         ),
         "per-sample gradients": (
             net.per_sample_gradients(x, y, threads=threads),
-            reference.per_sample_gradients(*rows, y, words),
+            reference.per_sample_gradients(*rows, y, architecture),
         ),
-        "J v": (net.jvp(x, v, threads=threads), reference.jvp(*rows, v, words)),
+        "J v": (net.jvp(x, v, threads=threads), reference.jvp(*rows, v, architecture)),
         "J v by theta": (
             net.jvp(x, t, wrt="theta", threads=threads),
-            reference.jvp(*rows, t, words, wrt="theta"),
+            reference.jvp(*rows, t, architecture, wrt="theta"),
         ),
-        "J^T u": (net.vjp(x, u, threads=threads), reference.vjp(*rows, u, words)),
+        "J^T u": (net.vjp(x, u, threads=threads), reference.vjp(*rows, u, architecture)),
         "J^T u by theta": (
             net.vjp(x, u, wrt="theta", threads=threads),
-            reference.vjp(*rows, u, words, wrt="theta"),
+            reference.vjp(*rows, u, architecture, wrt="theta"),
         ),
     }
     for name, (got, want) in got_and_want.items():
         assert got.dtype == net.dtype
         assert_close(got, want, case.tolerance, name)
     layers = net.activations(x, threads=threads)
-    forward = reference.forward_propagation(*rows, words)
+    forward = reference.forward_propagation(*rows, architecture)
     for l, a in layers.items():  # noqa: E741
         want = forward.a[l]
         scale = max(1.0, float(np.abs(want).max()))  # z of one unit is a sum of terms of order 1
@@ -130,7 +132,7 @@ def test_the_same_bits_for_any_threads_and_instructions(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", GRID[::5], ids=str)
-def test_what_must_agree_to_the_bit(case: Case) -> None:
+def test_results_that_must_agree_to_the_bit(case: Case) -> None:
     net, (x, y, _) = case.network(), case.data()
     u = directions(case, net)[2]
     one = dr.MLP(
@@ -198,7 +200,7 @@ def test_large_classes_saturate_without_nan() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_results_go_where_they_are_wanted(dtype: str) -> None:
+def test_results_go_to_the_given_arrays(dtype: str) -> None:
     net = dr.MLP([3, 4, 2], dtype=dtype, seed=0)
     x, y = np.random.default_rng(0).standard_normal((2, 5, 3))
     gradients, jacobian = net.per_sample_gradients(x, y[:, :2]), net.jacobian(x)

@@ -48,7 +48,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     ).sum(-1),
     "poisson": lambda p, y: (p - y * p.log()).sum(-1),
 }
-WORDS = [("tanh", *pair) for pair in PAIRS if not {*pair} & NEW] + [
+NETWORKS = [("tanh", *pair) for pair in PAIRS if not {*pair} & NEW] + [
     (hidden, output, loss)
     for hidden, (output, loss) in itertools.product(
         HIDDEN, [("identity", "squared_error"), ("softmax", "cross_entropy")]
@@ -83,7 +83,7 @@ class Model:
 
 
 @pytest.mark.parametrize("sizes", [[5, 7, 3], [6, 5, 40, 12]], ids=str)
-@pytest.mark.parametrize(("hidden", "output", "loss"), WORDS)
+@pytest.mark.parametrize(("hidden", "output", "loss"), NETWORKS)
 def test_against_torch(hidden: str, output: str, loss: str, sizes: list[int]) -> None:
     func, n = torch.func, 20
     rng = np.random.default_rng(len(hidden) + len(output) + len(loss))

@@ -36,7 +36,7 @@ def test_steps_are_the_references(sizes: tuple[int, ...], rows: int, hidden: str
     x, y = rng.standard_normal((rows, sizes[0])), rng.standard_normal((rows, sizes[-1]))
     rates = [0.5, 0.25, 0.0, 0.9][: len(sizes) - 2]
     net = dr.MLP(sizes, hidden=hidden, dtype="float64", seed=2, init="torch")
-    words = reference.Network(hidden)
+    architecture = reference.Network(hidden)
     weights, biases = reference.unflatten(net.theta, net.sizes)
     losses, size = [], rows // 2 + 1
     for key in (3, 2**63 + 5):
@@ -44,7 +44,9 @@ def test_steps_are_the_references(sizes: tuple[int, ...], rows: int, hidden: str
         for step, first in enumerate(range(0, rows, size)):
             xb, yb = x[first : first + size], y[first : first + size]
             masks = reference.dropout_masks(key, step, sizes, len(xb), rates)
-            loss, grads = reference.value_and_grad(weights, biases, xb, yb, words, None, masks)
+            loss, grads = reference.value_and_grad(
+                weights, biases, xb, yb, architecture, None, masks
+            )
             weights, biases, _ = reference.sgd_update(weights, biases, grads, None, lr=0.05)
             total += loss * len(xb)
         losses.append(total / rows)
@@ -70,7 +72,7 @@ def test_the_same_bits_on_any_threads_and_instruction_set(
     assert len(results) == 1
 
 
-def test_the_share_that_is_left_out() -> None:
+def test_the_fraction_of_units_dropped() -> None:
     masks = reference.dropout_masks(11, 0, [1, 200, 300, 1], 500, [0.2, 0.7])
     for mask, rate in zip(masks, (0.2, 0.7), strict=True):
         assert set(np.unique(mask)) == {0.0, 1.0 / (1.0 - rate)}
@@ -83,7 +85,7 @@ def test_the_share_that_is_left_out() -> None:
     assert (masks[0][:, :100] != masks[0][:, 100:]).any()
 
 
-def test_no_rate_is_no_dropout() -> None:
+def test_a_rate_of_0_is_no_dropout() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((30, 5)), rng.standard_normal((30, 3))
     dropped, plain = (dr.MLP([5, 7, 3], dtype="float64", seed=0) for _ in range(2))

@@ -59,12 +59,12 @@ def reference_update(
 @pytest.mark.parametrize(("sizes", "rows"), WORK, ids=str)
 def test_steps_are_the_references(optimizer: Any, sizes: tuple[int, ...], rows: int) -> None:
     net = dr.MLP(sizes, hidden="tanh", dtype="float64", seed=2, init="torch")
-    words = reference.Network("tanh")
+    architecture = reference.Network("tanh")
     weights, biases = reference.unflatten(net.theta, net.sizes)
     x, y, weight = data(sizes, rows, "float64")
     memory = None
     for _ in range(4):
-        loss, grads = reference.value_and_grad(weights, biases, x, y, words, weight)
+        loss, grads = reference.value_and_grad(weights, biases, x, y, architecture, weight)
         weights, biases, memory = reference_update(optimizer, weights, biases, grads, memory)
         got = net.train_step(x, y, optimizer=optimizer, sample_weight=weight, threads=2)
         assert got == pytest.approx(loss, rel=1e-11)
@@ -132,7 +132,7 @@ def test_a_clipped_step_is_as_long_as_asked_for() -> None:
     assert np.linalg.norm(net.theta - before) == pytest.approx(1e-3, rel=1e-12)
 
 
-def test_a_rate_an_epoch_or_a_step() -> None:
+def test_one_rate_per_epoch_or_per_step() -> None:
     x, y, _ = data((6, 5, 2), 10, "float64")
     rates = np.array([[0.1, 0.05, 0.025], [0.01, 0.02, 0.03]])
     for lr in (rates, rates[:, :1]):

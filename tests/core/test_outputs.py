@@ -1,4 +1,4 @@
-"""Any activation in the last layer (note 004: delta[L] = grad_y C * f'(z[L])), named or one's own.
+"""Any activation in the last layer (note 004: delta[L] = grad_y C * f'(z[L])), named or custom.
 
 The case list holds every named one to the reference; here is what it does not go through: the slope
 of leaky_relu, the far ends of softplus with poisson, and custom functions.
@@ -135,7 +135,7 @@ SINE = dr.CustomActivation(sine, cosine)
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("given", [SINE, (sine, cosine)], ids=["object", "pair"])
-def test_an_own_output_is_proven(given: Any, dtype: str) -> None:
+def test_verify_covers_an_output_of_its_own(given: Any, dtype: str) -> None:
     x, y = regression()
     net = dr.MLP([3, 6, 2], output=given, dtype=dtype, seed=0)
     report = net.verify(x, y)
@@ -146,7 +146,7 @@ def test_an_own_output_is_proven(given: Any, dtype: str) -> None:
     assert not wrong.verify(x, y).ok
 
 
-def test_an_own_output_is_kept_and_given_again(tmp_path: Path) -> None:
+def test_an_output_of_its_own_survives_copy_pickle_and_file(tmp_path: Path) -> None:
     x, y = regression()
     net = dr.MLP([3, 6, 2], output=SINE, seed=0)
     with pytest.raises(dr.ModelFileError, match=r"output must be a name in a model file"):

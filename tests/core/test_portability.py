@@ -139,7 +139,7 @@ C_FUNCTIONS = {"fma", "fmaf", "memcpy", "memmove", "memset", "memcmp", "__stack_
 
 @needs_objects
 @pytest.mark.parametrize("path", OBJECTS, ids=lambda o: f"{o.parents[4].name}-{o.name}")
-def test_an_object_of_an_instruction_set_keeps_to_itself(path: Path) -> None:
+def test_an_object_of_an_instruction_set_exports_no_symbol_of_others(path: Path) -> None:
     isa = path.name.removeprefix("isa_").removesuffix(".cpp.o")
     own = re.compile(rf"_ZN9deltarule{len(isa)}{isa}\d")
     symbols = [line.split()[-2:] for line in run(tool("nm", "binutils"), path).splitlines()]

@@ -35,7 +35,7 @@ def test_a_team_that_costs_is_left() -> None:
     assert ratio < 1.03
 
 
-def test_it_follows_the_machine() -> None:
+def test_the_choice_follows_the_measured_times() -> None:
     choice = core.TeamChoice()
     for fast in (True, False, True, False):
         spend(choice, 2_000, lambda team, fast=fast: 1e-3 if team is fast else 1.5e-3)  # type: ignore[misc]

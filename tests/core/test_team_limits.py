@@ -63,7 +63,7 @@ for call, value in zip(team, wanted):
 
 @pytest.mark.parametrize("variable", ["OMP_STACKSIZE", "GOMP_STACKSIZE"])
 @pytest.mark.parametrize("size", ["100G", "100000000", "1 G", "64K", "nonsense"])
-def test_a_stack_that_no_thread_gets(variable: str, size: str) -> None:
+def test_a_thread_stack_too_large_for_the_system(variable: str, size: str) -> None:
     script = f"""{WORKLOAD}
 print(work(network(), 2) == work(network(), 1))
 """

@@ -58,7 +58,7 @@ extern "C" void in_region(int threads, void (*f)(int)) {
 """
 
 
-def test_inside_a_parallel_region_of_somebody_else(tmp_path: Path) -> None:
+def test_inside_a_parallel_region_of_another_library(tmp_path: Path) -> None:
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("needs g++")

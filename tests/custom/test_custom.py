@@ -62,7 +62,7 @@ def twins(loss: str = "squared_error", hidden: str = "tanh", **options: Any) -> 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-def test_a_fit_is_the_cores(optimizer: Any, dtype: str, options: dict[str, Any]) -> None:
+def test_a_fit_equals_the_cores(optimizer: Any, dtype: str, options: dict[str, Any]) -> None:
     x, y = regression(41)
     mine, cores = twins(dtype=dtype)
     settings = {"epochs": 4, "batch_size": 8, "optimizer": optimizer} | options
@@ -148,7 +148,7 @@ def test_propagate_gives_every_quantity(output: str, loss: str, weight: Array | 
                 assert_close(a, b, net.dtype)
 
 
-def test_a_trace_shows_them() -> None:
+def test_a_trace_shows_custom_functions() -> None:
     x, y = regression(5)
     mine, cores = twins()
     found, wanted = (net.trace(x, y, np.arange(5)) for net in (mine, cores))
@@ -222,9 +222,7 @@ def test_fits_of_second_order() -> None:
         mine.fit(x, y, optimizer=dr.LevenbergMarquardt())
 
 
-def test_streams_and_blocks_are_arrays_in_other_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_streams_and_blocks_equal_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = (a.astype(np.float32) for a in regression(60))
     settings: dict[str, Any] = {"epochs": 3, "dropout": 0.4, "optimizer": dr.Adam()}
     whole, streamed, mapped = (dr.MLP([3, 5, 2], hidden=TANH, seed=0) for _ in range(3))
@@ -331,7 +329,7 @@ def test_a_second_trainer_is_refused() -> None:
     assert all("in use by another thread" in str(error) for error in seen)
 
 
-def test_other_networks_are_the_cores() -> None:
+def test_networks_without_custom_functions_use_the_core() -> None:
     """And nothing of the slow way is imported for them."""
     assert type(dr.MLP([3, 2])._core) is core.NetworkF32
     code = (

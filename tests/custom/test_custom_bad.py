@@ -51,7 +51,7 @@ DEFINITIONS: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize(("call", "rule"), DEFINITIONS.values(), ids=DEFINITIONS)
-def test_what_is_no_function(call: Callable[[], object], rule: str) -> None:
+def test_values_that_are_no_function_are_refused(call: Callable[[], object], rule: str) -> None:
     with pytest.raises(TypeError) as caught:
         call()
     assert re.fullmatch(rule, str(caught.value)), str(caught.value)
@@ -112,7 +112,7 @@ RIGHT: dict[str, Callable[..., Array]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("wrong", "error", "rule"), RETURNS.values(), ids=RETURNS)
-def test_what_a_function_must_return(
+def test_invalid_results_of_a_function_are_refused(
     wrong: Callable[[Array], object], error: type[Exception], rule: str, place: str
 ) -> None:
     net = network(place, wrong)
@@ -135,7 +135,9 @@ def test_what_a_function_must_return(
         (lambda a: a[:, None], ValueError, r"shape \(6,\), but returned shape \(6, 1\)"),
     ],
 )
-def test_what_a_loss_must_return(wrong: Any, error: type[Exception], rule: str) -> None:
+def test_invalid_results_of_a_loss_are_refused(
+    wrong: Any, error: type[Exception], rule: str
+) -> None:
     net = dr.MLP([3, 2], loss=(lambda y_hat, y: wrong(squares(y_hat, y)), residual))
     message = rf"loss\.value \(<lambda>\) must return {rule}"
     for call in (net.evaluate, net.value_and_grad, net.train_step, net.per_sample_gradients):
@@ -170,7 +172,7 @@ class Sentinel(Exception):
 
 @pytest.mark.parametrize("error", [Sentinel, OverflowError, ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("place", RIGHT)
-def test_what_a_function_raises_is_raised(place: str, error: type[BaseException]) -> None:
+def test_an_exception_of_a_function_propagates(place: str, error: type[BaseException]) -> None:
     def wrong(a: Array) -> Array:
         raise error("mine")
 
@@ -184,7 +186,7 @@ def test_what_a_function_raises_is_raised(place: str, error: type[BaseException]
         with pytest.raises(error, match=r"^mine$"):
             call(X, Y)
         assert_same_bits(net.theta, good.theta)
-    net.theta = good.theta  # nobody trains it any more
+    net.theta = good.theta  # no thread trains it any more
 
 
 @pytest.mark.parametrize("place", RIGHT)
@@ -308,7 +310,7 @@ def test_an_update_that_overflows(dtype: str) -> None:
     assert_same_bits(net.theta, before)
 
 
-def test_rows_of_weight_0_are_not_there() -> None:
+def test_rows_of_weight_0_change_nothing() -> None:
     """Whatever they would come to, as in the core."""
     seen: list[int] = []
 

@@ -39,7 +39,7 @@ GIVEN: dict[str, Any] = {
 
 @pytest.mark.parametrize("hidden", GIVEN.values(), ids=GIVEN)
 @pytest.mark.parametrize("loss", [PINBALL, (pinball, pinball_gradient)], ids=["object", "pair"])
-def test_ways_to_give_them(hidden: Any, loss: Any) -> None:
+def test_ways_to_give_custom_functions(hidden: Any, loss: Any) -> None:
     net = dr.MLP([3, 4, 5, 2], hidden=hidden, loss=loss, seed=0)
     assert net.hidden == (SWISH, SWISH)
     assert net.loss == PINBALL
@@ -71,7 +71,7 @@ def test_names(function: Any, name: str, shown: str) -> None:
         function.name = "other"
 
 
-def test_they_are_equal_where_their_functions_are() -> None:
+def test_custom_functions_are_equal_where_their_callables_are() -> None:
     assert dr.CustomLoss(squares, residual) == SQUARES
     assert dr.CustomLoss(squares, residual, "other") != SQUARES
     assert dr.CustomLoss(squares, pinball_gradient) != SQUARES
@@ -79,7 +79,7 @@ def test_they_are_equal_where_their_functions_are() -> None:
     assert len({SQUARES, dr.CustomLoss(squares, residual), PINBALL}) == 2
 
 
-def test_a_network_shows_them() -> None:
+def test_a_network_shows_its_custom_functions() -> None:
     net = dr.MLP([4, 8, 3, 2], hidden=["tanh", SWISH], loss=PINBALL)
     assert repr(net) == (
         "MLP([4, 8, 3, 2], output='identity', loss=CustomLoss(pinball, pinball_gradient), "

@@ -195,9 +195,9 @@ def test_a_table_of_arrow() -> None:
 # Missing values, and values that are no numbers, are named by column and row
 
 
-def frame(library: str, column: Any, **words: Any) -> Any:
+def frame(library: str, column: Any, **options: Any) -> Any:
     module = pytest.importorskip(library, reason=f"needs {library}")
-    values = module.Series(column, **words) if words else column
+    values = module.Series(column, **options) if options else column
     return module.DataFrame({"a": [1.0, 2.0], "b": values})
 
 
@@ -260,7 +260,7 @@ def test_columns_of_the_same_name_are_told_apart() -> None:
     refused(net, lambda: net.predict(table), TypeError, rule)
 
 
-def test_what_a_library_cannot_make_an_array_of() -> None:
+def test_objects_that_cannot_become_arrays_are_refused() -> None:
     pl = pytest.importorskip("polars", reason="needs polars")
     if not hasattr(pl, "Int128"):
         pytest.skip("needs a polars with 128 bits")

@@ -138,7 +138,7 @@ def test_fits(
 
 @pytest.mark.parametrize("optimizer", [dr.SGD(lr=0.5, momentum=0.9), dr.Adam(lr=0.1)], ids=repr)
 @pytest.mark.parametrize("one_hot", [False, True])
-def test_everything_else_of_a_fit(
+def test_other_options_of_a_fit(
     one_hot: bool, optimizer: Any, small_blocks: int, tmp_path: Path
 ) -> None:
     x, _ = data()
@@ -216,7 +216,7 @@ def test_an_interrupted_epoch_leaves_the_generator(
     assert fingerprint(net) == fingerprint(twin)
 
 
-def test_what_was_written_into_a_private_map_stays(small_blocks: int, tmp_path: Path) -> None:
+def test_changes_in_a_private_map_are_kept(small_blocks: int, tmp_path: Path) -> None:
     x, y = data()
     given = mapped("f4", "c")(x, tmp_path)
     given[:] += 1

@@ -272,9 +272,9 @@ def test_malformed_labels(use: str) -> None:
     model = estimators.MLPClassifier((3,), max_iter=1, random_state=0)
     if use == "score":
         model.partial_fit(X, labels, classes=[0, 1])
-    words = {"classes": [0, 1]} if use == "partial_fit" else {}
+    options = {"classes": [0, 1]} if use == "partial_fit" else {}
     with pytest.raises(ValueError, match=r"y\.indices\[1\] is 1000000, but must be in 0\.\.1"):
-        getattr(model, use)(X, bad, **words)
+        getattr(model, use)(X, bad, **options)
 
 
 # Sound ones

@@ -145,7 +145,7 @@ def test_divergence_goes_back_to_the_last_finite_epoch() -> None:
     assert fingerprint(net) == fingerprint(other)
 
 
-def test_the_network_serves_while_batches_are_made() -> None:
+def test_the_network_can_be_used_while_a_stream_makes_batches() -> None:
     net = network()
 
     def watching() -> Iterator[tuple[Array, Array]]:
@@ -217,7 +217,7 @@ def test_an_iterator_that_is_exhausted_says_so() -> None:
     assert fingerprint(net) == fingerprint(other)
 
 
-def test_a_later_batch_that_is_wrong_leaves_the_steps_before() -> None:
+def test_an_invalid_later_batch_keeps_the_steps_before() -> None:
     net, other = network(), network()
     stream = [*batches(X, Y), (X, Y[:, :1])]
     with pytest.raises(ValueError, match=r"^epoch 1, batch 7: y must have shape"):
@@ -226,7 +226,7 @@ def test_a_later_batch_that_is_wrong_leaves_the_steps_before() -> None:
     assert fingerprint(net) == fingerprint(other)
 
 
-def test_what_a_generator_raises_comes_through() -> None:
+def test_an_exception_of_a_generator_propagates() -> None:
     def broken() -> Iterator[tuple[Array, Array]]:
         yield X, Y
         raise LookupError("no more files")

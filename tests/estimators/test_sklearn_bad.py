@@ -207,7 +207,7 @@ def test_class_weights() -> None:
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_partial_fit_that_cannot_be(name: str) -> None:
+def test_invalid_calls_of_partial_fit_are_refused(name: str) -> None:
     X, y = data(name)
     first = {"classes": [10, 11, 12]} if name == CLASSIFIER else {}
     assert not hasattr(unfitted(name, solver="lbfgs"), "partial_fit")
@@ -225,7 +225,7 @@ def test_partial_fit_that_cannot_be(name: str) -> None:
         model.partial_fit(X, y)
 
 
-def test_classes_that_cannot_be() -> None:
+def test_invalid_classes_are_refused() -> None:
     X, y = data(CLASSIFIER)
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         unfitted(CLASSIFIER).partial_fit(X, y)
@@ -359,7 +359,7 @@ def _with_a_gap(kind: str) -> Any:
 
 @pytest.mark.parametrize("kind", ["array", "infinite", "objects", "Int64"])
 def test_a_missing_value_is_named_by_its_place(kind: str) -> None:
-    """Beside scikit-learn's own words, which its checks ask for."""
+    """Beside scikit-learn's own messages, which its checks ask for."""
     X, y = _with_a_gap(kind), np.arange(10.0)
     where = r"X\[2, 1\]" if kind in ("array", "infinite") else r"X\[2, 1\] \(column 'b'\)"
     with pytest.raises(ValueError, match=rf"{where}.*Input X contains (NaN|infinity)"):

@@ -160,7 +160,7 @@ def test_max_seconds_ends_the_training_after_an_epoch(solver: str) -> None:
     assert classifier(solver=solver, max_seconds=1e-9).fit(X, y).n_iter_ == 1
 
 
-def test_an_interrupt_keeps_what_was_learned() -> None:
+def test_an_interrupt_keeps_the_completed_epochs() -> None:
     X, y = labelled()
 
     def interrupt(record: dict[str, Any]) -> None:
@@ -196,7 +196,7 @@ def test_partial_fit_is_an_epoch_of_fit() -> None:
     assert parts.loss_curve_ == whole.loss_curve_ and parts.t_ == whole.t_ == 5 * len(X)
 
 
-def test_partial_fit_goes_on_from_fit_with_the_optimizer_s_memory() -> None:
+def test_partial_fit_continues_fit_with_its_optimizer_state() -> None:
     X, y = labelled()
     longer = classifier(shuffle=False, max_iter=6).fit(X, y)
     model = classifier(shuffle=False, max_iter=5).fit(X, y).partial_fit(X, y)

@@ -114,7 +114,9 @@ def test_partial_fit_and_sparse_rows() -> None:
         (MLPRegressor(loss=(pinball, lambda p, y: y[:, 0])), ValueError, r"loss\.gradient .*shape"),
     ],
 )
-def test_what_is_wrong(estimator: Any, error: type[Exception], rule: str) -> None:
+def test_invalid_custom_functions_are_refused(
+    estimator: Any, error: type[Exception], rule: str
+) -> None:
     with pytest.raises(error, match=rule):
         estimator.fit(X, targets("binary", X))
 

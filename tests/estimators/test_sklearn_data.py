@@ -134,7 +134,7 @@ def test_one_class_only() -> None:
     assert_same(a.fit(X, ["only"] * 150), b.fit(X, ["only"] * 150), X)
 
 
-def test_a_column_of_targets_warns_as_theirs() -> None:
+def test_a_column_of_targets_warns_as_in_scikit_learn() -> None:
     X = samples()
     for name, kind in [(CLASSIFIER, "multiclass"), (REGRESSOR, "one")]:
         y = targets(kind, X)
@@ -161,7 +161,7 @@ def test_a_weight_is_a_multiplicity(name: str, solver: str) -> None:
 
 @pytest.mark.parametrize("name", [CLASSIFIER, REGRESSOR])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_a_batch_without_weight_teaches_nothing(name: str, solver: str) -> None:
+def test_a_batch_of_weight_0_changes_nothing(name: str, solver: str) -> None:
     X = samples(64)
     y = targets("binary" if name == CLASSIFIER else "several", X)
     w = np.repeat([1.0, 0.0], 32)
@@ -184,7 +184,7 @@ def test_numbers_of_any_type_as_targets(kind: str) -> None:
         np.testing.assert_array_equal(fit(REGRESSOR, X, other).coefs_[0], wanted)
 
 
-def test_the_arrays_of_the_user_are_left_alone() -> None:
+def test_the_arrays_of_the_user_are_not_written() -> None:
     X, w = samples(), np.ones(150)
     y = targets("several", X)
     for array in (X, y, w):

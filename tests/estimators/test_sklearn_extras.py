@@ -72,7 +72,7 @@ def test_balanced_classes_are_of_the_same_weight() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
-def test_an_activation_a_layer(name: str, kind: str) -> None:
+def test_one_activation_per_layer(name: str, kind: str) -> None:
     model, X, _ = fit(name, kind, activation=["gelu", "leaky_relu"])
     net = network_of(model)
     assert net.hidden == ("gelu", "leaky_relu")

@@ -92,7 +92,7 @@ def test_lbfgs(name: str, kind: str, activation: str) -> None:
 
 
 @pytest.mark.parametrize("parameters", [{"tol": 0.1}, {"max_fun": 4}, {"max_iter": 1}], ids=str)
-def test_lbfgs_stops_where_theirs_does(parameters: dict[str, Any]) -> None:
+def test_lbfgs_stops_where_scikit_learns_does(parameters: dict[str, Any]) -> None:
     X = samples()
     y = targets("multiclass", X)
     a, b = pair(CLASSIFIER, **({"solver": "lbfgs", "max_iter": 50} | parameters))
@@ -202,7 +202,7 @@ def test_verbose_prints_the_same_lines(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize("name", [CLASSIFIER, REGRESSOR])
-def test_the_constructors_begin_with_theirs(name: str) -> None:
+def test_the_constructors_begin_with_scikit_learns_parameters(name: str) -> None:
     wanted = inspect.signature(getattr(theirs, name)).parameters
     got = inspect.signature(getattr(ours, name)).parameters
     shared = [p for p in got if p in wanted]
@@ -215,7 +215,7 @@ def test_the_constructors_begin_with_theirs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [CLASSIFIER, REGRESSOR])
-def test_every_public_name_of_theirs_is_there(name: str) -> None:
+def test_every_public_name_of_scikit_learns_estimators_exists(name: str) -> None:
     X = samples()
     y = targets("binary" if name == CLASSIFIER else "one", X)
     a, b = (model.fit(X, y) for model in pair(name))

@@ -137,7 +137,7 @@ def interrupt(*args: object, **kwargs: object) -> None:
 @pytest.mark.parametrize("function", ["replace", "fsync"])
 @pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize(("failing", "error"), [(fail, OSError), (interrupt, Interrupted)])
-def test_a_writing_that_fails_leaves_what_was_there(
+def test_a_failed_write_leaves_the_old_file(
     failing: Callable[..., None],
     error: type[BaseException],
     old: bool,
@@ -199,7 +199,7 @@ dr.MLP([3, 4, 2], seed=1).save({os.fspath(path)!r})
 
 
 @pytest.mark.parametrize("place", ["missing/net", "a file/net", "folder"])
-def test_a_place_that_takes_no_file(place: str, tmp_path: Path) -> None:
+def test_saving_where_no_file_can_be_written(place: str, tmp_path: Path) -> None:
     (tmp_path / "a file").write_bytes(b"")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError):

@@ -60,7 +60,7 @@ def test_every_beginning_of_a_file(good: bytes, tmp_path: Path) -> None:
         refused(good[:length], tmp_path / "net")
 
 
-def test_something_after_the_end(good: bytes, tmp_path: Path) -> None:
+def test_bytes_after_the_end_are_refused(good: bytes, tmp_path: Path) -> None:
     refused(good + b"\0", tmp_path / "net")
     refused(good + good, tmp_path / "net")
 
@@ -111,7 +111,7 @@ def test_a_safetensors_file_of_another_program(tmp_path: Path) -> None:
     refused(safetensors.numpy.save({}), tmp_path / "net", "not one of deltarule's")
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
+def test_paths_of_no_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         dr.load(tmp_path / "nothing")
     with pytest.raises(IsADirectoryError):
@@ -165,7 +165,7 @@ def test_tensors_of_types_that_are_not_the_networks(kind: str, tmp_path: Path) -
     refused(struct.pack("<Q", len(text)) + text + bytes(2 * size), tmp_path / "net")
 
 
-WORDS: dict[str, Any] = {
+BAD_FIELDS: dict[str, Any] = {
     "sizes": [
         None, 3, "342", [], [3], [3, 0, 2], [3, -4, 2], [3, 4.0, 2], [3, True, 2], [3, [4], 2],
         [3, "4", 2], [3, 4, 2, 2], [4, 3, 2], [3, 2**31, 2], [10**30, 4, 2], [1] * 5000,
@@ -182,33 +182,33 @@ WORDS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("word", "value"),
-    [(word, value) for word, values in WORDS.items() for value in values],
+    ("field", "value"),
+    [(field, value) for field, values in BAD_FIELDS.items() for value in values],
     ids=lambda value: str(value)[:24],
 )
-def test_an_architecture_that_makes_no_sense(
-    word: str, value: Any, good: bytes, tmp_path: Path
+def test_an_inconsistent_architecture_is_refused(
+    field: str, value: Any, good: bytes, tmp_path: Path
 ) -> None:
     tensors, description = taken_apart(good)
-    description["architecture"][word] = value
+    description["architecture"][field] = value
     refused(put_together(tensors, description), tmp_path / "net")
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_an_architecture_that_lacks_a_word(word: str, good: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("field", BAD_FIELDS)
+def test_an_architecture_that_lacks_a_field(field: str, good: bytes, tmp_path: Path) -> None:
     tensors, description = taken_apart(good)
-    del description["architecture"][word]
-    refused(put_together(tensors, description), tmp_path / "net", f"no sense .*{word}")
+    del description["architecture"][field]
+    refused(put_together(tensors, description), tmp_path / "net", f"no sense .*{field}")
 
 
-def test_an_architecture_with_a_word_too_many(good: bytes, tmp_path: Path) -> None:
+def test_an_architecture_with_an_unknown_field(good: bytes, tmp_path: Path) -> None:
     tensors, description = taken_apart(good)
     description["architecture"]["dropout"] = 0.5
     refused(put_together(tensors, description), tmp_path / "net", "no sense .*dropout")
 
 
 @pytest.mark.parametrize("value", [None, 3, "relu", [], [1, 2], {}], ids=repr)
-def test_an_architecture_that_is_none(value: Any, good: bytes, tmp_path: Path) -> None:
+def test_an_invalid_architecture_is_refused(value: Any, good: bytes, tmp_path: Path) -> None:
     tensors, description = taken_apart(good)
     refused(put_together(tensors, description | {"architecture": value}), tmp_path / "net")
     del description["architecture"]
@@ -227,7 +227,7 @@ TEXTS += ['{"version": 1}', '{"version": 1, "extra": [], "architecture": {}}']
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:20])
-def test_a_description_that_is_none(text: str, good: bytes, tmp_path: Path) -> None:
+def test_an_invalid_description_is_refused(text: str, good: bytes, tmp_path: Path) -> None:
     tensors, _ = taken_apart(good)
     refused(safetensors.numpy.save(tensors, {"deltarule": text}), tmp_path / "net")
 

@@ -98,10 +98,10 @@ def a_length_that_lies(data: bytes, rng: random.Random) -> bytes:
     return struct.pack("<Q", max(0, rng.choice(sizes))) + data[8:]
 
 
-def values(words: Any) -> list[tuple[Any, Any]]:
+def values(metadata: Any) -> list[tuple[Any, Any]]:
     """Return (container, key) of every value in JSON."""
     found: list[tuple[Any, Any]] = []
-    stack = [words]
+    stack = [metadata]
     while stack:
         inner = stack.pop()
         keys = list(inner) if isinstance(inner, dict) else list(range(len(inner)))
@@ -112,10 +112,10 @@ def values(words: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-def spoil(words: Any, rng: random.Random) -> None:
+def spoil(metadata: Any, rng: random.Random) -> None:
     """Change some value of JSON, take one out, or give one another's place."""
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
-        places = values(words)
+        places = values(metadata)
         if not places:
             return
         container, key = rng.choice(places)
@@ -136,9 +136,9 @@ def spoil(words: Any, rng: random.Random) -> None:
 
 def other_words(data: bytes, rng: random.Random) -> bytes:
     header, body = split(data)
-    words = json.loads(header["__metadata__"]["deltarule"])
-    spoil(words, rng)
-    header["__metadata__"]["deltarule"] = json.dumps(words)
+    metadata = json.loads(header["__metadata__"]["deltarule"])
+    spoil(metadata, rng)
+    header["__metadata__"]["deltarule"] = json.dumps(metadata)
     return join(header, body)
 
 

@@ -42,7 +42,7 @@ def joined(header: bytes, body: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header + body
 
 
-def words(text: str) -> bytes:
+def file_of(text: str) -> bytes:
     return joined(json.dumps({"__metadata__": {"deltarule": text}}).encode())
 
 
@@ -61,11 +61,11 @@ def large(path: Path) -> bytes:
 
 
 BOMBS: dict[str, Callable[[Path], bytes]] = {
-    "lists": lambda path: words("[" + "[]," * (SIZE // 3) + "0]"),
-    "objects": lambda path: words("[" + '{"":0},' * (SIZE // 7) + "0]"),
-    "keys": lambda path: words("{" + ",".join(f'"{i}":[]' for i in range(SIZE // 12)) + "}"),
-    "numbers": lambda path: words("[" + "1," * (SIZE // 2) + "0]"),
-    "a text": lambda path: words("a" * SIZE),
+    "lists": lambda path: file_of("[" + "[]," * (SIZE // 3) + "0]"),
+    "objects": lambda path: file_of("[" + '{"":0},' * (SIZE // 7) + "0]"),
+    "keys": lambda path: file_of("{" + ",".join(f'"{i}":[]' for i in range(SIZE // 12)) + "}"),
+    "numbers": lambda path: file_of("[" + "1," * (SIZE // 2) + "0]"),
+    "a text": lambda path: file_of("a" * SIZE),
     "a wide character": lambda path: joined(
         b'{"__metadata__":{"deltarule":"' + b"a" * SIZE + "\U0001f600".encode() + b'"}}'
     ),
@@ -76,9 +76,9 @@ BOMBS: dict[str, Callable[[Path], bytes]] = {
     "a huge shape": lambda path: tensors(
         '"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}', bytes(SIZE)
     ),
-    "lists, just not too many": lambda path: words("[" + "[]," * 32_700 + "0]"),
+    "lists, just not too many": lambda path: file_of("[" + "[]," * 32_700 + "0]"),
     "tensors, just not too many": lambda path: empty_tensors(9_300),
-    "a text, just not too long": lambda path: words("[" + '"' + "\U0001f600" * 340_000 + '"]'),
+    "a text, just not too long": lambda path: file_of("[" + '"' + "\U0001f600" * 340_000 + '"]'),
     "another's": lambda path: safetensors.numpy.save({"a": np.zeros(SIZE, "u1")}),
     "a number that is none": lambda path: large(path)[:-8] + struct.pack("<d", float("nan")),
     "a shorter file": lambda path: large(path)[:-1],

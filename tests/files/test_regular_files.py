@@ -79,7 +79,7 @@ IRREGULAR: dict[str, tuple[Callable[[Path], object], str, int]] = {
 
 @pytest.mark.parametrize("use", [*WRITERS, *READERS])
 @pytest.mark.parametrize("kind", IRREGULAR)
-def test_what_is_no_regular_file_is_refused(
+def test_only_regular_files_are_read_and_written(
     kind: str, use: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -266,14 +266,16 @@ def test_a_name_that_is_too_long(tmp_path: Path) -> None:
         ("a\0b", ValueError, r"path must have no null character, not 'a\\x00b'"),
     ],
 )
-def test_paths_that_are_none(path: Any, error: type[Exception], rule: str) -> None:
+def test_invalid_paths_are_refused(path: Any, error: type[Exception], rule: str) -> None:
     for use in (network().save, dr.load):
         with pytest.raises(error, match=rule):
             use(path)
 
 
 @pytest.mark.parametrize("name", ["", "new/", ".", ".."])
-def test_names_of_no_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_files_are_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(IsADirectoryError):
         network().save(name)
@@ -302,10 +304,10 @@ def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monk
 
     real = os.open
 
-    def no_folders(path: Any, flags: int, *rest: Any, **words: Any) -> int:
+    def no_folders(path: Any, flags: int, *rest: Any, **options: Any) -> int:
         if os.path.isdir(path):
             raise PermissionError(errno.EACCES, "Permission denied")
-        return real(path, flags, *rest, **words)
+        return real(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "listdir", refuse)
     monkeypatch.setattr(os, "open", no_folders)

@@ -215,7 +215,7 @@ def test_five_epochs_twice_are_ten(dtype: str, batch_size: int | None, callbacks
     assert fingerprint(twice) == fingerprint(once)
 
 
-def test_the_velocity_waits_through_steps_without_momentum() -> None:
+def test_the_velocity_is_kept_through_steps_without_momentum() -> None:
     x, y = regression()
     net = network(dtype="float64")
     net.fit(x, y, epochs=2, optimizer=MOMENTUM)

@@ -43,7 +43,7 @@ def digits(scale: float = 1.0, **options: Any) -> tuple[dr.MLP, Array, Array]:
 
 
 @pytest.mark.parametrize("hidden", ["relu", "tanh", "sigmoid", "gelu"])
-def test_healthy_training_gets_none(hidden: str) -> None:
+def test_healthy_training_gets_no_advice(hidden: str) -> None:
     x, y = dr.load_digits()
     net = dr.MLP([64, 128, 10], hidden=hidden, output="softmax", seed=0)
     settings: dict[str, Any] = {
@@ -55,21 +55,21 @@ def test_healthy_training_gets_none(hidden: str) -> None:
     assert said(lambda: net.fit(x[:1500], y[:1500], epochs=20, **settings)) == []
 
 
-def test_noise_at_the_end_of_a_long_training_gets_none() -> None:
+def test_noise_at_the_end_of_a_long_training_gets_no_advice() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(200, 3)), rng.normal(size=(200, 2))
     net = dr.MLP([3, 64, 64, 2], hidden="tanh", seed=0)
     assert said(lambda: net.fit(x, y, epochs=1000, optimizer=dr.SGD(0.02, 0.9))) == []
 
 
-def test_short_fits_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_fits_get_no_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x, y = digits(scale=1000)
     monkeypatch.setattr(advice, "LEAST_SECONDS", 1000.0)
     monkeypatch.setattr(advice, "of_the_inputs", lambda x: pytest.fail("looked"))
     assert said(lambda: net.fit(x, y, epochs=10, optimizer=dr.SGD(1e-6))) == []
 
 
-def test_few_samples_tell_nothing_of_units() -> None:
+def test_few_samples_give_no_advice_on_units() -> None:
     x, y = regression()
     net = dr.MLP([3, 2], seed=0)
     assert said(lambda: net.fit(1000 * x, y, epochs=3, optimizer=dr.SGD(1e-9))) == []
@@ -140,7 +140,7 @@ def test_a_loss_that_still_falls(validated: bool) -> None:
     assert text.endswith("or raise the learning rate: it is 0.002")
 
 
-def test_a_fit_that_was_stopped_is_not_told_to_go_on() -> None:
+def test_a_stopped_fit_gets_no_advice_to_train_longer() -> None:
     net, x, y = digits()
     texts = said(
         lambda: net.fit(
@@ -175,7 +175,7 @@ def test_a_loss_that_falls_through_zero() -> None:
         ([-1, -2, -3, -3.1, -3.15, -3.15, -3.16, -3.15, -3.15, -3.15], False),
     ],
 )
-def test_what_rises_and_what_only_wavers(losses: list[float], is_advised: bool) -> None:
+def test_rising_and_fluctuating_losses(losses: list[float], is_advised: bool) -> None:
     history = dr.History([float(v) for v in losses])
     texts = list(advice.of_the_loss(history, 0.5, epochs=99))
     assert bool(texts) == is_advised
@@ -185,7 +185,7 @@ def test_what_rises_and_what_only_wavers(losses: list[float], is_advised: bool) 
 # Streams, blocks, switches
 
 
-def test_streams_and_blocks_are_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_and_blocks_get_advice_too(monkeypatch: pytest.MonkeyPatch) -> None:
     from deltarule.data import rows
 
     sparse = pytest.importorskip("scipy.sparse", reason="needs SciPy")
@@ -231,8 +231,8 @@ def test_activations_are_those_of_the_reference() -> None:
     x, _ = classification(50)
     names = ("relu", "tanh", "leaky_relu", "sigmoid", "gelu")
     net = dr.MLP([3, 5, 4, 6, 11, 5, 2], hidden=names, leaky_slope=0.2, dtype="float64", seed=0)
-    words = reference.Network(hidden=names, leaky_slope=0.2)
-    wanted = reference.forward_propagation(net.weights, net.biases, x, words)
+    architecture = reference.Network(hidden=names, leaky_slope=0.2)
+    wanted = reference.forward_propagation(net.weights, net.biases, x, architecture)
     for found, a in zip(advice._activations(net, x), list(wanted.a)[1:-1], strict=True):
         np.testing.assert_allclose(found, a, rtol=1e-12, atol=1e-14)
 

@@ -140,7 +140,7 @@ def test_a_stream_that_fails_leaves_the_generator() -> None:
         assert state(net) == before
 
 
-def test_a_function_is_asked_for_each_epoch_once_and_for_no_other() -> None:
+def test_a_schedule_function_is_called_once_per_epoch() -> None:
     x, y = samples()
     net, asked = network(), []
 
@@ -165,7 +165,7 @@ def test_fits_in_callbacks_are_counted() -> None:
     assert net._epochs == 22
 
 
-def test_y_that_is_forgotten() -> None:
+def test_a_missing_y_is_named() -> None:
     x, _ = samples()
     with pytest.raises(TypeError, match="y must be given where x is no stream of batches"):
         network().fit(x)

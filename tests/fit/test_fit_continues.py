@@ -47,7 +47,7 @@ def test_five_epochs_twice_are_ten(name: str, dtype: str) -> None:
     assert fingerprint(by_one) == fingerprint(once)
 
 
-def test_who_looks_on_changes_nothing() -> None:
+def test_callbacks_and_progress_do_not_change_the_result() -> None:
     x, y = classification()
     plain, watched = (dr.MLP([3, 6, 3], output="softmax", seed=0) for _ in range(2))
     data: dict[str, Any] = {"epochs": 6, "optimizer": MOMENTUM, "validation_data": (x, y)}

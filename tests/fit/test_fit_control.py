@@ -99,7 +99,7 @@ def test_a_callback_that_returns_true_ends_the_training(last: int) -> None:
 
 
 @pytest.mark.parametrize("value", [None, False, 0, "", np.False_])
-def test_another_answer_lets_it_go_on(value: object) -> None:
+def test_a_callback_that_returns_another_value_continues_the_training(value: object) -> None:
     x, y = regression()
     assert len(network().fit(x, y, epochs=3, callbacks=lambda record: value)) == 3
 
@@ -118,7 +118,7 @@ def test_an_error_in_a_callback_comes_through_after_a_whole_epoch() -> None:
     assert fingerprint(broken) == fingerprint(short)
 
 
-def test_watching_changes_nothing() -> None:
+def test_observers_do_not_change_the_result() -> None:
     x, y = classification()
     plain, watched = (dr.MLP([3, 5, 3], output="softmax", seed=0) for _ in range(2))
     wanted = plain.fit(x, y, epochs=20, optimizer=MOMENTUM)
@@ -149,7 +149,7 @@ def test_one_epoch_is_always_trained() -> None:
     assert len(network().fit(x, y, epochs=5, max_seconds=1e-9)) == 1
 
 
-def test_time_enough_is_no_limit() -> None:
+def test_a_time_limit_that_is_not_reached_changes_nothing() -> None:
     x, y = regression()
     assert len(network().fit(x, y, epochs=5, max_seconds=1000)) == 5
 
@@ -223,7 +223,7 @@ def test_progress_is_a_bar_of_its_own_in_a_notebook(monkeypatch: pytest.MonkeyPa
     assert figures["loss"] == f"{history.loss[-1]:.4g}"
 
 
-def test_verbose_is_a_line_an_epoch_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+def test_verbose_prints_one_line_per_epoch_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     x, y = regression()
     shown, quiet = network(), network()
     history = shown.fit(x, y, epochs=10, verbose=1, validation_data=(x, y), metrics="mae")
@@ -355,7 +355,7 @@ ANYTIME: dict[str, Callable[[dr.MLP], object]] = {
 
 
 @pytest.mark.parametrize("call", ANYTIME.values(), ids=ANYTIME)
-def test_the_network_serves_on_after_an_arithmetic_error(
+def test_the_network_works_after_an_arithmetic_error(
     call: Callable[[dr.MLP], object],
 ) -> None:
     net = growing()

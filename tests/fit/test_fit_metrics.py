@@ -193,7 +193,7 @@ def test_metrics_and_a_changing_rate_are_drawn_below_the_losses(tmp_path: Any) -
     assert (tmp_path / "curves.svg").read_bytes().startswith(b"<?xml")
 
 
-def test_into_axes_of_ones_own_only_the_losses_are_drawn() -> None:
+def test_given_axes_get_the_losses_alone() -> None:
     pytest.importorskip("matplotlib", reason="needs the extra: pip install 'deltarule[plot]'")
     axes = dr.History([3.0, 2.0]).plot()
     again = dr.History([2.0], metrics={"mae": [0.5]}).plot(ax=axes)

@@ -32,7 +32,7 @@ def network(dtype: str = "float32") -> dr.MLP:
 @pytest.mark.parametrize("dropout", [0.0, 0.3, [0.5, 0.0]], ids=str)
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_two_fits_are_one(name: str, dropout: Any, shuffle: bool) -> None:
+def test_two_fits_continue_each_other(name: str, dropout: Any, shuffle: bool) -> None:
     x, y = samples()
     settings: dict[str, Any] = {
         "batch_size": 20, "schedule": SCHEDULES[name], "dropout": dropout, "shuffle": shuffle,
@@ -47,7 +47,7 @@ def test_two_fits_are_one(name: str, dropout: Any, shuffle: bool) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_watching_changes_nothing(name: str) -> None:
+def test_observers_do_not_change_the_result(name: str) -> None:
     x, y = samples()
     seen, unseen = network(), network()
     settings: dict[str, Any] = {"epochs": 6, "schedule": SCHEDULES[name], "dropout": 0.2}
@@ -62,13 +62,13 @@ def test_steps_of_the_schedule_are_the_references() -> None:
     x, y = samples()
     net = network("float64")
     weights, biases = reference.unflatten(net.theta, net.sizes)
-    words = reference.Network(("relu", "relu"), "softmax", "cross_entropy")
+    architecture = reference.Network(("relu", "relu"), "softmax", "cross_entropy")
     cosine = dr.schedules.Cosine(0.2, epochs=3)
     for epoch in range(2):
         for step, first in enumerate(range(0, 90, 20)):
             batch = slice(first, first + 20)
             _, grads = reference.value_and_grad(
-                weights, biases, x[batch].astype(np.float64), y[batch], words
+                weights, biases, x[batch].astype(np.float64), y[batch], architecture
             )
             lr = cosine(epoch + step / 5)
             weights, biases, _ = reference.sgd_update(weights, biases, grads, None, lr=lr)
@@ -105,7 +105,7 @@ def test_blocks_of_rows_are_whole_arrays(name: str, monkeypatch: pytest.MonkeyPa
     assert history.learning_rate == history_of_blocks.learning_rate
 
 
-def test_a_stream_with_a_rate_an_epoch_and_dropout() -> None:
+def test_a_stream_with_a_rate_per_epoch_and_dropout() -> None:
     x, y = samples()
 
     def batches() -> Iterator[tuple[Any, Any]]:

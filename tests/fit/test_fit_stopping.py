@@ -125,7 +125,7 @@ def test_a_velocity_that_was_none_is_zero_again(shuffle: bool) -> None:
         ("validation_mine", "validation_mine", -1),
     ],
 )
-def test_what_is_monitored(monitor: str, figure: str, sign: int) -> None:
+def test_the_monitored_quantity(monitor: str, figure: str, sign: int) -> None:
     x, y = regression(60, n_out=1)
     labels = (y > 0).astype(float)
     net = dr.MLP([3, 5, 1], output="sigmoid", seed=0)
@@ -152,7 +152,7 @@ def test_a_loss_can_be_monitored_without_validation() -> None:
     assert history.best_epoch == 1
 
 
-def test_without_it_there_is_no_best_epoch() -> None:
+def test_without_early_stopping_there_is_no_best_epoch() -> None:
     x, y = regression()
     assert network().fit(x, y, epochs=2).best_epoch is None
 

@@ -88,7 +88,7 @@ def test_validation_takes_the_labels_as_they_are() -> None:
     assert history.validation_loss[-1] == net.evaluate(x, y)
 
 
-def test_no_smoothing_is_no_smoothing() -> None:
+def test_label_smoothing_of_0_changes_nothing() -> None:
     x, y = classification()
     net, other = softmax(), softmax()
     net.fit(x, y, epochs=2, label_smoothing=0)
@@ -136,7 +136,7 @@ def test_bad_arguments(
     refused(net, lambda: net.fit(X, y, **options), error, rule)
 
 
-def test_what_is_no_class() -> None:
+def test_values_that_are_no_class_are_refused() -> None:
     net = dr.MLP([3, 1], output="sigmoid", seed=0)
     y = [0.0, 1.0, 0.5, 1.0, 0.0]
     rule = r"class_weight needs .*; y\[2\] is neither 0 nor 1: \[0\.5\]"

@@ -35,7 +35,7 @@ def test_the_rate_of_every_step(name: str) -> None:
     assert isinstance(schedule(1), float)
 
 
-def test_a_function_is_asked_once_an_epoch() -> None:
+def test_a_momentum_function_is_called_once_per_epoch() -> None:
     asked: list[int] = []
 
     def schedule(epoch: int) -> float:

@@ -22,7 +22,7 @@ pytest.importorskip("scipy", reason="needs the extra: pip install 'deltarule[sec
 SQUARES = ("squared_error", "sum_squared_error", "mean_squared_error")
 
 
-def words(net: dr.MLP) -> reference.Network:
+def architecture(net: dr.MLP) -> reference.Network:
     return reference.Network(net.hidden, net.output, net.loss, net.reduction)
 
 
@@ -35,7 +35,7 @@ class Steps:
     def __init__(
         self, net: dr.MLP, x: Array, y: Array, w: Array, settings: dr.LevenbergMarquardt
     ) -> None:
-        self.of, self.words, self.data = net, words(net), (x, y, w)
+        self.of, self.architecture, self.data = net, architecture(net), (x, y, w)
         self.settings, self.rejected = settings, 0
         share = w / w.sum() if net.reduction == "mean" else w
         q = {"squared_error": 1 / 2, "sum_squared_error": 1, "mean_squared_error": 1 / y.shape[1]}
@@ -44,14 +44,14 @@ class Steps:
     def loss(self, theta: Array) -> float:
         x, y, w = self.data
         parameters = reference.unflatten(theta, self.of.sizes)
-        return reference.value_and_grad(*parameters, x, y, self.words, w)[0]
+        return reference.value_and_grad(*parameters, x, y, self.architecture, w)[0]
 
     def linear(self, theta: Array) -> tuple[Array, Array]:
         """J (n K, D) and r (n K,)."""
         x, y, _ = self.data
         W, b = reference.unflatten(theta, self.of.sizes)
-        J = reference.jacobian(W, b, x, self.words, wrt="theta")
-        e = reference.forward_propagation(W, b, x, self.words).y_hat - y
+        J = reference.jacobian(W, b, x, self.architecture, wrt="theta")
+        e = reference.forward_propagation(W, b, x, self.architecture).y_hat - y
         root = self.root[:, np.newaxis]
         return (root[:, :, np.newaxis] * J).reshape(-1, len(theta)), (root * e).ravel()
 
@@ -119,7 +119,7 @@ def test_a_linear_network_comes_to_least_squares(weighted: bool) -> None:
     assert len(history) < 12  # no step lowers it any more
 
 
-def test_convergence_is_quadratic_where_nothing_is_left_over() -> None:
+def test_convergence_is_quadratic_where_residuals_vanish() -> None:
     net = network(sizes=[3, 3, 1])
     rng, minimum = np.random.default_rng(5), net.theta
     y = net.predict(X)
@@ -182,7 +182,7 @@ def test_iterations_are_scipys_over_the_reference(output: str, loss: str) -> Non
 
     def objective(theta: Array) -> tuple[float, Array]:
         parameters = reference.unflatten(theta, net.sizes)
-        value, grads = reference.value_and_grad(*parameters, X, y, words(net), w)
+        value, grads = reference.value_and_grad(*parameters, X, y, architecture(net), w)
         return value, reference.theta(grads.weights, grads.biases)
 
     options = {"maxiter": 6, "maxcor": 4, "ftol": 0, "gtol": 0}
@@ -251,7 +251,7 @@ def test_the_same_bits_for_any_number_of_threads(optimizer: Any) -> None:
 
 
 @both
-def test_what_ends_a_fit(optimizer: Any) -> None:
+def test_reasons_that_end_a_fit(optimizer: Any) -> None:
     net, three = network(), network()
     assert len(net.fit(X, Y, epochs=0, optimizer=optimizer)) == 0
     assert_same_bits(net.theta, three.theta)
@@ -299,7 +299,7 @@ def test_an_interrupt_leaves_a_whole_iteration(
 
 
 @both
-def test_what_a_callback_raises_comes_out(optimizer: Any) -> None:
+def test_an_exception_of_a_callback_propagates(optimizer: Any) -> None:
     def stop(record: object) -> None:
         next(iter(()))
 

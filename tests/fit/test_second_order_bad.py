@@ -65,7 +65,7 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("kind", "options", "arguments", "rule"),
     [(k, *row[1:]) for row in REFUSED for k in (BOTH if row[0] == "both" else [row[0]])],
 )
-def test_what_does_not_go_together(
+def test_options_that_exclude_each_other_are_refused(
     kind: str, options: dict[str, Any], arguments: dict[str, Any], rule: str
 ) -> None:
     net, optimizer = network(**options), BOTH[kind]
@@ -96,7 +96,7 @@ def test_data_are_whole_and_finite(optimizer: Any) -> None:
 
 
 @both
-def test_they_are_for_fit_alone(optimizer: Any) -> None:
+def test_second_order_settings_are_for_fit_alone(optimizer: Any) -> None:
     net, name = network(), type(optimizer).__name__
     rule = f"optimizer must be a deltarule.SGD, Adam or AdamW, or for MLP.fit .*, not {name}.*"
     refused(net, lambda: net.train_step(X, Y, optimizer=optimizer), TypeError, rule)

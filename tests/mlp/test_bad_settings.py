@@ -221,7 +221,7 @@ def test_train_step_takes_an_optimizer(optimizer: Any) -> None:
 
 
 @pytest.mark.parametrize("limit", [HUGE, INF], ids=["huge", "inf"])
-def test_no_limit_at_all_is_a_limit_of_seconds(limit: float) -> None:
+def test_max_seconds_may_be_infinite(limit: float) -> None:
     free, limited = dr.MLP([3, 2], seed=0), dr.MLP([3, 2], seed=0)
     free.fit(X, Y, epochs=3)
     limited.fit(X, Y, epochs=3, max_seconds=limit)

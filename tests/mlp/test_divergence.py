@@ -86,7 +86,7 @@ def test_the_loss_alone_is_no_layers(hidden: Any) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("hidden", ["identity", IDENTITY], ids=["named", "custom"])
-def test_dropout_is_part_of_it(hidden: Any, way: str) -> None:
+def test_fit_many_applies_dropout(hidden: Any, way: str) -> None:
     """What dropout keeps of a[1] = 2e38 overflows, which no pass without it does."""
     net = chain(2.0, 1e-38, hidden=hidden, seed=0)
     x, y = np.full((64, 1), 1e38, np.float32), np.full(64, 2.0)
@@ -116,7 +116,7 @@ def test_single_calls(call: str, hidden: Any) -> None:
     assert fingerprint(net) == before
 
 
-def test_rows_without_weight_are_not_looked_at() -> None:
+def test_rows_of_weight_0_are_not_checked() -> None:
     net = chain(1e200, 1e200, dtype="float64")
     x, y, weight = np.array([[1e200], [1e-100]]), np.zeros(2), np.array([0.0, 1.0])
     with pytest.raises(dr.DivergenceError) as caught:
@@ -133,8 +133,8 @@ def test_against_the_reference(hidden: str) -> None:
         net.theta = rng.normal(size=net.n_parameters) * 10.0 ** rng.uniform(20, 38)
         x = (rng.normal(size=(70, 3)) * 10.0 ** rng.uniform(-10, 15)).astype(np.float32)
         with np.errstate(all="ignore"):
-            words = reference.Network(hidden=hidden)
-            passed = reference.forward_propagation(net.weights, net.biases, x, words)
+            architecture = reference.Network(hidden=hidden)
+            passed = reference.forward_propagation(net.weights, net.biases, x, architecture)
             finite = [
                 np.isfinite(z).all() and np.isfinite(a).all()
                 for z, a in zip(passed.z, list(passed.a)[1:], strict=True)

@@ -81,7 +81,7 @@ def test_a_gradient_as_large_as_x(optimizer: Any, dtype: str, way: str, size: in
     _, steps, theta, *memory = state_of(net)
     assert theta == before[2] and steps == 0
     assert all(m is None or not np.frombuffer(m, dtype).any() for m in memory)
-    net.train_step(np.full((1, 1), 0.5, dtype), y, optimizer=dr.SGD(lr=0.1))  # and it serves on
+    net.train_step(np.full((1, 1), 0.5, dtype), y, optimizer=dr.SGD(lr=0.1))  # it still works
 
 
 # The ways of a step through the core: rows, columns (few rows, several threads), super-blocks.

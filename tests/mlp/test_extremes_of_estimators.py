@@ -61,7 +61,7 @@ def test_an_epsilon_below_the_roots_of_v() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         ({"learning_rate_init": 1e-39}, r"learning_rate_init must be in \[.*\] in float32, not"),
         ({"learning_rate_init": 1e39}, r"learning_rate_init must be in \[.*\] in float32, not"),
@@ -71,17 +71,17 @@ def test_an_epsilon_below_the_roots_of_v() -> None:
 )
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_a_setting_that_a_dtype_cannot_hold(
-    solver: str, settings: dict[str, Any], words: str
+    solver: str, settings: dict[str, Any], message: str
 ) -> None:
     estimator = MLPRegressor(**QUICK, solver=solver, **settings)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         estimator.fit(X.astype(np.float32), Y.astype(np.float32))
     assert not hasattr(estimator, "coefs_")
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize(
-    ("weight", "words"),
+    ("weight", "message"),
     [
         (1e308, "sample_weight sums to infinity"),
         (4e306, r"sample_weight sums to 1\.6e\+308; the sum must be at most 4\.49e\+307"),
@@ -89,10 +89,10 @@ def test_a_setting_that_a_dtype_cannot_hold(
     ],
 )
 def test_weights_over_whose_sum_nothing_can_be_divided(
-    weight: float, words: str, solver: str
+    weight: float, message: str, solver: str
 ) -> None:
     estimator = MLPRegressor(**QUICK, solver=solver)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         estimator.fit(X, Y, sample_weight=np.full(40, weight))
     classifier = MLPClassifier(**QUICK, solver=solver, class_weight={0: weight, 1: weight})
     with pytest.raises(ValueError, match="class_weight"):

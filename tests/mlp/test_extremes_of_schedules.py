@@ -50,7 +50,7 @@ def test_rates_of_any_real_type(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "error", "words"),
+    ("rate", "error", "message"),
     [
         (math.nan, ValueError, "schedule gives the rate nan in epoch 0"),
         (math.inf, ValueError, "schedule gives the rate inf in epoch 0"),
@@ -68,21 +68,23 @@ def test_rates_of_any_real_type(name: str) -> None:
         (1e300, dr.DivergenceError, r"lower learning rate than 1e\+300"),
     ],
 )
-def test_what_is_no_rate(rate: Any, error: type[Exception], words: str) -> None:
+def test_invalid_rates_of_a_schedule_are_refused(
+    rate: Any, error: type[Exception], message: str
+) -> None:
     net = dr.MLP([1, 3, 1], seed=0)
     fit: dict[str, Any] = {"epochs": 3, "batch_size": 4}
-    refused(net, lambda: net.fit(X, X**2, schedule=lambda _: rate, **fit), error, words)
+    refused(net, lambda: net.fit(X, X**2, schedule=lambda _: rate, **fit), error, message)
     warm = schedules.WarmUp(1, lambda _: rate, start=0.5)
     if error is TypeError:
-        words = words.replace("schedule", "then")
+        message = message.replace("schedule", "then")
     if error is not dr.DivergenceError:
-        words = words.replace(r"-1\.0", r"-0\.5")
-        refused(net, lambda: net.fit(X, X**2, schedule=warm, **fit), error, words)
+        message = message.replace(r"-1\.0", r"-0\.5")
+        refused(net, lambda: net.fit(X, X**2, schedule=warm, **fit), error, message)
         with pytest.raises(error, match="configs"):
             dr.fit_many(X, X**2, [{"schedule": lambda _: rate}], sizes=[1, 1])
 
 
 @pytest.mark.parametrize("then", [10**400, math.inf, 0])
-def test_what_no_warm_up_can_rise_to(then: Any) -> None:
+def test_invalid_targets_of_a_warm_up_are_refused(then: Any) -> None:
     with pytest.raises(ValueError, match="then must be above 0 and finite, not"):
         schedules.WarmUp(1, then)

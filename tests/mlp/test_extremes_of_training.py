@@ -118,7 +118,7 @@ def test_a_step_is_the_references(
 
 
 @pytest.mark.parametrize(
-    ("dtype", "optimizer", "words"),
+    ("dtype", "optimizer", "message"),
     [
         ("float32", dr.SGD(lr=1e-39), r"lr must be at least 1\.17549\S+e-38 in float32, not 1e-39"),
         ("float32", dr.Adam(lr=1e-45), "lr must be at least .* in float32, not 1e-45"),
@@ -136,13 +136,13 @@ def test_a_step_is_the_references(
         ),
     ],
 )
-def test_a_setting_that_a_dtype_cannot_hold(dtype: str, optimizer: Any, words: str) -> None:
+def test_a_setting_that_a_dtype_cannot_hold(dtype: str, optimizer: Any, message: str) -> None:
     net, one = unit(dtype), np.ones((1, 1), dtype)
-    refused(net, lambda: net.fit([[1.0]], [[1.0]], optimizer=optimizer), ValueError, words)
-    refused(net, lambda: net.train_step(one, one, optimizer=optimizer), ValueError, words)
+    refused(net, lambda: net.fit([[1.0]], [[1.0]], optimizer=optimizer), ValueError, message)
+    refused(net, lambda: net.train_step(one, one, optimizer=optimizer), ValueError, message)
     own = unit(dtype, loss=own_loss("absolute_error"))
-    refused(own, lambda: own.train_step([1.0], 1.0, optimizer=optimizer), ValueError, words)
-    with pytest.raises(ValueError, match=rf"configs\[0\]: {words}"):
+    refused(own, lambda: own.train_step([1.0], 1.0, optimizer=optimizer), ValueError, message)
+    with pytest.raises(ValueError, match=rf"configs\[0\]: {message}"):
         dr.fit_many([[1.0]], [[1.0]], [{"optimizer": optimizer}], sizes=[1, 1], dtype=dtype)
 
 
@@ -163,13 +163,13 @@ def test_the_least_epsilon_of_a_beta2(dtype: str, beta2: float) -> None:
             assert 0 <= net.biases[0][0] - before <= 0.2 * min(1.0, gradient / least) + 1e-6
             before = float(net.biases[0][0])
     less, untouched = dr.Adam(beta2=beta2, epsilon=0.999 * least), unit(dtype)
-    words = "epsilon must be at least"
-    refused(untouched, lambda: untouched.train_step(x, x, optimizer=less), ValueError, words)
+    message = "epsilon must be at least"
+    refused(untouched, lambda: untouched.train_step(x, x, optimizer=less), ValueError, message)
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["named", "custom"])
 @pytest.mark.parametrize(
-    ("weight", "words"),
+    ("weight", "message"),
     [
         ([1e308], r"sample_weight sums to 1e\+308; the sum must be at most 4\.49e\+307, scale"),
         ([4e307, 4e307], r"sample_weight sums to 8e\+307; the sum must be at most"),
@@ -179,7 +179,7 @@ def test_the_least_epsilon_of_a_beta2(dtype: str, beta2: float) -> None:
     ],
 )
 def test_weights_over_whose_sum_nothing_can_be_divided(
-    weight: list[float], words: str, own: bool
+    weight: list[float], message: str, own: bool
 ) -> None:
     net = unit("float64", **({"loss": own_loss("absolute_error")} if own else {}))
     x = np.ones((len(weight), 1))
@@ -189,11 +189,11 @@ def test_weights_over_whose_sum_nothing_can_be_divided(
         lambda: net.fit([(x, x, weight)]),
         lambda: net.evaluate(x, x, sample_weight=weight),
     ):
-        refused(net, call, ValueError, words)
+        refused(net, call, ValueError, message)
 
 
 @pytest.mark.parametrize(
-    ("class_weight", "words"),
+    ("class_weight", "message"),
     [
         ({0: 1e308}, "class_weight sums to infinity"),
         ({0: 2e307}, r"class_weight sums to 8e\+307; the sum must be at most"),
@@ -202,10 +202,10 @@ def test_weights_over_whose_sum_nothing_can_be_divided(
         ({0: math.nan}, r"class_weight\[0\] must be 0 or more and finite, not nan"),
     ],
 )
-def test_class_weights(class_weight: dict[int, Any], words: str) -> None:
+def test_class_weights(class_weight: dict[int, Any], message: str) -> None:
     net = dr.MLP([1, 2], output="softmax", seed=0)
     x, y = np.ones((8, 1)), [0, 1] * 4
-    refused(net, lambda: net.fit(x, y, class_weight=class_weight), ValueError, words)
+    refused(net, lambda: net.fit(x, y, class_weight=class_weight), ValueError, message)
     net.fit(x, y, class_weight={0: 1e300, 1: 1e-300}, epochs=5, optimizer=dr.SGD(lr=10))
     assert is_finite(net) and net.predict([1.0])[0] > 0.9
 
@@ -226,13 +226,13 @@ def test_a_custom_loss_that_overflows_in_the_sum_updates_nothing(
     x, targets = np.ones((2, 1)), np.full((2, 1), y)
     given: dict[str, Any] = {"optimizer": optimizer, "sample_weight": weight}
     refused(net, lambda: net.train_step(x, targets, **given), dr.DivergenceError, "nothing was")
-    words = "epoch 1, step 1; .*those after epoch 0"
-    refused(net, lambda: net.fit(x, targets, **given), dr.DivergenceError, words)
+    message = "epoch 1, step 1; .*those after epoch 0"
+    refused(net, lambda: net.fit(x, targets, **given), dr.DivergenceError, message)
     # of one sample a step, the sum over the epoch
     by_one = {"batch_size": 1, "shuffle": False, **given, "sample_weight": None}
     if weight is None:
-        words = "epoch 1, step 2; .*those after epoch 0"
-        refused(net, lambda: net.fit(x, targets, **by_one), dr.DivergenceError, words)
+        message = "epoch 1, step 2; .*those after epoch 0"
+        refused(net, lambda: net.fit(x, targets, **by_one), dr.DivergenceError, message)
     assert net.history is not None and net.history.loss == []
 
 
@@ -322,7 +322,7 @@ def test_leaky_slopes_at_the_ends(slope: float, like: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("y", "error", "words"),
+    ("y", "error", "message"),
     [
         (np.array([2**63], np.uint64), ValueError, "class index 9223372036854775808"),
         (np.array([2**62]), ValueError, r"y\[0\] is 4611686018427387904; class indices must be"),
@@ -330,10 +330,10 @@ def test_leaky_slopes_at_the_ends(slope: float, like: str) -> None:
         ([10**400], TypeError, "y must hold real numbers"),
     ],
 )
-def test_class_indices_beyond_the_classes(y: Any, error: type[Exception], words: str) -> None:
+def test_class_indices_beyond_the_classes(y: Any, error: type[Exception], message: str) -> None:
     net = dr.MLP([1, 2], output="softmax", seed=0)
-    refused(net, lambda: net.train_step([[1.0]], y), error, words)
-    refused(net, lambda: net.fit([[1.0]], y), error, words)
+    refused(net, lambda: net.train_step([[1.0]], y), error, message)
+    refused(net, lambda: net.fit([[1.0]], y), error, message)
 
 
 def test_early_stopping_by_losses_of_1e300() -> None:

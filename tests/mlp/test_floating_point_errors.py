@@ -84,7 +84,7 @@ CALLS: dict[str, Call] = {
 
 
 def left(call: Callable[[], object]) -> str:
-    """Return what a call gives or raises, in words; no error of the floating-point flags."""
+    """Return what a call gives or raises, as text; no error of the floating-point flags."""
     try:
         result = call()
     except (TypeError, ValueError, ArithmeticError, AssertionError) as error:
@@ -234,10 +234,20 @@ def test_the_command(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     x = np.asarray(X[name], np.float64)
     for target in (BASE[:, 0], np.arange(12) % 2, BASE[:, 0] * 1e-310):
         write_csv("d.csv", x, target)
-        words = ("train", "d.csv", "--target", "y", "--epochs", 2, "--no-plot", "--save", "m.st")
+        arguments = (
+            "train",
+            "d.csv",
+            "--target",
+            "y",
+            "--epochs",
+            2,
+            "--no-plot",
+            "--save",
+            "m.st",
+        )
         runs = []
         for how in ("ignore", "raise"):
             with np.errstate(all=how):  # type: ignore[call-overload]
-                trained = command(*words, "--json")
+                trained = command(*arguments, "--json")
                 runs.append([(trained.status, trained.err), command("predict", "m.st", "d.csv")])
         assert runs[0] == runs[1]

@@ -46,7 +46,7 @@ def test_the_references_bits(init: str, sizes: tuple[int, ...], dtype: str) -> N
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
-def test_auto_is_he_for_relus_kin_and_glorot_otherwise(hidden: str) -> None:
+def test_auto_is_he_for_relu_and_its_variants_and_glorot_otherwise(hidden: str) -> None:
     rng = np.random.default_rng(5)
     net = dr.MLP([40, 30, 20], hidden=hidden, dtype="float64", seed=5)
     if hidden in RELU_KIN:

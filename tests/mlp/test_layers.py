@@ -26,9 +26,9 @@ def network() -> dr.MLP:
 
 
 def passes() -> tuple[reference.Forward, reference.Backward]:
-    net, words = network(), reference.Network("tanh")
-    forward = reference.forward_propagation(net.W, net.b, X, words)
-    return forward, reference.back_propagation(net.W, net.b, forward, Y, words)
+    net, architecture = network(), reference.Network("tanh")
+    forward = reference.forward_propagation(net.W, net.b, X, architecture)
+    return forward, reference.back_propagation(net.W, net.b, forward, Y, architecture)
 
 
 def algorithms() -> tuple[reference.Forward, reference.Backward]:

@@ -42,7 +42,7 @@ def alone(config: dict[str, Any], x: Any, y: Any, weight: Any) -> tuple[dr.MLP, 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_each_is_as_it_would_be_alone(threads: int, weighted: bool) -> None:
+def test_each_network_of_fit_many_equals_one_trained_alone(threads: int, weighted: bool) -> None:
     x, y = dr.load_digits()
     weight = np.random.default_rng(0).random(len(x)) if weighted else None
     fits = dr.fit_many(x, y, CONFIGS, sample_weight=weight, threads=threads, **COMMON)
@@ -109,7 +109,7 @@ def test_a_generator_for_two_networks() -> None:
         dr.fit_many(x, y, [{}, {}], seed=np.random.default_rng(0), **COMMON)
 
 
-def test_continuing_one_of_them_continues() -> None:
+def test_training_one_of_the_networks_further_continues_it() -> None:
     x, y = dr.load_digits()
     falling = {"seed": 1, "schedule": dr.schedules.Exponential(0.2, 0.5)}
     net = dr.fit_many(x, y, [falling], **COMMON).networks[0]

@@ -1,4 +1,4 @@
-"""The network as an object: its words, its parameters, its passes on a batch, its text."""
+"""The network as an object: its options, its parameters, its passes on a batch, its text."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_aliases_are_kept_by_their_canonical_names() -> None:
     assert dr.MLP([3, 2], output="linear").output == "identity"
 
 
-def test_one_activation_a_hidden_layer() -> None:
+def test_one_activation_per_hidden_layer() -> None:
     hidden = ("tanh", "relu", "gelu")
     weights, biases = reference.initialize([3, 4, 5, 4, 2], np.random.default_rng(1), hidden=hidden)
     net = dr.MLP([3, 4, 5, 4, 2], hidden=list(hidden), dtype="float64", init=(weights, biases))
@@ -126,7 +126,7 @@ def test_options_have_names() -> None:
 
 
 @pytest.mark.parametrize("name", ["sizes", "hidden", "output", "loss", "dtype", "weights"])
-def test_what_a_network_is_stays(name: str) -> None:
+def test_fixed_attributes_of_a_network_cannot_be_set(name: str) -> None:
     net = dr.MLP([3, 2])
     with pytest.raises(AttributeError):
         setattr(net, name, getattr(net, name))
@@ -276,10 +276,10 @@ def test_value_and_gradient_equal_the_references(
     net = dr.MLP(
         [3, 5, 3], hidden="silu", output=output, reduction=reduction, dtype="float64", seed=4
     )
-    words = reference.Network("silu", output, net.loss, reduction)
+    architecture = reference.Network("silu", output, net.loss, reduction)
     before = net.theta
     value, grads = net.value_and_grad(x, y, sample_weight=w)
-    wanted, expected = reference.value_and_grad(net.weights, net.biases, x, y, words, w)
+    wanted, expected = reference.value_and_grad(net.weights, net.biases, x, y, architecture, w)
     assert value == pytest.approx(wanted, rel=RTOL)
     assert value == pytest.approx(net.evaluate(x, y, sample_weight=w), rel=RTOL)
     for found, right in zip(
@@ -315,13 +315,13 @@ SETTINGS = [
 @pytest.mark.parametrize("optimizer", SETTINGS, ids=str)
 def test_train_steps_equal_the_references_updates(optimizer: dr.SGD) -> None:
     net = dr.MLP([3, 4, 2], hidden="tanh", dtype="float64", seed=2, init="torch")
-    words = reference.Network("tanh")
+    architecture = reference.Network("tanh")
     weights, biases = reference.unflatten(net.theta, net.sizes)
     velocity = None
     x, y = regression()
     for first in range(0, 40, 8):
         xb, yb = x[first : first + 8], y[first : first + 8]
-        loss, grads = reference.value_and_grad(weights, biases, xb, yb, words)
+        loss, grads = reference.value_and_grad(weights, biases, xb, yb, architecture)
         weights, biases, velocity = reference.sgd_update(
             weights, biases, grads, velocity, **vars(optimizer)
         )

@@ -91,7 +91,7 @@ def test_a_copy_shares_nothing(way: Callable[[Any], Any]) -> None:
 
 
 @each_way
-def test_a_users_generator_is_copied_too(way: Callable[[Any], Any]) -> None:
+def test_a_given_generator_is_copied_too(way: Callable[[Any], Any]) -> None:
     rng = np.random.default_rng(3)
     net = dr.MLP([3, 4, 2], seed=rng)
     twin, state = way(net), rng.bit_generator.state

@@ -99,11 +99,11 @@ METHODS: dict[str, tuple[Callable[..., Any], bool]] = {
 
 
 def of_reference(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with the parameters of a network and its words."""
+    """The function with the parameters of a network and its architecture."""
 
     def called(net: dr.MLP, x: Any, y: Any, row: Callable[[Any], Any]) -> Any:
-        words = ref.Network("tanh", net.output, net.loss)
-        return function((net.weights, net.biases), x, y, words, row, directions(net))
+        architecture = ref.Network("tanh", net.output, net.loss)
+        return function((net.weights, net.biases), x, y, architecture, row, directions(net))
 
     return called
 
@@ -150,7 +150,7 @@ CALLS = METHODS | {f"reference {k}": (of_reference(f), rows) for k, (f, rows) in
 
 
 def flat(result: Any) -> list[Any]:
-    """All arrays, numbers and words in a result, in order."""
+    """All arrays, numbers and names in a result, in order."""
     if isinstance(result, dict):
         return [*result, *flat(list(result.values()))]
     if isinstance(result, tuple | list | Layers):
@@ -254,7 +254,7 @@ NO_SAMPLE: dict[str, tuple[str, int, int, Any, Any, str]] = {
 
 
 @pytest.mark.parametrize("name", NO_SAMPLE)
-def test_what_is_no_sample(name: str) -> None:
+def test_invalid_single_samples_are_refused(name: str) -> None:
     output, n_in, n_out, x, y, message = NO_SAMPLE[name]
     net = network(output, None, n_out, n_in)
     for call in (net.evaluate, net.value_and_grad, net.train_step, net.fit, net.trace, net.verify):

@@ -1,4 +1,4 @@
-"""The arrays of `weights` and `biases`: read-only with words, otherwise as plain arrays are."""
+"""The arrays of `weights` and `biases`: read-only, otherwise as plain arrays are."""
 
 from __future__ import annotations
 
@@ -52,21 +52,21 @@ def test_a_write_says_how_parameters_are_changed(name: str, which: str) -> None:
     assert_same_bits(net.theta, before)
 
 
-def test_a_bias_says_so_too() -> None:
+def test_writing_a_bias_says_how_parameters_are_changed() -> None:
     net = small()
     with pytest.raises(ValueError, match=r"net\.set_parameters\(weights, biases\)"):
         net.biases[1][0] += 1.0
 
 
 @pytest.mark.parametrize("name", ["weights", "biases"])
-def test_they_are_not_set_as_a_whole(name: str) -> None:
+def test_weights_and_biases_cannot_be_set(name: str) -> None:
     net = small()
     with pytest.raises(AttributeError, match=f"^{name} cannot be set: {re.escape(HOW_TO_CHANGE)}$"):
         setattr(net, name, getattr(net, name))
 
 
 @pytest.mark.parametrize("name", ["weights", "biases"])
-def test_an_item_is_not_set_either(name: str) -> None:
+def test_items_of_weights_cannot_be_set(name: str) -> None:
     net = dr.MLP([2, 3, 1], seed=0)
     views = getattr(net, name)
     with pytest.raises(TypeError, match=r"net\.set_parameters\(weights, biases\)"):
@@ -74,7 +74,7 @@ def test_an_item_is_not_set_either(name: str) -> None:
     assert isinstance(views, tuple) and type(pickle.loads(pickle.dumps(views))) is tuple
 
 
-def test_what_the_words_say_is_done() -> None:
+def test_the_advice_of_the_error_message_works() -> None:
     net, other = small(), small()
     weights, biases = [W.copy() for W in net.weights], [b.copy() for b in net.biases]
     weights[0][0, 1] += 0.5
@@ -112,7 +112,7 @@ PLAIN: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_what_is_made_of_them_is_a_plain_array(name: str) -> None:
+def test_results_from_parameter_views_are_plain_arrays(name: str) -> None:
     view = small().weights[1]
     plain = np.array(view)
     assert type(plain) is np.ndarray
@@ -123,7 +123,7 @@ def test_what_is_made_of_them_is_a_plain_array(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sum", "max", "item"])
-def test_numbers_are_numbers(name: str) -> None:
+def test_numbers_of_any_real_type_are_taken(name: str) -> None:
     view = small().weights[1]
     found, wanted = getattr(view, name), getattr(np.array(view), name)
     arguments = (0,) if name == "item" else ()
@@ -131,7 +131,7 @@ def test_numbers_are_numbers(name: str) -> None:
     assert found(*arguments) == wanted(*arguments)
 
 
-def test_they_are_live_and_read_only_and_shown_as_arrays() -> None:
+def test_parameter_views_are_live_read_only_and_shown_as_arrays() -> None:
     net = small()
     view, plain = net.weights[0], np.asarray(net.weights[0])
     assert repr(view) == repr(np.array(view))
@@ -143,14 +143,14 @@ def test_they_are_live_and_read_only_and_shown_as_arrays() -> None:
     assert_same_bits(plain, net.weights[0])
 
 
-def test_what_indexing_copies_can_be_written() -> None:
+def test_copies_by_indexing_can_be_written() -> None:
     chosen = small().weights[0][[0, 1]]
     chosen[0, 0] = 7.0
     chosen += 1.0
     assert chosen[0, 0] == 8.0
 
 
-def test_torch_takes_them() -> None:
+def test_torch_takes_parameter_views() -> None:
     torch = pytest.importorskip("torch")
     view = small().weights[0]
     assert_same_bits(torch.tensor(view).numpy(), np.array(view))

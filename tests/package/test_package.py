@@ -59,7 +59,7 @@ def test_public_names_have_docstrings_with_examples() -> None:
         assert "Examples" in str(inspect.getdoc(thing)), thing
 
 
-def test_what_a_prediction_does_not_need_is_imported_when_it_is_asked_for() -> None:
+def test_modules_that_predict_does_not_need_are_imported_on_first_use() -> None:
     later = (
         "checkpoint data.digits io.model_file mlp.ensemble reference schedules second_order trace "
         "training verification"

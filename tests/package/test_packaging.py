@@ -169,7 +169,7 @@ def test_without_a_compiler_the_last_lines_say_what_is_missing(tmp_path: Path) -
 # The promises
 
 
-def test_every_promise_names_a_test_that_there_is() -> None:
+def test_every_promise_names_an_existing_test() -> None:
     """SECURITY.md has one row per promise; the last cell names the tests that show it."""
     text = (ROOT / "SECURITY.md").read_text("utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]

@@ -77,7 +77,7 @@ def test_a_recipe_fits_the_sources(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_newcomers_are_found_and_pass(tmp_path: Path) -> None:
+def test_new_functions_are_found_and_pass(tmp_path: Path) -> None:
     recipes = [ACTIVATION, LOSS, OPTIMIZER]
     if platform.machine() in ("x86_64", "AMD64"):
         recipes.append(ISA)

@@ -58,7 +58,7 @@ def point(**lists: object) -> Point:
     return Point(1, "Title", "at most | 1", **lists)  # type: ignore[arg-type]
 
 
-def test_what_came_of_tests(folder: Path) -> None:
+def test_outcomes_of_tests(folder: Path) -> None:
     outcome = Runner(folder, minutes=2).run(point(tests=["test_some.py", "test_none.py"]))
     assert outcome.passed == 1
     assert outcome.failed == [
@@ -79,7 +79,7 @@ def test_a_test_that_its_file_does_not_have(folder: Path) -> None:
     assert (outcome.passed, outcome.failed) == (0, [])
 
 
-def test_what_came_of_scripts(folder: Path) -> None:
+def test_outcomes_of_scripts(folder: Path) -> None:
     scripts = ["good.py", "bad.py", "lacking.py --now", "none.py", "silent.py"]
     outcome = Runner(folder, minutes=2).run(point(scripts=scripts))
     assert outcome.passed == 2
@@ -89,7 +89,7 @@ def test_what_came_of_scripts(folder: Path) -> None:
     assert outcome.missing == ["none.py"]
 
 
-def test_what_takes_too_long_has_failed(folder: Path) -> None:
+def test_a_test_that_times_out_has_failed(folder: Path) -> None:
     outcome = Runner(folder, minutes=0.002).run(point(scripts=["slow.py"]))
     assert outcome.failed == ["slow.py, exit status none within 0.002 minutes: "]
 
@@ -108,9 +108,7 @@ def test_what_takes_too_long_has_failed(folder: Path) -> None:
         (Outcome(), "", "not covered"),
     ],
 )
-def test_only_what_leaves_nothing_open_has_passed(
-    outcome: Outcome, lacks: str, wanted: str
-) -> None:
+def test_only_a_complete_run_has_passed(outcome: Outcome, lacks: str, wanted: str) -> None:
     assert verdict(point(lacks=lacks), outcome) == wanted
 
 
@@ -170,7 +168,7 @@ def test_the_command(
     assert ("good.py: 12 of 12" in markdown) == bool({1, 3, 4} & set(numbers))
 
 
-def test_the_programme_has_its_points() -> None:
+def test_the_release_check_names_existing_files() -> None:
     points = read_programme(PROGRAMME)
     assert [point.number for point in points] == list(range(1, 18))
     root = PROGRAMME.parents[1]

@@ -59,7 +59,7 @@ print(np.isfinite(net.predict(x)).all(), sum(done) > 0)
 
 
 @pytest.mark.parametrize("count", [8, pytest.param(400, marks=pytest.mark.full)])
-def test_arrays_changed_meanwhile(count: int) -> None:
+def test_arrays_changed_by_another_thread_meanwhile(count: int) -> None:
     """Labels, row numbers, weights and x: an error, or a result; never an address out of bounds."""
     script = SCRIBBLING.replace("COUNT", str(count))
     assert run_python(script, timeout=600, PYTHONWARNINGS="ignore") == "True True\n"

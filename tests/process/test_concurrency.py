@@ -205,7 +205,7 @@ BESIDE: dict[str, Callable[[dr.MLP], Any]] = {
 
 
 @pytest.mark.parametrize("beside", BESIDE)
-def test_nobody_is_refused_for_a_call_that_is_over_soon(beside: str, threads: Any) -> None:
+def test_short_calls_wait_for_each_other(beside: str, threads: Any) -> None:
     """Readers do not exclude readers, and wait for one change; a fit alone refuses them."""
     net, call, over = network(), BESIDE[beside], threading.Event()
     turns = [0, 0]
@@ -312,7 +312,7 @@ def test_a_fit_begins_beside_predictions_without_end(threads: Any) -> None:
 
 
 def test_copies_are_of_one_state(threads: Any) -> None:
-    """Parameters and momentum of a copy belong together, whoever trains meanwhile."""
+    """Parameters and momentum of a copy are of one moment, while another thread trains."""
     import copy
 
     optimizer, over = dr.SGD(lr=0.01, momentum=0.5), threading.Event()

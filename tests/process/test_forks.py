@@ -14,7 +14,7 @@ posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @posix
 @pytest.mark.parametrize("before", [1, 2, 3])
 @pytest.mark.parametrize("after", [1, 2])
-def test_a_child_works_on_with_the_same_bits(before: int, after: int) -> None:
+def test_a_forked_child_computes_the_same_bits(before: int, after: int) -> None:
     """Children of a process that has used threads, and their children: no hang, the same bits."""
     script = f"""{WORKLOAD}
 net = network()

@@ -88,11 +88,11 @@ def test_ctrl_c_ends_a_fit_at_a_whole_batch(training: str) -> None:
     assert after == "2 True True"
 
 
-# Handlers of one's own
+# Custom signal handlers
 
 
 class Alarm(Exception):
-    """What a handler of one's own raises."""
+    """Raised by a custom signal handler."""
 
 
 @pytest.fixture

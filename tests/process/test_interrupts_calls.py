@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_the_network_whole(name: str, data: Any, timer: Any) -> No
     assert np.isfinite(net.predict(data[0][:9])).all()
 
 
-def test_a_prediction_that_is_ended_gives_nothing(data: Any, timer: Any) -> None:
+def test_an_interrupted_prediction_returns_no_array(data: Any, timer: Any) -> None:
     net, x = network(), data[0]
     out = np.full((len(x), 4), np.nan, np.float32)
     with pytest.raises(KeyboardInterrupt):

@@ -97,16 +97,14 @@ print(resident() - before)
 
 @linux
 @pytest.mark.parametrize("name", COUNTS)
-def test_calls_leave_nothing_behind(name: str) -> None:
+def test_calls_leak_no_memory(name: str) -> None:
     assert growth(name, COUNTS[name] // 100) <= MOST
 
 
 @linux
 @pytest.mark.full
 @pytest.mark.parametrize("name", COUNTS)
-def test_very_many_calls_leave_nothing_behind(
-    name: str, record_property: pytest.RecordProperty
-) -> None:
+def test_very_many_calls_leak_no_memory(name: str, record_property: pytest.RecordProperty) -> None:
     bytes_more = growth(name, COUNTS[name])
     record_property(f"{COUNTS[name]} {name}", f"{bytes_more / 1024:.0f} KiB")
     assert bytes_more <= MOST
@@ -186,7 +184,7 @@ for call in calls:
         assert net.theta.tobytes() == before, call
     print(refused)
 """
-    # so that what is freed goes back, and does not serve the next call
+    # freed memory goes back to the system, and not to the next call
     printed = run_python(script, timeout=120, MALLOC_MMAP_THRESHOLD_="65536")
     refusals = [int(line) for line in printed.split()]
     assert len(refusals) == len(CALLS)

@@ -113,7 +113,7 @@ worker = threading.Thread(target=attack)
 worker.start()
 worker.join()
 """
-    # so that what is freed goes back, and neither it nor the thread's arena serves the next call
+    # freed memory goes back to the system, and not to the next call, nor stays in an arena
     malloc = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
     assert run_python(script, timeout=300, **malloc) == "True\n"
 

@@ -83,7 +83,7 @@ def test_a_bad_number_in_the_environment(value: str) -> None:
         ({"OMP_NUM_THREADS": "1"}, "net.predict(x, threads=3)", 2),
     ],
 )
-def test_so_many_threads_work(variables: dict[str, str], calls: str, more: int) -> None:
+def test_the_number_of_working_threads(variables: dict[str, str], calls: str, more: int) -> None:
     script = f"""{WORKLOAD}
 tasks = lambda: len(os.listdir("/proc/self/task"))
 net, before = network(), tasks()
@@ -136,7 +136,7 @@ def test_no_instruction_set_is_the_best_one(isa: str) -> None:
     assert run_python(script, DELTARULE_ISA=isa) == run_python(script) == f"{core.isas()[0]}\n"
 
 
-def test_an_instruction_set_that_is_none() -> None:
+def test_an_unknown_instruction_set_is_refused() -> None:
     line = fails_with("import deltarule", DELTARULE_ISA="mmx")
     assert line.startswith(
         "ValueError: DELTARULE_ISA: isa must be one that this processor and build have ("

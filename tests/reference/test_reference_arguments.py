@@ -1,4 +1,4 @@
-"""What the reference is given: targets, weights, reductions, words and shapes."""
+"""What the reference is given: targets, weights, reductions, names and shapes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_weights_that_are_all_0_give_a_loss_and_a_gradient_of_0(reduction: str) 
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("names", "message"),
     [
         ({"hidden": "step"}, "hidden is 'step', it must be one of identity, sigmoid"),
         ({"hidden": ("relu", "step")}, "hidden is 'step'"),
@@ -92,9 +92,9 @@ def test_weights_that_are_all_0_give_a_loss_and_a_gradient_of_0(reduction: str) 
         ({"reduction": "none"}, "reduction is 'none', it must be one of mean, sum"),
     ],
 )
-def test_unknown_words(words: dict[str, Any], message: str) -> None:
+def test_unknown_names(names: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Network(**words)
+        Network(**names)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_unknown_words(words: dict[str, Any], message: str) -> None:
         ),
     ],
 )
-def test_what_is_no_word_is_said_to_be_none(call: Callable[[], Any], message: str) -> None:
+def test_names_must_be_text(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
         call()
 
@@ -262,7 +262,7 @@ def test_nested_lists_are_arrays(name: str) -> None:
         ([], [], ValueError, "weights has 0 arrays, biases 0; a network has one of each a layer"),
     ],
 )
-def test_what_is_no_parameters(
+def test_invalid_parameters_are_refused(
     weights: Any, biases: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=f"^{re.escape(message)}"):

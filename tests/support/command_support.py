@@ -35,11 +35,11 @@ class Result(NamedTuple):
         return report
 
 
-def command(*words: object) -> Result:
+def command(*arguments: object) -> Result:
     """Run the command in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        status = main([str(word) for word in words])
+        status = main([str(argument) for argument in arguments])
     return Result(status, out.getvalue(), err.getvalue())
 
 
@@ -48,10 +48,10 @@ def listing() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
 
-def refused(*words: object, fragment: str, status: int = 2) -> None:
+def refused(*arguments: object, fragment: str, status: int = 2) -> None:
     """Check the exit status, the one line on stderr, and that no file has changed."""
     before = listing()
-    result = command(*words)
+    result = command(*arguments)
     assert result.status == status, result
     assert result.err.startswith("deltarule: ")
     assert result.err.endswith("\n")

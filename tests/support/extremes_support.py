@@ -25,10 +25,10 @@ def is_finite(net: dr.MLP) -> bool:
     return all(np.isfinite(a).all() for a in (net.theta, m, v) if a is not None)
 
 
-def refused(net: dr.MLP, call: Callable[..., Any], error: type[Exception], words: str) -> None:
+def refused(net: dr.MLP, call: Callable[..., Any], error: type[Exception], message: str) -> None:
     """The call raises that, and the network is as it was."""
     before = net.theta.tobytes(), net._optimizer_state()[3]
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         call()
     assert (net.theta.tobytes(), net._optimizer_state()[3]) == before
     assert is_finite(net)

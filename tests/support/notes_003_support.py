@@ -14,9 +14,9 @@ import numpy as np
 
 from notes_support import (
     Array,
+    Functions,
     Parameters,
     Targets,
-    Words,
     draw_parameters,
 )
 
@@ -55,9 +55,9 @@ def e(label: int) -> Array:
     return vector
 
 
-def describe(g: str, output: str) -> Words:
+def describe(g: str, output: str) -> Functions:
     """Linear output with the squared loss, softmax output with the cross entropy."""
-    return Words(g, output, "sum_squared_error" if output == "linear" else "cross_entropy")
+    return Functions(g, output, "sum_squared_error" if output == "linear" else "cross_entropy")
 
 
 class Data(NamedTuple):

@@ -30,8 +30,8 @@ ATOL = 1e-13
 VISIBLE = 1e-4
 
 
-class Words(NamedTuple):
-    """The words that describe a network and its loss, passed on as they are, aliases included."""
+class Functions(NamedTuple):
+    """The functions of a network and its loss by name, aliases included."""
 
     hidden: str | tuple[str, ...] = "relu"
     output: str = "identity"
@@ -69,33 +69,35 @@ class Descent(NamedTuple):
 class Implementation(Protocol):
     """What is compared with the notes: the package, or its reference."""
 
-    def predict(self, theta: Parameters, x: Array, words: Words) -> Found: ...
+    def predict(self, theta: Parameters, x: Array, functions: Functions) -> Found: ...
 
-    def loss(self, theta: Parameters, x: Array, y: Targets, words: Words) -> float: ...
+    def loss(self, theta: Parameters, x: Array, y: Targets, functions: Functions) -> float: ...
 
-    def gradients(self, theta: Parameters, x: Array, y: Targets, words: Words) -> Gradients: ...
+    def gradients(
+        self, theta: Parameters, x: Array, y: Targets, functions: Functions
+    ) -> Gradients: ...
 
     def descend(
         self,
         theta: Parameters,
         x: Array,
         y: Targets,
-        words: Words,
+        functions: Functions,
         *,
         lr: float,
         steps: int,
     ) -> Descent: ...
 
 
-def package_network(theta: Parameters, words: Words) -> dr.MLP:
-    """A float64 dr.MLP of these words that holds the parameters given."""
+def package_network(theta: Parameters, functions: Functions) -> dr.MLP:
+    """A float64 dr.MLP of these functions that holds the parameters given."""
     sizes = [theta.weights[0].shape[1], *(weight.shape[0] for weight in theta.weights)]
     net = dr.MLP(
         sizes,
-        hidden=words.hidden,
-        output=words.output,
-        loss=words.loss,
-        reduction=words.reduction,
+        hidden=functions.hidden,
+        output=functions.output,
+        loss=functions.loss,
+        reduction=functions.reduction,
         dtype="float64",
     )
     net.set_parameters(theta.weights, theta.biases)
@@ -105,14 +107,14 @@ def package_network(theta: Parameters, words: Words) -> dr.MLP:
 class Package:
     """``dr.MLP`` in float64."""
 
-    def predict(self, theta: Parameters, x: Array, words: Words) -> Found:
-        return package_network(theta, words).predict(x)
+    def predict(self, theta: Parameters, x: Array, functions: Functions) -> Found:
+        return package_network(theta, functions).predict(x)
 
-    def loss(self, theta: Parameters, x: Array, y: Targets, words: Words) -> float:
-        return package_network(theta, words).evaluate(x, y)
+    def loss(self, theta: Parameters, x: Array, y: Targets, functions: Functions) -> float:
+        return package_network(theta, functions).evaluate(x, y)
 
-    def gradients(self, theta: Parameters, x: Array, y: Targets, words: Words) -> Gradients:
-        value, grads = package_network(theta, words).value_and_grad(x, y)
+    def gradients(self, theta: Parameters, x: Array, y: Targets, functions: Functions) -> Gradients:
+        value, grads = package_network(theta, functions).value_and_grad(x, y)
         return Gradients(value, list(grads.weights), list(grads.biases))
 
     def descend(
@@ -120,12 +122,12 @@ class Package:
         theta: Parameters,
         x: Array,
         y: Targets,
-        words: Words,
+        functions: Functions,
         *,
         lr: float,
         steps: int,
     ) -> Descent:
-        net = package_network(theta, words)
+        net = package_network(theta, functions)
         history = net.fit(
             x, y, epochs=steps, batch_size=None, shuffle=False, optimizer=dr.SGD(lr=lr)
         )
@@ -139,15 +141,19 @@ class Package:
 class Reference:
     """``deltarule.reference`` in float64."""
 
-    def predict(self, theta: Parameters, x: Array, words: Words) -> Found:
-        return reference.forward_propagation(theta.weights, theta.biases, x, words.network()).y_hat
+    def predict(self, theta: Parameters, x: Array, functions: Functions) -> Found:
+        return reference.forward_propagation(
+            theta.weights, theta.biases, x, functions.network()
+        ).y_hat
 
-    def loss(self, theta: Parameters, x: Array, y: Targets, words: Words) -> float:
-        forward = reference.forward_propagation(theta.weights, theta.biases, x, words.network())
-        return reference.loss_value(forward, y, words.network())
+    def loss(self, theta: Parameters, x: Array, y: Targets, functions: Functions) -> float:
+        forward = reference.forward_propagation(theta.weights, theta.biases, x, functions.network())
+        return reference.loss_value(forward, y, functions.network())
 
-    def gradients(self, theta: Parameters, x: Array, y: Targets, words: Words) -> Gradients:
-        value, grads = reference.value_and_grad(theta.weights, theta.biases, x, y, words.network())
+    def gradients(self, theta: Parameters, x: Array, y: Targets, functions: Functions) -> Gradients:
+        value, grads = reference.value_and_grad(
+            theta.weights, theta.biases, x, y, functions.network()
+        )
         return Gradients(value, list(grads.weights), list(grads.biases))
 
     def descend(
@@ -155,13 +161,13 @@ class Reference:
         theta: Parameters,
         x: Array,
         y: Targets,
-        words: Words,
+        functions: Functions,
         *,
         lr: float,
         steps: int,
     ) -> Descent:
         descent = reference.gradient_descent(
-            theta.weights, theta.biases, x, y, words.network(), lr=lr, max_iterations=steps
+            theta.weights, theta.biases, x, y, functions.network(), lr=lr, max_iterations=steps
         )
         return Descent(list(descent.weights), list(descent.biases), list(descent.losses))
 

@@ -334,7 +334,7 @@ ISA = Recipe(
     ),
 )  # fmt: skip
 
-# By the first words of the rows of CONTRIBUTING's table.
+# By the beginnings of the rows of CONTRIBUTING's table.
 RECIPES = {
     "an activation": ACTIVATION,
     "a loss": LOSS,

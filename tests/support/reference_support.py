@@ -1,4 +1,4 @@
-"""What the tests of the reference share: its words, points away from kinks, central differences."""
+"""What the tests of the reference share: names, points away from kinks, central differences."""
 
 from __future__ import annotations
 

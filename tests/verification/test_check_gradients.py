@@ -21,7 +21,7 @@ def planted_network(bug: type[planted.NumPyCore], dtype: str = "float64") -> dr.
 
 
 @pytest.mark.parametrize("case", [*GRID[::7], *GRID[1::17]], ids=str)
-def test_the_gradient_is_right(case: Case) -> None:
+def test_the_gradient_passes(case: Case) -> None:
     net, (x, y, weight) = case.network(), case.data()
     report = dr.check_gradients(net, x, y, weight, max_entries=6)
     assert report.ok
@@ -118,7 +118,7 @@ def test_a_large_sum_of_losses_rounds() -> None:
     assert all(line.absolute > 1e-2 for line in report.lines)
 
 
-def test_what_it_looks_at() -> None:
+def test_the_checked_samples_and_parameters() -> None:
     x, y = classification(n=500, n_in=30)
     net = dr.MLP([30, 20, 3], output="softmax", seed=0)
     report = dr.check_gradients(net, x, y)

@@ -23,9 +23,9 @@ def traced(case: Case) -> tuple[Trace, reference.Forward, reference.Backward, Ar
     """Return the trace of a case, the reference's passes in float64, and its dL/dy_hat."""
     net, (x, y, weight) = case.network(), case.data()
     weights, biases = parameters64(net)
-    words = case.reference()
-    forward = reference.forward_propagation(weights, biases, x.astype(np.float64), words)
-    backward = reference.back_propagation(weights, biases, forward, y, words, weight)
+    architecture = case.reference()
+    forward = reference.forward_propagation(weights, biases, x.astype(np.float64), architecture)
+    backward = reference.back_propagation(weights, biases, forward, y, architecture, weight)
     rows = np.eye(case.sizes[-1])[y] if y.ndim == 1 else y.astype(np.float64)
     share = np.ones(case.batch) if weight is None else weight
     share = share if case.reduction == "sum" else share / share.sum()
@@ -95,9 +95,9 @@ def test_a_weighted_mean_by_hand() -> None:
 # What it holds
 
 
-def small(**words: Any) -> tuple[dr.MLP, Array, Array]:
+def small(**options: Any) -> tuple[dr.MLP, Array, Array]:
     x, y = regression(n=5, n_in=3, n_out=2)
-    return dr.MLP([3, 4, 2], **{"hidden": "tanh", "init": "torch", "seed": 0, **words}), x, y
+    return dr.MLP([3, 4, 2], **{"hidden": "tanh", "init": "torch", "seed": 0, **options}), x, y
 
 
 def test_names_shapes_and_order() -> None:
@@ -121,7 +121,7 @@ def test_dtypes(dtype: str) -> None:
     assert arrays["L_i"].dtype == arrays["L"].dtype == np.float64
 
 
-def test_what_the_network_says_elsewhere_is_the_same() -> None:
+def test_trace_agrees_with_the_other_methods() -> None:
     net, x, y = small()
     weight = np.arange(1.0, 6.0)
     trace = net.trace(x, y, weight)
@@ -265,7 +265,7 @@ BAD: dict[str, tuple[Any, Any, Any]] = {
     "y short": (X, Y[:4], None),
     "y of another width": (X, Y[:, :1], None),
     "y inf": (X, changed(Y, _4_0=np.inf), None),
-    "y words": (X, np.full((5, 2), "a"), None),
+    "text in y": (X, np.full((5, 2), "a"), None),
     "weights negative": (X, Y, [1.0, -1.0, 1.0, 1.0, 1.0]),
     "weights all 0": (X, Y, np.zeros(5)),
     "weights short": (X, Y, np.ones(4)),

@@ -72,8 +72,8 @@ def test_the_formula_of_an_activation(name: str) -> None:
     texts = [f.at(1, leaky_slope=SLOPE).text for f in (formulas.value, formulas.where) if f]
     assert value_text in (texts[0], texts[-1].partition(" = ")[2])
     assert formulas.derivative.at(1, leaky_slope=SLOPE).text == f"g'(z) = {derivative_text}"
-    words = reference.Network(hidden=(name,), leaky_slope=SLOPE)
-    (g,) = reference.network.activations_of(words, 1)
+    architecture = reference.Network(hidden=(name,), leaky_slope=SLOPE)
+    (g,) = reference.network.activations_of(architecture, 1)
     np.testing.assert_allclose(value(Z), g.value(Z), rtol=1e-13, atol=1e-15)
     want = g.derivative(Z, g.value(Z))
     np.testing.assert_allclose(derivative(Z, g.value(Z)), want, rtol=1e-13, atol=1e-15)

@@ -323,7 +323,7 @@ def test_print_writes_what_stdout_can_encode(
     assert stream.read() == trace.to_text(ascii=ascii) + "\n"
 
 
-def test_it_is_shown_as_it_is_printed() -> None:
+def test_repr_is_str() -> None:
     assert repr(by_hand()) == str(by_hand())
 
 
@@ -334,10 +334,10 @@ class Named:
         return "my_function"
 
 
-def test_functions_of_the_users_own_have_their_name() -> None:
+def test_custom_functions_are_shown_by_name() -> None:
     trace = by_hand()
-    words: dict[str, Any] = {"hidden": (Named(),), "loss": Named()}
-    trace = replace(trace, network=replace(trace.network, **words))
+    functions: dict[str, Any] = {"hidden": (Named(),), "loss": Named()}
+    trace = replace(trace, network=replace(trace.network, **functions))
     text, markdown = trace.to_text(), trace.to_markdown()
     assert "hidden my_function; output identity; loss my_function (mean)" in text
     assert "a[1] = g(z[1])" in text

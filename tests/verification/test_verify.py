@@ -52,7 +52,9 @@ WORK = [
 
 
 @pytest.mark.parametrize(("case", "threads", "isa", "optimizer"), WORK)
-def test_the_core_is_right(case: Case, threads: int, isa: str, optimizer: dr.SGD | dr.Adam) -> None:
+def test_verify_passes_on_the_core(
+    case: Case, threads: int, isa: str, optimizer: dr.SGD | dr.Adam
+) -> None:
     dr.set_isa(isa)
     net, (x, y, weight) = case.network(), case.data()
     options: dict[str, Any] = {"optimizer": optimizer, "threads": threads}
@@ -69,7 +71,7 @@ def test_the_core_is_right(case: Case, threads: int, isa: str, optimizer: dr.SGD
 
 @pytest.mark.parametrize("scale", [1e-25, 1e-3, 5.0, 40.0])
 @pytest.mark.parametrize("case", GRID[::11], ids=str)
-def test_tiny_and_saturated_networks_are_right(case: Case, scale: float) -> None:
+def test_tiny_and_saturated_networks_pass(case: Case, scale: float) -> None:
     """Products that round to 0, and pre-activations of hundreds."""
     net, (x, y, weight) = case.network(), case.data()
     net.theta = net.theta * scale
@@ -83,7 +85,7 @@ def test_tiny_and_saturated_networks_are_right(case: Case, scale: float) -> None
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("scale", [1e-20, 1e15])
-def test_data_of_any_size_are_right(scale: float, dtype: str) -> None:
+def test_data_of_any_size_pass(scale: float, dtype: str) -> None:
     x, y = regression(n=70)
     net = dr.MLP([3, 8, 2], hidden="relu", loss="huber", dtype=dtype, seed=0)
     assert passed(net.verify(x * scale, y, optimizer=dr.SGD(lr=1e-25)))
@@ -91,7 +93,7 @@ def test_data_of_any_size_are_right(scale: float, dtype: str) -> None:
 
 @pytest.mark.parametrize("hidden", ["softplus", "silu", "sigmoid", "elu"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_what_rounds_to_0_before_it_is_multiplied_is_no_error(dtype: str, hidden: str) -> None:
+def test_underflow_before_a_product_is_no_error(dtype: str, hidden: str) -> None:
     """Slopes and logistics below the smallest normal number, times 1e6."""
     z = np.linspace(-760.0, -60.0, 701).reshape(-1, 1)
     net = dr.MLP([1, 1, 1], hidden=hidden, dtype=dtype, init=([[[1.0]], [[1e6]]], [[0.0], [0.0]]))
@@ -160,7 +162,7 @@ def test_every_tensor_has_a_line_in_the_order_of_the_computation() -> None:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_what_the_optimizer_remembers_counts(optimizer: dr.SGD | dr.Adam) -> None:
+def test_the_optimizer_state_is_compared(optimizer: dr.SGD | dr.Adam) -> None:
     """Without a memory, the second step is compared; with one, the next."""
     x, y = regression()
     has_state = not isinstance(optimizer, dr.SGD) or optimizer.momentum > 0
@@ -172,7 +174,7 @@ def test_what_the_optimizer_remembers_counts(optimizer: dr.SGD | dr.Adam) -> Non
         assert second == (has_state and not fits)
 
 
-def test_the_memory_of_another_optimizer_is_none() -> None:
+def test_the_state_of_another_optimizer_is_not_used() -> None:
     x, y = regression()
     net = dr.MLP([3, 2], seed=0)
     net.fit(x, y, epochs=1, optimizer=dr.SGD(momentum=0.9))
@@ -249,7 +251,7 @@ def test_one_sample_counts_where_nearly_all_weights_are_0() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_row_of_weight_0_is_not_there(dtype: str) -> None:
+def test_a_row_of_weight_0_changes_nothing(dtype: str) -> None:
     """Whatever it overflows to."""
     huge = float(np.finfo(dtype).max) / 2
     net = dr.MLP([1, 2, 1], hidden="tanh", dtype=dtype, init="torch", seed=0)
@@ -260,7 +262,7 @@ def test_a_row_of_weight_0_is_not_there(dtype: str) -> None:
     assert left_out == {"z[1]": 2, "a[1]": 2}
 
 
-def test_rows_are_counted_as_the_users() -> None:
+def test_row_numbers_are_those_of_the_given_data() -> None:
     class WrongRow(planted.NumPyCore):
         def affine(self, layer: int, a: Any, W: Any, b: Any) -> Any:
             z = super().affine(layer, a, W, b)
@@ -283,7 +285,7 @@ def test_the_same_report_on_any_number_of_threads(threads: int) -> None:
     assert net.verify(x, y, threads=threads).to_dict() == net.verify(x, y, threads=1).to_dict()
 
 
-def test_tables_and_lists_will_do() -> None:
+def test_tables_and_lists_are_taken() -> None:
     x, y = classification()
     net = dr.MLP([3, 4, 3], output="softmax", seed=0)
     want = net.verify(x, y).to_dict()

@@ -49,7 +49,7 @@ BUGS = [
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_nothing_planted_nothing_found(dtype: str) -> None:
+def test_without_a_planted_bug_verify_passes(dtype: str) -> None:
     net = planted.plant(network(dtype), planted.NumPyCore)
     assert net.verify(*data(), optimizer=MOMENTUM).ok
 
@@ -70,7 +70,7 @@ def test_sums_in_float32_are_found_in_float64() -> None:
     assert planted.plant(network("float32"), planted.NarrowSum).verify(*data()).ok
 
 
-def test_what_was_computed_from_a_wrong_tensor_is_open() -> None:
+def test_tensors_computed_from_a_broken_one_are_undecided() -> None:
     report = planted.plant(network("float64"), planted.WrongDerivative).verify(*data())
     open_ = {line.tensor for line in report.lines if line.rests_on == "delta[2]"}
     below = {f"dL/d{kind}[{layer}]" for kind in "Wb" for layer in (1, 2)}

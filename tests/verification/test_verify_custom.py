@@ -40,7 +40,7 @@ def network(hidden: Any, loss: Any = None, **options: Any) -> dr.MLP:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hidden", [SINE, SQUARE, KINKED], ids=["sine", "square", "kinked"])
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
-def test_own_activations_are_right(output: str, loss: str, hidden: Any, dtype: str) -> None:
+def test_custom_activations_pass(output: str, loss: str, hidden: Any, dtype: str) -> None:
     net = network([hidden, "tanh"], loss, output=output, dtype=dtype)
     x, _ = regression(n=70)
     y = targets(loss, np.random.default_rng(1), (70, 2))
@@ -54,7 +54,7 @@ def test_own_activations_are_right(output: str, loss: str, hidden: Any, dtype: s
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("output", ["identity", "sigmoid", "tanh", "softmax", "exp"])
 @pytest.mark.parametrize("loss", [LOG_COSH, PINBALL], ids=str)
-def test_own_losses_are_right(loss: dr.CustomLoss, output: str, dtype: str) -> None:
+def test_custom_losses_pass(loss: dr.CustomLoss, output: str, dtype: str) -> None:
     net = network(["relu", SINE], loss, output=output, dtype=dtype)
     report = net.verify(*regression(n=70), optimizer=dr.Adam())
     assert report.ok, report
@@ -75,9 +75,7 @@ LAYERS = [[f"dL/d{kind}[{layer}]" for kind in "Wb"] for layer in (1, 2, 3)]
         ("tanh", WRONG_LOSS, [*LAYERS[0], *LAYERS[1], *LAYERS[2]]),
     ],
 )
-def test_a_derivative_that_is_none_is_found(
-    hidden: Any, loss: Any, where: list[str], dtype: str
-) -> None:
+def test_a_wrong_derivative_is_found(hidden: Any, loss: Any, where: list[str], dtype: str) -> None:
     """One hundredth off: ten times gradcheck's tolerance."""
     net = network(hidden, loss, dtype=dtype)
     report = net.verify(*regression(n=70))
@@ -89,7 +87,7 @@ def test_a_derivative_that_is_none_is_found(
         dr.check_gradients(net, *regression(n=70))
 
 
-def test_differences_across_an_own_kink_are_left_out() -> None:
+def test_differences_across_a_kink_of_a_custom_function_are_left_out() -> None:
     """z[1] = (0, 1), and y_hat = y."""
     init = ([[[1, 0], [0, 1]], [[1, 1]]], [[0, 0], [0]])
     net = dr.MLP([2, 2, 1], hidden=KINKED, loss=PINBALL, dtype="float64", init=init)
@@ -114,7 +112,7 @@ def test_a_row_of_weight_0_may_overflow() -> None:
     assert dr.check_gradients(net, x, y, weight)
 
 
-def test_an_error_of_an_own_function_is_the_users() -> None:
+def test_an_exception_of_a_custom_function_propagates() -> None:
     def value(z: Array) -> Array:
         raise RuntimeError("not yet")
 

@@ -56,13 +56,13 @@ def test_below_the_smallest_normal_number_an_ulp_is_its() -> None:
 
 
 @pytest.mark.parametrize("got", [np.nan, np.inf, -np.inf])
-def test_what_is_not_a_number_is_wrong(got: float) -> None:
+def test_nan_counts_as_broken(got: float) -> None:
     found = line([[1.0, got]], [[1.0, 1.0]], [[1.0, 1.0]])
     assert (found.at, found.used, found.ok) == ((0, 1), np.inf, False)
 
 
 @pytest.mark.parametrize("want", [np.nan, np.inf, 1e39])
-def test_what_the_dtype_cannot_hold_is_left_out(want: float) -> None:
+def test_values_beyond_the_dtype_are_left_out(want: float) -> None:
     found = line([np.inf, 1.0], [want, 1.0], [1.0, 1.0])
     assert (found.entries, found.left_out, found.ok) == (1, 1, True)
 
@@ -72,7 +72,7 @@ def test_a_bound_of_0_takes_equals_only() -> None:
     assert line([1.0 + 1e-15], [1.0], [0.0]).used == np.inf
 
 
-def test_places() -> None:
+def test_places_of_entries() -> None:
     wrong = {"got": [[0.0], [1.0]], "want": [[0.0], [0.0]], "bound": [[1.0], [1.0]]}
     assert line(**wrong).at == (1, 0)
     assert line(**wrong, places=np.array([7, 9])).at == (9, 0)
@@ -80,7 +80,7 @@ def test_places() -> None:
     assert line(1.0, 0.0, 1.0).at == ()
 
 
-def test_what_rests_on_a_wrong_tensor() -> None:
+def test_tensors_computed_from_a_broken_one() -> None:
     """A is wrong, B comes from A, C from B; D from none."""
     comparisons = Comparisons(FLOAT32)
     comparisons.add(A, [1.0], [0.0], [0.1], "why")
@@ -125,7 +125,7 @@ def test_a_report_as_text() -> None:
     assert repr(net.verify([[2.0, 1.0]], [15.0], optimizer=dr.SGD(lr=0.5))) == text
 
 
-def test_what_is_wrong_catches_the_eye() -> None:
+def test_broken_lines_are_marked() -> None:
     net = planted.plant(dr.MLP([3, 4, 4, 2], hidden="tanh", seed=0), planted.WrongDerivative)
     report = net.verify(*regression())
     rows = str(report).splitlines()
@@ -189,13 +189,13 @@ def test_losses_for_complex_numbers(output: str, loss: str, scale: float) -> Non
     rng = np.random.default_rng(0)
     z, v = scale * rng.normal(size=(50, 4)), rng.normal(size=(50, 4))
     y = targets(loss, rng, (50, 4))
-    words = reference.Network("tanh", output, loss, "sum", huber_delta=0.7)
-    forward = at_output(z, words)
-    want = (reference.output_delta(forward, y, words) * v).sum(axis=1)
+    network = reference.Network("tanh", output, loss, "sum", huber_delta=0.7)
+    forward = at_output(z, network)
+    want = (reference.output_delta(forward, y, network) * v).sum(axis=1)
     _, losses_of = analytic.functions(architecture("tanh", output, loss))
     got = losses_of(z + 1e-30j * v, y)
-    size = np.abs(reference.sample_losses(forward, y, words)).max() + 1.0
-    losses = reference.sample_losses(forward, y, words)
+    size = np.abs(reference.sample_losses(forward, y, network)).max() + 1.0
+    losses = reference.sample_losses(forward, y, network)
     np.testing.assert_allclose(got.real, losses, rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(got.imag / 1e-30, want, rtol=1e-10, atol=1e-14 * size)
 

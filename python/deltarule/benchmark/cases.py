@@ -40,7 +40,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The case as a word: ``step-784-128-10-b128``."""
+        """The case as a name: ``step-784-128-10-b128``."""
         sizes = "-".join(map(str, self.sizes))
         ending = "-f64" if self.dtype == "float64" else ""
         return f"{self.work}-{sizes}-b{self.rows}{ending}"

@@ -38,7 +38,7 @@ def compare(
 ) -> report.Report:
     """Run the chosen cases as the options say; print and write the results.
 
-    A wrong word, and a failure of this package's own process, end the script with a message.
+    A wrong argument, and a failure of this package's own process, end the script with a message.
     """
     try:
         others = peers.select(_split(arguments.peers))

@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--resume",
         metavar="PATH",
         type=Path,
-        help="go on with the training of a checkpoint, on the same DATA; further words are not "
+        help="go on with the training of a checkpoint, on the same DATA; further options are not "
         "needed, --epochs may let it go on for longer",
     )
 

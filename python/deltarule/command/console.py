@@ -40,7 +40,7 @@ class CommandError(Exception):
 
 @contextmanager
 def package_errors() -> Iterator[None]:
-    """Turn the package's word on an option or on a target into the command's own error."""
+    """Turn the package's error on an option or on a target into the command's own error."""
     try:
         yield
     except ValueError as error:

@@ -72,7 +72,7 @@ class FitSettings:
         }
 
     def report(self) -> dict[str, Any]:
-        """Return the settings as JSON has them; null where a word does not apply."""
+        """Return the settings as JSON has them; null where an option does not apply."""
         optimizer = self.optimizer
         return {
             "optimizer": type(optimizer).__name__.lower(),
@@ -138,12 +138,12 @@ def _optimizer(arguments: argparse.Namespace, lr: float) -> dr.SGD | dr.Adam:
         return dr.SGD(
             momentum=momentum, nesterov=arguments.nesterov, weight_decay=decay or 0.0, **common
         )
-    for word, given in (
+    for option, given in (
         ("--momentum", arguments.momentum is not None),
         ("--nesterov", arguments.nesterov),
     ):
         if given:
-            raise CommandError(f"{word}: is for --optimizer sgd, not {arguments.optimizer}")
+            raise CommandError(f"{option}: is for --optimizer sgd, not {arguments.optimizer}")
     if arguments.optimizer == "adam":
         return dr.Adam(weight_decay=decay or 0.0, **common)
     return dr.AdamW(weight_decay=ADAM_DECAY if decay is None else decay, **common)

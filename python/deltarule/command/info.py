@@ -51,9 +51,9 @@ def _network(network: dr.MLP) -> dict[str, Any]:
 
 def _table(model: pipeline.TableModel) -> dict[str, Any]:
     """Return what the model knows of its table, without what does not apply to it."""
-    words = {
+    options = {
         "target": model.target,
         "classes": None if model.classes is None else list(model.classes),
         "features": None if model.features is None else list(model.features),
     }
-    return {name: value for name, value in words.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}

@@ -105,9 +105,9 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
 
 def _destinations(arguments: argparse.Namespace, data: Path | None) -> tuple[Path, Path | None]:
     if arguments.folds:
-        for word, given in (("--save", arguments.save), ("--plot", arguments.plot)):
+        for option, given in (("--save", arguments.save), ("--plot", arguments.plot)):
             if given is not None:
-                raise CommandError(f"{word}: --folds compares trainings, and keeps no model")
+                raise CommandError(f"{option}: --folds compares trainings, and keeps no model")
         return Path(), None
     save: Path = arguments.save or Path(("digits" if data is None else data.stem) + MODEL_SUFFIX)
     inputs = [] if data is None else [data]

@@ -106,7 +106,7 @@ COMMANDS = {
                 "--task",
                 "what the target holds (default: from its values. Text, booleans and few whole "
                 "numbers, up to 20 with 5 rows each, are classes. Where half or more of a text "
-                "file's values or distinct values are numbers, all have to be, but for words "
+                "file's values or distinct values are numbers, all have to be, but for text "
                 "beside few whole numbers)",
                 choices=TASKS,
             ),

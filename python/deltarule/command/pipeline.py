@@ -194,7 +194,7 @@ def load(path: Path) -> TableModel | dr.MLP:
         return network
     fields = metadata[METADATA_KEY]
     if not isinstance(fields, dict):
-        raise dr.ModelFileError(f"{path}: the table's words must be a JSON object")
+        raise dr.ModelFileError(f"{path}: the table's metadata must be a JSON object")
     n_inputs, n_outputs = network.sizes[0], network.sizes[-1]
     target = fields.get("target")
     if not isinstance(target, str):

@@ -74,7 +74,7 @@ def _every(given: Options) -> int | str:
 
 
 def _text(value: Any) -> str | bool:
-    """Return a word as it could have been given; True or False for one that has no value."""
+    """Return an option as it could have been given; True or False for one that has no value."""
     if isinstance(value, bool):
         return value
     if isinstance(value, tuple):
@@ -88,7 +88,7 @@ def with_run_options(arguments: argparse.Namespace) -> argparse.Namespace:
     Raises
     ------
     CommandError
-        The checkpoint is none of this command's, or the run was made with another word.
+        The checkpoint is none of this command's, or the run was made with another option.
     deltarule.ModelFileError
         The file is no checkpoint.
     """
@@ -99,7 +99,7 @@ def with_run_options(arguments: argparse.Namespace) -> argparse.Namespace:
     options = run.keeping.note.get(NOTE)
     if options is None:
         raise CommandError(f"--resume {path}: is of MLP.fit, not of this command")
-    nonsense = dr.ModelFileError(f"{path}: the words of the command make no sense")
+    nonsense = dr.ModelFileError(f"{path}: the options of the command make no sense")
     if not isinstance(options, dict) or not options.keys() <= vars(arguments).keys() - FREE:
         raise nonsense
     if not all(isinstance(value, bool | str) for value in options.values()):

@@ -265,8 +265,8 @@ def _read_parquet(path: Path) -> DataFrame:
 
 def _refuse_header(path: Path, header: bool | None) -> None:
     if header is not None:
-        word = "--header" if header else "--no-header"
-        raise CommandError(f"{word}: is for CSV and TSV, not for {path}")
+        option = "--header" if header else "--no-header"
+        raise CommandError(f"{option}: is for CSV and TSV, not for {path}")
 
 
 def _check_names(path: Path, names: list[str], features: tuple[str, ...] | None) -> None:

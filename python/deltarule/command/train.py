@@ -247,8 +247,8 @@ def _print_problem(plan: Plan, problem: Problem) -> None:
     print(one_line(f"{plan.source}: {n} rows, {d} features, target {model.target}: {what}"))
     print(f"{len(problem.training)} rows to train on, {len(problem.held_out)} held out")
     sizes = "-".join(map(str, network.sizes))
-    words = ", ".join(dict.fromkeys(map(str, (*network.hidden, network.output, network.loss))))
-    print(f"network {sizes}: {words}, {network.n_parameters} parameters", flush=True)
+    functions = ", ".join(dict.fromkeys(map(str, (*network.hidden, network.output, network.loss))))
+    print(f"network {sizes}: {functions}, {network.n_parameters} parameters", flush=True)
 
 
 def _print_result(plan: Plan, score: dict[str, Any] | None) -> None:

@@ -151,7 +151,7 @@ class MLP(Trainable, Differentiable, Provable):
             sizes, hidden, output, loss, reduction, dtype, leaky_slope, huber_delta
         )
         if isinstance(init, str):
-            names.word(init, "init", NAMES)
+            names.known_name(init, "init", NAMES)
         self._rng = generator(seed)
         self._core = make_core(self._architecture)
         if isinstance(init, str):

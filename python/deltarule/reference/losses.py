@@ -148,7 +148,7 @@ class Pair(NamedTuple):
 
     hessian(z, y_hat, y, v) = d2L/dz2 v, and gauss_newton(z, y_hat, y, v) = J_O d2L/dy_hat2 J_O v,
     what is left of it without the curvature of the output; None where the pair is canonical, so
-    that z takes the place of y_hat and hessian serves both (Schraudolph 2002).
+    that z takes the place of y_hat and hessian is the same for both (Schraudolph 2002).
     """
 
     value: F2
@@ -225,8 +225,8 @@ def _log_softplus_bend(z: Array) -> Array:
     s = softplus(z)
     near, far = np.minimum(s, 0.5), np.maximum(s, 0.5)
     series = sum((-near) ** k * -k / math.factorial(k + 1) for k in range(1, 20))
-    bend: Array = np.where(s < 0.5, series, (1 - (1 + far) * np.exp(-far)) / far)
-    return bend.astype(z.dtype)
+    second: Array = np.where(s < 0.5, series, (1 - (1 + far) * np.exp(-far)) / far)
+    return second.astype(z.dtype)
 
 
 PAIRS: dict[tuple[str, str], Pair] = {

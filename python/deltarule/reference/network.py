@@ -24,17 +24,17 @@ def canonical(argument: str, name: str, known: Collection[str]) -> str:
     """The name that an alias stands for; it must be known."""
     if not isinstance(name, str):
         raise TypeError(f"{argument} must be a name, not {name!r}")
-    word = _ALIASES.get(name, name)
-    if word not in known:
+    canonical_name = _ALIASES.get(name, name)
+    if canonical_name not in known:
         raise ValueError(f"{argument} is {name!r}, it must be one of {', '.join(known)}")
-    return word
+    return canonical_name
 
 
 Hidden: TypeAlias = str | Activation | Sequence[str | Activation]
 
 
 def hidden_names(hidden: Hidden, layers: int) -> tuple[str | Activation, ...]:
-    """One canonical name, or function, per hidden layer; a single one serves all."""
+    """One canonical name, or function, per hidden layer; a single one stands for all."""
     if not isinstance(hidden, Sequence):
         raise TypeError(f"hidden must be a name or an Activation, or one a layer, not {hidden!r}")
     names = (hidden,) * layers if isinstance(hidden, str | Activation) else tuple(hidden)

@@ -78,7 +78,7 @@ class Random {
   uint64_t state_;
 };
 
-// What a call gave, every NaN written the same way: its sign and payload are nobody's promise.
+// What a call gave, every NaN written the same way: its sign and payload are not part of the contract.
 class Bytes {
  public:
   template <class T>

@@ -15,10 +15,10 @@ import pytest
 from deltarule import reference
 from notes_support import (
     Array,
+    Functions,
     Implementation,
     Parameters,
     Targets,
-    Words,
     assert_close,
     assert_layers_close,
     both,
@@ -72,8 +72,8 @@ class Task(NamedTuple):
     y: Array
     targets: Targets
 
-    def words(self, hidden: str) -> Words:
-        return Words(hidden, self.output, self.loss)
+    def functions(self, hidden: str) -> Functions:
+        return Functions(hidden, self.output, self.loss)
 
     def parameters(self, n_layers: int) -> Parameters:
         sizes = [*[X.size, 5, 4, 6][:n_layers], self.y.size]
@@ -162,7 +162,7 @@ def test_forward_propagation(
     """z[l] = W[l] a[l-1] + b[l], a[l] = g[l](z[l]), y_hat = a[N]."""
     theta = task.parameters(n_layers)
     _, a = propagate_forward(theta, hidden, task.output)
-    y_hat = implementation.predict(theta, X[None, :], task.words(hidden))
+    y_hat = implementation.predict(theta, X[None, :], task.functions(hidden))
     assert_close(y_hat, a[n_layers][None, :])
 
 
@@ -173,7 +173,7 @@ def test_reference_keeps_z_and_a_of_each_layer(n_layers: int, hidden: str, task:
     """z[1..N] and a[0..N], with a[0] = x and a[N] = y_hat."""
     theta = task.parameters(n_layers)
     z, a = propagate_forward(theta, hidden, task.output)
-    forward = reference.forward_propagation(*theta, X[None, :], task.words(hidden).network())
+    forward = reference.forward_propagation(*theta, X[None, :], task.functions(hidden).network())
     assert_layers_close(forward.z, [z[layer][None, :] for layer in range(1, n_layers + 1)])
     assert_layers_close(forward.a, [a[layer][None, :] for layer in range(n_layers + 1)])
     assert_close(forward.y_hat, a[n_layers][None, :])
@@ -185,7 +185,7 @@ def test_loss(implementation: Implementation, task: Task) -> None:
     """1/2 (y_hat - y)^2; -(y log y_hat + (1-y) log(1-y_hat)); -sum_j 1{y = j} log y_hat_j."""
     theta = task.parameters(3)
     _, a = propagate_forward(theta, "tanh", task.output)
-    value = implementation.loss(theta, X[None, :], task.targets, task.words("tanh"))
+    value = implementation.loss(theta, X[None, :], task.targets, task.functions("tanh"))
     assert_close(value, loss_of(task, a[3]))
 
 
@@ -200,7 +200,7 @@ def test_three_step_recipe(
     theta = task.parameters(n_layers)
     _, a = propagate_forward(theta, hidden, task.output)
     recipe = follow_recipe(theta, hidden, task)
-    found = implementation.gradients(theta, X[None, :], task.targets, task.words(hidden))
+    found = implementation.gradients(theta, X[None, :], task.targets, task.functions(hidden))
     assert_close(found.loss, loss_of(task, a[n_layers]))
     assert_layers_close(found.weights, recipe.weights)
     assert_layers_close(found.biases, recipe.biases)
@@ -212,7 +212,7 @@ def test_three_step_recipe(
 def test_reference_delta_of_each_layer(n_layers: int, hidden: str, task: Task) -> None:
     """delta[N] = grad_z[N] L; delta[l] = (W[l+1]^T delta[l+1]) o g'(z[l]), l = N-1, ..., 1."""
     theta = task.parameters(n_layers)
-    network = task.words(hidden).network()
+    network = task.functions(hidden).network()
     forward = reference.forward_propagation(*theta, X[None, :], network)
     backward = reference.back_propagation(*theta, forward, task.targets, network)
     recipe = follow_recipe(theta, hidden, task)
@@ -226,7 +226,7 @@ def test_squared_loss_through_the_identity(implementation: Implementation) -> No
     theta = REGRESSION.parameters(2)
     _, a = propagate_forward(theta, "sigmoid", "identity")
     found = implementation.gradients(
-        theta, X[None, :], REGRESSION.targets, REGRESSION.words("sigmoid")
+        theta, X[None, :], REGRESSION.targets, REGRESSION.functions("sigmoid")
     )
     assert_layers_close(found.biases[-1:], [a[2] - REGRESSION.y])
 
@@ -245,7 +245,7 @@ def test_binary_delta_directly_and_by_the_chain_rule(
     by_the_chain_rule = gradient_of_y_hat * sigma_prime
     directly = y_hat - y
     assert_close(by_the_chain_rule, directly)
-    found = implementation.gradients(theta, X[None, :], task.targets, task.words("sigmoid"))
+    found = implementation.gradients(theta, X[None, :], task.targets, task.functions("sigmoid"))
     assert_layers_close(found.biases[-1:], [directly])
     assert_layers_close(found.biases[-1:], [by_the_chain_rule])
 
@@ -297,9 +297,9 @@ def test_label_as_index_and_as_one_hot_vector(implementation: Implementation) ->
     one_hot = np.zeros((6, N_CLASSES))
     one_hot[np.arange(6), index] = 1.0
     theta = MULTICLASS_INDEX.parameters(3)
-    words = MULTICLASS_INDEX.words("tanh")
-    of_index = implementation.gradients(theta, x, index, words)
-    of_one_hot = implementation.gradients(theta, x, one_hot, words)
+    functions = MULTICLASS_INDEX.functions("tanh")
+    of_index = implementation.gradients(theta, x, index, functions)
+    of_one_hot = implementation.gradients(theta, x, one_hot, functions)
     assert_close(of_index.loss, of_one_hot.loss)
     assert_layers_close(of_index.weights, of_one_hot.weights)
     assert_layers_close(of_index.biases, of_one_hot.biases)
@@ -320,9 +320,9 @@ def test_logistic_regression(
     a = 1.0 / (1.0 + np.exp(-z))
     # Steps 1 and 3, with sigma'(z) = a (1 - a).
     delta = -(y / a - (1.0 - y) / (1.0 - a)) * (a * (1.0 - a))
-    words = Words(output=output, loss=loss)
+    functions = Functions(output=output, loss=loss)
     theta = Parameters([weight], [bias])
-    found = implementation.gradients(theta, X[None, :], np.array([[y]]), words)
+    found = implementation.gradients(theta, X[None, :], np.array([[y]]), functions)
     assert found.weights[0].shape == (1, X.size)
     assert_close(found.loss, -(y * np.log(a) + (1.0 - y) * np.log(1.0 - a)))
     assert_layers_close(found.weights, [np.array([[delta * X[0], delta * X[1], delta * X[2]]])])
@@ -338,8 +338,8 @@ def test_logistic_regression_learns(implementation: Implementation) -> None:
     y = (x @ np.array([1.0, -2.0, 0.5]) > 0.0).astype(np.float64)
     weight, bias = np.array([[0.1, 0.2, -0.1]]), np.array([0.05])
     theta = Parameters([weight.copy()], [bias.copy()])
-    words = Words(output="sigmoid", loss="binary_cross_entropy")
-    descent = implementation.descend(theta, x, y[:, None], words, lr=0.5, steps=30)
+    functions = Functions(output="sigmoid", loss="binary_cross_entropy")
+    descent = implementation.descend(theta, x, y[:, None], functions, lr=0.5, steps=30)
     losses = []
     for _ in range(30):
         a = sigmoid(x @ weight[0] + bias[0])

@@ -16,9 +16,9 @@ import pytest
 from deltarule import reference
 from notes_support import (
     Array,
+    Functions,
     Implementation,
     Parameters,
-    Words,
     assert_close,
     assert_layers_close,
     both,
@@ -29,13 +29,13 @@ from notes_support import (
 SIZES = (3, 4, 2, 5, 2)  # n_1, ..., n_M with M = 5
 N_SAMPLES = 7
 # The sum over the data: the notes' first loss; 1/N of it: their last one.
-SUM = Words("sigmoid", "sigmoid", "squared_error", "sum")
-MEAN = Words("sigmoid", "sigmoid", "squared_error", "mean")
+SUM = Functions("sigmoid", "sigmoid", "squared_error", "sum")
+MEAN = Functions("sigmoid", "sigmoid", "squared_error", "mean")
 # Central differences with step 1e-6: truncation near 1e-12, rounding 1e-16 / 1e-6 = 1e-10.
 DIFFERENCE_STEP = 1e-6
 DIFFERENCE_ATOL = 1e-8
 
-each_reduction = pytest.mark.parametrize("words", [SUM, MEAN], ids=["sum", "mean"])
+each_reduction = pytest.mark.parametrize("functions", [SUM, MEAN], ids=["sum", "mean"])
 
 
 def draw_data(n_samples: int = N_SAMPLES) -> tuple[Array, Array]:
@@ -48,9 +48,9 @@ def draw_theta() -> Parameters:
     return draw_parameters(SIZES, seed=1)
 
 
-def share_of_sample(words: Words, n_samples: int) -> float:
+def share_of_sample(functions: Functions, n_samples: int) -> float:
     """1 for the sum over the data, 1/N for its mean."""
-    return 1.0 if words.reduction == "sum" else 1.0 / n_samples
+    return 1.0 if functions.reduction == "sum" else 1.0 / n_samples
 
 
 def sigma(z: float) -> float:
@@ -81,10 +81,10 @@ def loss_of_sample(theta: Parameters, x: Array, y: Array) -> float:
     return 0.5 * sum((y_hat[j] - float(y[j])) ** 2 for j in range(len(y_hat)))
 
 
-def loss_of_data(theta: Parameters, x: Array, y: Array, words: Words) -> float:
+def loss_of_data(theta: Parameters, x: Array, y: Array, functions: Functions) -> float:
     """The sum over i of 1/2 ||y_hat_i - y_i||^2, or 1/N of it."""
     total = sum(loss_of_sample(theta, x[i], y[i]) for i in range(len(x)))
-    return total * share_of_sample(words, len(x))
+    return total * share_of_sample(functions, len(x))
 
 
 def neuron_derivatives(theta: Parameters, x: Array, y: Array) -> list[Array]:
@@ -119,15 +119,15 @@ def parameter_derivatives(theta: Parameters, x: Array, y: Array) -> Parameters:
     return Parameters(dw, db)
 
 
-def data_derivatives(theta: Parameters, x: Array, y: Array, words: Words) -> Parameters:
+def data_derivatives(theta: Parameters, x: Array, y: Array, functions: Functions) -> Parameters:
     """The samples' derivatives summed, or 1/N of the sum."""
     dw = [np.zeros_like(weight) for weight in theta.weights]
     db = [np.zeros_like(bias) for bias in theta.biases]
     for i in range(len(x)):
         sample = parameter_derivatives(theta, x[i], y[i])
         for layer in range(len(dw)):
-            dw[layer] += sample.weights[layer] * share_of_sample(words, len(x))
-            db[layer] += sample.biases[layer] * share_of_sample(words, len(x))
+            dw[layer] += sample.weights[layer] * share_of_sample(functions, len(x))
+            db[layer] += sample.biases[layer] * share_of_sample(functions, len(x))
     return Parameters(dw, db)
 
 
@@ -161,12 +161,12 @@ def test_reference_feed_forward_by_layer() -> None:
 
 @both
 @each_reduction
-def test_loss_over_the_data(implementation: Implementation, words: Words) -> None:
+def test_loss_over_the_data(implementation: Implementation, functions: Functions) -> None:
     """L = sum_i 1/2 ||y_hat_i - y_i||^2, and 1/N of it."""
     x, y = draw_data()
     theta = draw_theta()
-    value = implementation.loss(theta, x, y, words)
-    assert_close(value, loss_of_data(theta, x, y, words))
+    value = implementation.loss(theta, x, y, functions)
+    assert_close(value, loss_of_data(theta, x, y, functions))
 
 
 @both
@@ -182,14 +182,14 @@ def test_derivatives_of_each_neuron_single_sample(implementation: Implementation
 
 
 @each_reduction
-def test_reference_delta_of_each_neuron(words: Words) -> None:
+def test_reference_delta_of_each_neuron(functions: Functions) -> None:
     """dL/dz_j[M] = (a_j - y_j) a_j (1 - a_j); below, (W[k+1]^T dL/dz[k+1])_j a_j (1 - a_j)."""
     x, y = draw_data()
     theta = draw_theta()
-    forward = reference.forward_propagation(*theta, x, words.network())
-    backward = reference.back_propagation(*theta, forward, y, words.network())
+    forward = reference.forward_propagation(*theta, x, functions.network())
+    backward = reference.back_propagation(*theta, forward, y, functions.network())
     samples = [neuron_derivatives(theta, x[i], y[i]) for i in range(N_SAMPLES)]
-    share = share_of_sample(words, N_SAMPLES)
+    share = share_of_sample(functions, N_SAMPLES)
     expected = [
         share * np.array([sample[layer] for sample in samples]) for layer in range(len(SIZES) - 1)
     ]
@@ -198,31 +198,31 @@ def test_reference_delta_of_each_neuron(words: Words) -> None:
 
 @both
 @each_reduction
-def test_derivatives_over_the_data(implementation: Implementation, words: Words) -> None:
+def test_derivatives_over_the_data(implementation: Implementation, functions: Functions) -> None:
     """The gradient of the sum is the sum of the samples' gradients; 1/N of it for the mean."""
     x, y = draw_data()
     theta = draw_theta()
-    expected = data_derivatives(theta, x, y, words)
-    found = implementation.gradients(theta, x, y, words)
+    expected = data_derivatives(theta, x, y, functions)
+    found = implementation.gradients(theta, x, y, functions)
     assert_layers_close(found.weights, expected.weights)
     assert_layers_close(found.biases, expected.biases)
 
 
 @both
 @each_reduction
-def test_loss_is_a_function_on_r_d(implementation: Implementation, words: Words) -> None:
+def test_loss_is_a_function_on_r_d(implementation: Implementation, functions: Functions) -> None:
     """L: R^D -> R: each of its D partial derivatives by central differences in theta."""
     x, y = draw_data()
     theta = draw_theta()
-    found = implementation.gradients(theta, x, y, words)
+    found = implementation.gradients(theta, x, y, functions)
     for parameters, gradients in zip(theta, (found.weights, found.biases), strict=True):
         for parameter, gradient in zip(parameters, gradients, strict=True):
             for index in np.ndindex(parameter.shape):
                 kept = parameter[index]
                 parameter[index] = kept + DIFFERENCE_STEP
-                above = implementation.loss(theta, x, y, words)
+                above = implementation.loss(theta, x, y, functions)
                 parameter[index] = kept - DIFFERENCE_STEP
-                below = implementation.loss(theta, x, y, words)
+                below = implementation.loss(theta, x, y, functions)
                 parameter[index] = kept
                 difference = (above - below) / (2.0 * DIFFERENCE_STEP)
                 assert_close(gradient[index], difference, rtol=0.0, atol=DIFFERENCE_ATOL)
@@ -283,9 +283,9 @@ def test_reference_theta_holds_all_weights_then_all_biases() -> None:
 
 
 @both
-@pytest.mark.parametrize(("words", "lr"), [(SUM, 0.1), (MEAN, 0.7)], ids=["sum", "mean"])
+@pytest.mark.parametrize(("functions", "lr"), [(SUM, 0.1), (MEAN, 0.7)], ids=["sum", "mean"])
 def test_gradient_descent_lowers_the_loss(
-    implementation: Implementation, words: Words, lr: float
+    implementation: Implementation, functions: Functions, lr: float
 ) -> None:
     """theta <- theta - lr dL/dtheta: the loss falls at each step, along the path worked by hand."""
     x, y = draw_data()
@@ -293,13 +293,13 @@ def test_gradient_descent_lowers_the_loss(
     theta = start
     losses = []
     for _ in range(25):
-        losses.append(loss_of_data(theta, x, y, words))
-        gradient = data_derivatives(theta, x, y, words)
+        losses.append(loss_of_data(theta, x, y, functions))
+        gradient = data_derivatives(theta, x, y, functions)
         theta = Parameters(
             [w - lr * dw for w, dw in zip(theta.weights, gradient.weights, strict=True)],
             [b - lr * db for b, db in zip(theta.biases, gradient.biases, strict=True)],
         )
-    descent = implementation.descend(start, x, y, words, lr=lr, steps=25)
+    descent = implementation.descend(start, x, y, functions, lr=lr, steps=25)
     assert_close(descent.losses, losses)
     assert_layers_close(descent.weights, theta.weights)
     assert_layers_close(descent.biases, theta.biases)

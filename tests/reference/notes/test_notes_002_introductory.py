@@ -14,9 +14,9 @@ from deltarule import reference
 from notes_support import (
     VISIBLE,
     Array,
+    Functions,
     Implementation,
     Parameters,
-    Words,
     assert_close,
     assert_layers_close,
     both,
@@ -28,9 +28,9 @@ N_HIDDEN = 5
 N_CLASSES = 3
 N_SAMPLES = 9
 
-LINEAR = Words("identity", "identity", "squared_error", "sum")
-RELU = Words("relu", "identity", "squared_error", "sum")
-CLASSIFIER = Words("relu", "softmax", "cross_entropy", "sum")
+LINEAR = Functions("identity", "identity", "squared_error", "sum")
+RELU = Functions("relu", "identity", "squared_error", "sum")
+CLASSIFIER = Functions("relu", "softmax", "cross_entropy", "sum")
 
 # At the minimum the Hessian's eigenvalues are 0 (same f) or in [0.9, 5.6], so that 600 steps of 0.1
 # contract the error by 0.91^600 = 1e-25; what stays is rounding, 1e-15 / (0.1 * 0.9) = 1e-14.
@@ -155,15 +155,15 @@ def test_linear_network_trains_to_least_squares(
     solution = np.linalg.lstsq(design, y, rcond=None)[0]
     theta = draw_parameters([N_INPUTS, N_HIDDEN, n_outputs], seed=6)
     start = Parameters([0.5 * weight for weight in theta.weights], theta.biases)
-    words = Words("linear", "linear", "squared_error", "mean")
-    descent = implementation.descend(start, x, y, words, lr=0.1, steps=600)
+    functions = Functions("linear", "linear", "squared_error", "mean")
+    descent = implementation.descend(start, x, y, functions, lr=0.1, steps=600)
     trained = Parameters(descent.weights, descent.biases)
     assert_close(
-        implementation.predict(trained, x, words), design @ solution, atol=LEAST_SQUARES_ATOL
+        implementation.predict(trained, x, functions), design @ solution, atol=LEAST_SQUARES_ATOL
     )
     residual = y - design @ solution
     minimum = float(0.5 * (residual**2).sum() / n)
-    assert_close(implementation.loss(trained, x, y, words), minimum, atol=LEAST_SQUARES_ATOL)
+    assert_close(implementation.loss(trained, x, y, functions), minimum, atol=LEAST_SQUARES_ATOL)
     assert minimum > VISIBLE
     assert descent.losses[0] > 2.0 * minimum
     # W2 W1 and W2 b1 + b2 are the coefficients and the intercept of the regression.

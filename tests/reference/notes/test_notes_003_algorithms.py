@@ -34,8 +34,8 @@ each_network = pytest.mark.parametrize(
 def test_forward_propagation_and_back_propagation(g: str, output: str) -> None:
     """h_k, a_k, y_hat; then grad_{a_k}, grad_{h_k}, grad_{W_k} and grad_{b_k}, by layer."""
     x, targets, y = draw_data(output)
-    theta, words = draw_theta(), describe(g, output)
-    net = package_network(theta, words)
+    theta, functions = draw_theta(), describe(g, output)
+    net = package_network(theta, functions)
     by_hand = forward_propagation(theta, x, g, output)
     forward = net.forward_propagation(x)
     assert_close(forward.y_hat, by_hand.y_hat.T)
@@ -62,10 +62,12 @@ QUANTITIES: dict[str, Callable[[reference.Backward], Layers]] = {
 
 @pytest.mark.parametrize("weighted", [False, True])
 @each_network
-def test_they_return_what_the_reference_returns(g: str, output: str, weighted: bool) -> None:
+def test_notes_functions_return_what_the_reference_returns(
+    g: str, output: str, weighted: bool
+) -> None:
     x, y, _ = draw_data(output)
-    theta, words = draw_theta(), describe(g, output)
-    net, network = package_network(theta, words), words.network()
+    theta, functions = draw_theta(), describe(g, output)
+    net, network = package_network(theta, functions), functions.network()
     weight = np.arange(1.0, len(x) + 1) if weighted else None
     found, wanted = net.forward_propagation(x), reference.forward_propagation(*theta, x, network)
     for name in ("z", "a", "fed"):
@@ -92,7 +94,7 @@ def test_they_return_what_the_reference_returns(g: str, output: str, weighted: b
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_they_have_the_bits_of_the_other_methods(dtype: str) -> None:
+def test_notes_functions_have_the_bits_of_the_methods(dtype: str) -> None:
     x, y = regression()
     net = dr.MLP([3, 5, 2], hidden="silu", output="tanh", dtype=dtype, init="torch", seed=0)
     trace, forward = net.trace(x, y), net.forward_propagation(x)
@@ -141,9 +143,9 @@ def test_a_forward_pass_that_overflows_is_shown() -> None:
         net.back_propagation(forward, 0.0)
 
 
-def test_functions_of_ones_own() -> None:
+def test_custom_functions() -> None:
     def strict(y_hat: Any, y: Any) -> Any:
-        assert (y > 0).all()  # and so is never asked for targets that nobody gave
+        assert (y > 0).all()  # never called without targets
         return y_hat.sum(axis=1)
 
     net = dr.MLP([2, 2], loss=(strict, lambda y_hat, y: np.ones_like(y_hat)), seed=0)

@@ -106,10 +106,10 @@ def test_cross_entropy_of_softmax_outputs(
     theta = draw_theta()
     y_hat = forward_propagation(theta, x, g, "softmax").y_hat[:, 0]
     y = e(label)
-    words = describe(g, "softmax")
+    functions = describe(g, "softmax")
     assert_close(-sum(y[c] * np.log(y_hat[c]) for c in range(N_OUTPUTS)), -np.log(y_hat[label]))
-    assert_close(implementation.loss(theta, x, np.array([label]), words), -np.log(y_hat[label]))
-    assert_close(implementation.loss(theta, x, y[None, :], words), -np.log(y_hat[label]))
+    assert_close(implementation.loss(theta, x, np.array([label]), functions), -np.log(y_hat[label]))
+    assert_close(implementation.loss(theta, x, y[None, :], functions), -np.log(y_hat[label]))
 
 
 @each_label
@@ -184,11 +184,11 @@ def test_the_sum_over_the_next_layer_runs_over_its_width(output: str) -> None:
     k, n = N_OUTPUTS, 5
     theta = draw_parameters((N_INPUTS, 2, n, k), seed=34)
     x, targets, _ = draw_data(output, 1)
-    words = describe("tanh", output)
-    network = words.network()
+    functions = describe("tanh", output)
+    network = functions.network()
     forward = reference.forward_propagation(*theta, x, network)
     of_reference = reference.back_propagation(*theta, forward, targets, network)
-    trace = package_network(theta, words).trace(x, targets)
+    trace = package_network(theta, functions).trace(x, targets)
     for found in (of_reference, trace):
         for j in range(2):
             terms = [found.delta[2][0, m] * theta.weights[1][m, j] for m in range(n)]
@@ -221,12 +221,12 @@ def test_gradient_of_hidden_units(
     forward = forward_propagation(theta, x, g, output)
     backward = back_propagation(theta, forward, y, g, output)
     above = Parameters(theta.weights[i:], theta.biases[i:])
-    words = describe(g, output)
+    functions = describe(g, output)
     for j in range(SIZES[i]):
         step = np.zeros((1, SIZES[i]))
         step[0, j] = DIFFERENCE_STEP
-        up = implementation.loss(above, forward.h[i].T + step, targets, words)
-        down = implementation.loss(above, forward.h[i].T - step, targets, words)
+        up = implementation.loss(above, forward.h[i].T + step, targets, functions)
+        down = implementation.loss(above, forward.h[i].T - step, targets, functions)
         assert_close(
             (up - down) / (2.0 * DIFFERENCE_STEP),
             backward.h[i][j, 0],
@@ -331,13 +331,13 @@ def test_derivative_of_the_activation(
     f(z) = 1 g(1 z + 0) + 0 with y = f - 1/2 and L = (f - y)^2 has dL/db_1 = g'(z).
     """
     theta = Parameters([np.ones((1, 1)), np.ones((1, 1))], [np.zeros(1), np.zeros(1)])
-    words = describe(name, "linear")
+    functions = describe(name, "linear")
     g, g_prime = quotient(Z)
     assert_close(g * (1.0 - g) if name == "logistic" else 1.0 - g**2, g_prime)
-    assert_close(implementation.predict(theta, Z[:, None], words), g[:, None])
+    assert_close(implementation.predict(theta, Z[:, None], functions), g[:, None])
     for i, z in enumerate(Z):
         y = np.array([[g[i] - 0.5]])
-        found = implementation.gradients(theta, np.array([[z]]), y, words)
+        found = implementation.gradients(theta, np.array([[z]]), y, functions)
         assert_close(found.biases[0], [g_prime[i]])
 
 

@@ -65,9 +65,11 @@ descents = pytest.mark.parametrize(
 def test_gradient_descent(implementation: Implementation, g: str, output: str, eta: float) -> None:
     """max_iterations = 1000 of theta_{t+1} <- theta_t - eta grad theta_t, and each t's loss."""
     x, targets, _ = draw_data(output)
-    words = describe(g, output)
+    functions = describe(g, output)
     expected = gradient_descent(g, output, eta)
-    found = implementation.descend(draw_theta(), x, targets, words, lr=eta, steps=MAX_ITERATIONS)
+    found = implementation.descend(
+        draw_theta(), x, targets, functions, lr=eta, steps=MAX_ITERATIONS
+    )
     assert_close(found.losses, expected.losses, rtol=TRAJECTORY_RTOL, atol=0.0)
     assert_layers_close(found.weights, expected.weights, rtol=TRAJECTORY_RTOL)
     assert_layers_close(found.biases, expected.biases, rtol=TRAJECTORY_RTOL)
@@ -81,9 +83,9 @@ def test_package_fit_follows_the_reference_gradient_descent(
     """fit(batch_size=None, shuffle=False, epochs=1000) with plain SGD is gradient_descent()."""
     x, targets, _ = draw_data(output)
     theta = draw_theta()
-    words = describe(g, output)
-    fitted = Package().descend(theta, x, targets, words, lr=eta, steps=MAX_ITERATIONS)
-    descended = Reference().descend(theta, x, targets, words, lr=eta, steps=MAX_ITERATIONS)
+    functions = describe(g, output)
+    fitted = Package().descend(theta, x, targets, functions, lr=eta, steps=MAX_ITERATIONS)
+    descended = Reference().descend(theta, x, targets, functions, lr=eta, steps=MAX_ITERATIONS)
     assert_close(fitted.losses, descended.losses, rtol=TRAJECTORY_RTOL, atol=0.0)
     assert_layers_close(fitted.weights, descended.weights, rtol=TRAJECTORY_RTOL)
     assert_layers_close(fitted.biases, descended.biases, rtol=TRAJECTORY_RTOL)

@@ -16,10 +16,10 @@ import deltarule as dr
 from deltarule import reference
 from notes_support import (
     Array,
+    Functions,
     Implementation,
     Parameters,
     Reference,
-    Words,
     assert_close,
     assert_layers_close,
     both,
@@ -73,8 +73,8 @@ class Case(NamedTuple):
     loss: str
     n_outputs: int
 
-    def words(self) -> Words:
-        return Words(self.f[:-1], self.f[-1], self.loss)
+    def functions(self) -> Functions:
+        return Functions(self.f[:-1], self.f[-1], self.loss)
 
     def parameters(self) -> Parameters:
         return draw_parameters((N_INPUTS, *HIDDEN_SIZES, self.n_outputs), seed=44, scale=0.7)
@@ -188,7 +188,7 @@ def test_forward_pass(implementation: Implementation, case: Case) -> None:
     theta = case.parameters()
     x, _ = case.data(N_SAMPLES)
     expected = np.array([forward_pass(theta, case, row)[1][LAST] for row in x])
-    assert_close(implementation.predict(theta, x, case.words()), expected)
+    assert_close(implementation.predict(theta, x, case.functions()), expected)
 
 
 @both
@@ -198,7 +198,7 @@ def test_cost(implementation: Implementation, case: Case) -> None:
     theta = case.parameters()
     x, t = case.data(1)
     _, a = forward_pass(theta, case, x[0])
-    assert_close(implementation.loss(theta, x, t, case.words()), cost(case, a[LAST], t[0]))
+    assert_close(implementation.loss(theta, x, t, case.functions()), cost(case, a[LAST], t[0]))
 
 
 @pytest.mark.parametrize("t", [0.0, 1.0, 0.3])
@@ -214,13 +214,13 @@ def test_cross_entropy_is_the_negative_of_the_slide(
     z, a = forward_pass(theta, case, x[0])
     y = a[LAST][0]
     of_the_slide = t * np.log(y) + (1.0 - t) * np.log(1.0 - y)
-    found = implementation.gradients(theta, x, target, case.words())
+    found = implementation.gradients(theta, x, target, case.functions())
     assert of_the_slide < 0.0
     assert_close(found.loss, -of_the_slide)
     slope_of_the_slide = (t / y - (1.0 - t) / (1.0 - y)) * F_PRIME["sigmoid"](z[LAST])
     assert_layers_close(found.biases[-1:], [-slope_of_the_slide])
     after = descend_once(theta, Parameters(found.weights, found.biases))
-    assert implementation.loss(after, x, target, case.words()) < found.loss
+    assert implementation.loss(after, x, target, case.functions()) < found.loss
 
 
 @each_case
@@ -230,7 +230,7 @@ def test_reference_delta_of_each_layer(case: Case) -> None:
     x, t = case.data(1)
     z, a = forward_pass(theta, case, x[0])
     delta = deltas(theta, case, z, a[LAST], t[0])
-    network = case.words().network()
+    network = case.functions().network()
     forward = reference.forward_propagation(*theta, x, network)
     backward = reference.back_propagation(*theta, forward, t, network)
     layers = range(1, LAST + 1)
@@ -261,7 +261,7 @@ def test_backward_pass(implementation: Implementation, case: Case) -> None:
     theta = case.parameters()
     x, t = case.data(1)
     expected = backward_pass(theta, case, x[0], t[0])
-    found = implementation.gradients(theta, x, t, case.words())
+    found = implementation.gradients(theta, x, t, case.functions())
     assert_layers_close(found.weights, expected.weights)
     assert_layers_close(found.biases, expected.biases)
 
@@ -274,7 +274,7 @@ def test_backward_pass_of_a_batch(implementation: Implementation, case: Case) ->
     x, t = case.data(N_SAMPLES)
     samples = [backward_pass(theta, case, x[i], t[i]) for i in range(N_SAMPLES)]
     expected = average(samples)
-    found = implementation.gradients(theta, x, t, case.words())
+    found = implementation.gradients(theta, x, t, case.functions())
     assert_layers_close(found.weights, expected.weights)
     assert_layers_close(found.biases, expected.biases)
 
@@ -288,7 +288,7 @@ def test_package_train_step(case: Case, n_samples: int) -> None:
     samples = [backward_pass(theta, case, x[i], t[i]) for i in range(n_samples)]
     expected = descend_once(theta, average(samples))
     costs = [cost(case, forward_pass(theta, case, x[i])[1][LAST], t[i]) for i in range(n_samples)]
-    net = package_network(theta, case.words())
+    net = package_network(theta, case.functions())
     value = net.train_step(x, t, optimizer=dr.SGD(lr=LR))
     assert_close(value, np.mean(costs))
     assert_layers_close(net.weights, expected.weights)
@@ -302,7 +302,7 @@ def test_reference_sgd_update(case: Case) -> None:
     theta = case.parameters()
     x, t = case.data(1)
     expected = descend_once(theta, backward_pass(theta, case, x[0], t[0]))
-    _, grads = reference.value_and_grad(*theta, x, t, case.words().network())
+    _, grads = reference.value_and_grad(*theta, x, t, case.functions().network())
     weights, biases, _ = reference.sgd_update(*theta, grads, None, lr=LR)
     assert_layers_close(weights, expected.weights)
     assert_layers_close(biases, expected.biases)
@@ -332,7 +332,7 @@ def test_package_stochastic_gradient_descent(case: Case) -> None:
     theta = case.parameters()
     x, t = case.data(N_SAMPLES)
     expected, losses = stochastic_descent(theta, case, x, t, epochs=4)
-    net = package_network(theta, case.words())
+    net = package_network(theta, case.functions())
     history = net.fit(x, t, epochs=4, batch_size=1, shuffle=False, optimizer=dr.SGD(lr=LR))
     assert_close(history.loss, losses)
     assert_layers_close(net.weights, expected.weights)
@@ -346,7 +346,7 @@ def test_reference_stochastic_gradient_descent(case: Case) -> None:
     x, t = case.data(N_SAMPLES)
     expected, losses = stochastic_descent(theta, case, x, t, epochs=4)
     descent = reference.stochastic_gradient_descent(
-        *theta, x, t, case.words().network(), lr=LR, epochs=4, batch_size=1
+        *theta, x, t, case.functions().network(), lr=LR, epochs=4, batch_size=1
     )
     assert_close(descent.losses, losses)
     assert_layers_close(descent.weights, expected.weights)
@@ -358,9 +358,9 @@ def test_package_train_step_is_the_reference_step(case: Case) -> None:
     """The same step from the package and from the reference."""
     theta = case.parameters()
     x, t = case.data(N_SAMPLES)
-    words = case.words()
-    net = package_network(theta, words)
+    functions = case.functions()
+    net = package_network(theta, functions)
     net.train_step(x, t, optimizer=dr.SGD(lr=LR))
-    descent = Reference().descend(theta, x, t, words, lr=LR, steps=1)
+    descent = Reference().descend(theta, x, t, functions, lr=LR, steps=1)
     assert_layers_close(net.weights, descent.weights)
     assert_layers_close(net.biases, descent.biases)

@@ -1,4 +1,4 @@
-"""The command's words for how to train: optimizers, schedules, stopping, dropout, folds."""
+"""The command's options of a fit: optimizers, schedules, stopping, dropout, folds."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_optimizer_with_every_schedule_learns(optimizer: str, schedule: str) -> None:
     write_csv("data.csv", *blobs())
-    words = ["data.csv", "--target", "y", "--optimizer", optimizer, "--schedule", schedule]
-    report = command("train", *words, "--epochs", 20, "--no-plot", "--json").json
+    arguments = ["data.csv", "--target", "y", "--optimizer", optimizer, "--schedule", schedule]
+    report = command("train", *arguments, "--epochs", 20, "--no-plot", "--json").json
     assert report["held_out"]["accuracy"] > 0.95
     assert (report["optimizer"], report["schedule"]) == (optimizer, schedule)
     rates = report["history"]["learning_rate"]
@@ -34,10 +34,10 @@ def test_every_optimizer_with_every_schedule_learns(optimizer: str, schedule: st
 
 
 def test_the_training_is_that_of_fit() -> None:
-    words = ["--optimizer", "adamw", "--lr", 0.003, "--l1", 0.001, "--max-norm", 0.5]
-    words += ["--schedule", "cosine", "--warm-up", 2, "--dropout", 0.25, "--class-weight"]
-    words += ["balanced", "--weight-decay", 0.1, "--epochs", 4, "--no-plot"]
-    assert command("train", *words).status == 0
+    arguments = ["--optimizer", "adamw", "--lr", 0.003, "--l1", 0.001, "--max-norm", 0.5]
+    arguments += ["--schedule", "cosine", "--warm-up", 2, "--dropout", 0.25, "--class-weight"]
+    arguments += ["balanced", "--weight-decay", 0.1, "--epochs", 4, "--no-plot"]
+    assert command("train", *arguments).status == 0
     x, y = dr.load_digits()
     training, _ = targets.split(len(x), 0.2, 0, y)
     net = dr.MLP([64, 128, 10], output="softmax", seed=0)
@@ -50,13 +50,13 @@ def test_the_training_is_that_of_fit() -> None:
 
 
 def test_early_stopping_keeps_the_best_epoch() -> None:
-    words = ["train", "--early-stopping", 2, "--optimizer", "adam", "--lr", 0.02, "--no-plot"]
-    report = command(*words, "--json").json
+    arguments = ["train", "--early-stopping", 2, "--optimizer", "adam", "--lr", 0.02, "--no-plot"]
+    report = command(*arguments, "--json").json
     losses = report["history"]["validation_loss"]
     assert len(losses) < report["epochs"]
     assert report["best_epoch"] == int(np.argmin(losses)) + 1
     assert report["held_out"]["loss"] == min(losses)
-    assert f"best epoch {report['best_epoch']} of {len(losses)}" in command(*words).out
+    assert f"best epoch {report['best_epoch']} of {len(losses)}" in command(*arguments).out
     assert command("train", "--early-stopping", "--epochs", 1, "--no-plot").status == 0
 
 
@@ -64,15 +64,15 @@ def test_early_stopping_keeps_the_best_epoch() -> None:
 def test_folds_of_classes(k: int) -> None:
     write_csv("data.csv", *blobs(241))
     before = listing()
-    words = ["train", "data.csv", "--target", "y", "--folds", k, "--epochs", 10]
-    report = command(*words, "--json").json
+    arguments = ["train", "data.csv", "--target", "y", "--folds", k, "--epochs", 10]
+    report = command(*arguments, "--json").json
     assert listing() == before
     accuracies = [fold["accuracy"] for fold in report["folds"]]
     assert sum(fold["rows"] for fold in report["folds"]) == 241
     mean, deviation = report["summary"]["accuracy"]
     assert mean == pytest.approx(np.mean(accuracies))
     assert deviation == pytest.approx(np.std(accuracies, ddof=1))
-    lines = command(*words).out.splitlines()
+    lines = command(*arguments).out.splitlines()
     assert lines[3].split() == ["fold", "rows", "epochs", "loss", "accuracy"]
     assert [row.split()[0] for row in lines[4:]] == [
         *map(str, range(1, k + 1)),
@@ -99,7 +99,7 @@ def test_the_parts_of_folds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "fragment"),
+    ("arguments", "fragment"),
     [
         (
             ["--optimizer", "adam", "--momentum", 0.5],
@@ -127,11 +127,11 @@ def test_the_parts_of_folds() -> None:
     ],
     ids=str,
 )
-def test_words_that_do_not_fit(words: list[object], fragment: str) -> None:
-    refused("train", *words, fragment=fragment)
+def test_options_out_of_range_are_refused(arguments: list[object], fragment: str) -> None:
+    refused("train", *arguments, fragment=fragment)
 
 
 def test_class_weights_are_for_classes() -> None:
     write_csv("data.csv", *line())
-    words = ["data.csv", "--target", "y", "--class-weight", "balanced"]
-    refused("train", *words, fragment="class_weight")
+    arguments = ["data.csv", "--target", "y", "--class-weight", "balanced"]
+    refused("train", *arguments, fragment="class_weight")

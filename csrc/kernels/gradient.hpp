@@ -42,11 +42,19 @@ DELTARULE_INLINE static inline void gradient_chains(const Block& P, int64_t i, c
     const T* p = P.row(r) + i;
     const T* q_r = Q.row(r) + j;
     asm("" : "+r"(p), "+r"(q_r));  // or the compiler keeps one sum of i and j per column, and spills them
-    pack<T> q[NP];
-#pragma GCC unroll 8
-    for (int c = 0; c < NP; ++c) q[c] = NP == 1 && tail ? load_first(q_r, tail) : load_pack(q_r + c * L);
+    vec<T> p_m[MI];
 #pragma GCC unroll 16
-    for (int m = 0; m < MI; ++m) extend(p[m], q, acc[m]);
+    for (int m = 0; m < MI; ++m) p_m[m] = broadcast(p[m]);
+#pragma GCC unroll 8
+    for (int c = 0; c < NP; ++c) {
+      const pack<T> last = NP == 1 && tail ? load_first(q_r, tail) : pack<T>(T(0));
+#pragma GCC unroll 4
+      for (int i = 0; i < pack<T>::registers; ++i) {
+        const vec<T> q = NP == 1 && tail ? last.r[i] : load(q_r + c * L + i * vec<T>::width);
+#pragma GCC unroll 16
+        for (int m = 0; m < MI; ++m) acc[m][c].r[i] = fused(p_m[m], q, acc[m][c].r[i]);
+      }
+    }
   }
 }
 

@@ -5,7 +5,7 @@
 
 namespace deltarule::avx2 {
 struct TileShape {
-  static constexpr int rows = 6, packs = 1, rows_of_few = 6, packs_of_few = 1, packs_alone = 4;
+  static constexpr int rows = 6, packs = 1, rows_of_few = 3, packs_of_few = 2, packs_alone = 4;
   static constexpr int dot_rows = 2, dot_outputs = 2;
 };
 }  // namespace deltarule::avx2

@@ -28,9 +28,9 @@ using Buffer = std::unique_ptr<T[], Free>;
 // Buffers from this size on ask for huge pages: a matrix of long rows touches one page per row.
 constexpr size_t kHugePage = size_t{2} << 20;
 
-// n zeros on a cache line; throws std::bad_alloc, also for sizes beyond the address space.
+// n elements on a cache line, not initialized; throws std::bad_alloc, also for sizes beyond the address space.
 template <class T>
-Buffer<T> make_buffer(int64_t n) {
+Buffer<T> allocate(int64_t n) {
   constexpr int64_t most = std::numeric_limits<int64_t>::max() / 2 / static_cast<int64_t>(sizeof(T));
   if (n < 0 || n > most) throw std::bad_alloc();
   const size_t wanted = n > 0 ? static_cast<size_t>(n) * sizeof(T) : 1;
@@ -41,16 +41,24 @@ Buffer<T> make_buffer(int64_t n) {
 #if defined(__linux__)
   if (alignment == kHugePage) madvise(p, bytes, MADV_HUGEPAGE);
 #endif
-  std::memset(p, 0, bytes);
   return Buffer<T>(static_cast<T*>(p));
 }
 
-// n elements for the time of a call, not initialized: a little of it costs no allocation.
+// n zeros, likewise.
+template <class T>
+Buffer<T> make_buffer(int64_t n) {
+  Buffer<T> buffer = allocate<T>(n);
+  std::memset(buffer.get(), 0, static_cast<size_t>(n) * sizeof(T));
+  return buffer;
+}
+
+// n elements for the time of a call, not initialized, so that each thread of a team finds its own in its cache; a
+// little of it costs no allocation.
 template <class T>
 class Scratch {
  public:
   explicit Scratch(int64_t n) {
-    if (n > kLocal) allocated_ = make_buffer<T>(n);
+    if (n > kLocal) allocated_ = allocate<T>(n);
   }
   T* get() const { return allocated_ ? allocated_.get() : local_; }
 

@@ -10,6 +10,7 @@
 #include "method.hpp"
 #include "register.hpp"
 #include "runtime/fma_peak.hpp"
+#include "runtime/standby.hpp"
 #include "runtime/team_choice.hpp"
 
 namespace deltarule {
@@ -55,6 +56,12 @@ void register_runtime(py::module_& module) {
       .def(py::init<>())
       .def_property_readonly("together", &TeamChoice::together)
       .def("took", &TeamChoice::took, py::arg("seconds"));
+  py::class_<StandbyPolicy>(module, "StandbyPolicy")
+      .def(py::init<>())
+      .def_property_readonly("spin", &StandbyPolicy::spin)
+      .def("wakes", &StandbyPolicy::wakes, py::arg("now"))
+      .def("ended", &StandbyPolicy::ended, py::arg("now"))
+      .def("lost_core", &StandbyPolicy::lost_core, py::arg("now"), py::arg("seconds"));
   module.def(
       "set_work_per_thread",
       [](double work) {

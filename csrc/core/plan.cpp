@@ -23,6 +23,9 @@ constexpr int64_t kPartialBytes = int64_t{2} << 20;
 // awake. Between the steps of one region there are two barriers only, a sixth of that.
 constexpr double kWorkPerThread = 1e6;
 constexpr double kStandingTeam = 6.0;
+// A team that is awake between calls costs two fifths of that; calls from here on are a region's, whose waking is then
+// a small part.
+constexpr double kAwakeTeam = 2.5, kLongCall = 2e8;
 static std::atomic<double> work_per_thread{kWorkPerThread};
 
 template <class T>
@@ -71,6 +74,12 @@ int team_size(double work, int threads) {
   const double least = work_per_thread.load(std::memory_order_relaxed);
   const int size = std::clamp(static_cast<int>(std::min(work / least, 1e6)), 1, std::max(threads, 1));
   return size > 1 && least == kWorkPerThread ? std::min(size, usable_cpus()) : size;
+}
+
+CallTeam call_team(double work, int threads) {
+  const int in_region = team_size(work, threads);
+  if (work >= kLongCall) return {in_region, in_region, true};
+  return {team_size(kAwakeTeam * work, threads), in_region, false};
 }
 
 int standing_team_size(double work, int threads) { return team_size(kStandingTeam * work, threads); }

@@ -7,6 +7,7 @@
 
 #include "architecture.hpp"
 #include "parameters.hpp"
+#include "runtime/team.hpp"
 
 namespace deltarule {
 
@@ -62,6 +63,8 @@ double training_work(const Architecture& architecture);
 // Threads for some work: as many as asked for, fewer where waking them would cost more than they save, and never more
 // than there are CPUs to run them.
 int team_size(double work, int threads);
+// Threads for a single call of that work.
+CallTeam call_team(double work, int threads);
 // Threads for a training of many steps of that work: a team that stays awake pays for less work.
 int standing_team_size(double work, int threads);
 inline bool worth_a_team(double work) { return team_size(work, 2) > 1; }

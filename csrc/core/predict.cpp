@@ -33,26 +33,28 @@ bool predict(const Network<T>& network, InputRows<T> x, int64_t rows, T* y_hat, 
              const Interrupt& interrupt) {
   const Reading use(network.lock);
   const Architecture& architecture = network.architecture;
-  const TimedTeam timed(network.predictions, team_size(prediction_work(architecture, rows), threads), rows);
+  const CallTeam planned = call_team(prediction_work(architecture, rows), threads);
+  TimedTeam timed(network.predictions, planned.awake, rows);
   const int team_of = timed.size();
-  const int64_t tile = std::min(network.plan.row_tile, rows), n = architecture.n_outputs();
+  const int64_t tiles = row_tiles(network.plan, rows, team_of), n = architecture.n_outputs();
   const bool by_columns = cuts_columns<T>(network.plan, rows, team_of);
-  const int64_t elements = scratch_elements<T>(architecture, by_columns ? rows : tile);
+  const int64_t elements = scratch_elements<T>(architecture, by_columns ? rows : (rows + tiles - 1) / tiles);
   const Scratch<T> scratch(elements * team_of);
   if (by_columns) {
     if (check_finite && !kernels<T>().all_finite(rows * x.stride, x.data)) return false;
-    run_team(team_of,
-             [&](const TeamThread& team) { predict_by_columns(network, team, x, rows, scratch.get(), y_hat); });
+    timed.run(planned,
+              [&](const TeamThread& team) { predict_by_columns(network, team, x, rows, scratch.get(), y_hat); });
     return true;
   }
   std::atomic<int64_t> next{0};
   std::atomic<bool> finite{true}, broken_off{false};
   Poll poll(interrupt);
-  run_team(team_of, [&](const TeamThread& team) {
+  timed.run(planned, [&](const TeamThread& team) {
     const BreakOff breaks_off(team, broken_off, poll);
-    for (int64_t r; (r = team.take(next) * tile) < rows && finite.load(std::memory_order_relaxed) && !breaks_off();) {
+    for (int64_t t; (t = team.take(next)) < tiles && finite.load(std::memory_order_relaxed) && !breaks_off();) {
+      const int64_t r = rows * t / tiles, count = rows * (t + 1) / tiles - r;
+      if (count == 0) continue;
       const InputRows<T> mine{x.data + r * x.stride, x.stride, nullptr};
-      const int64_t count = std::min(tile, rows - r);
       if (check_finite && !kernels<T>().all_finite(count * x.stride, mine.data)) finite.store(false);
       predict_rows(architecture, network.theta, mine, count, scratch.get() + team.rank() * elements, y_hat + r * n, n,
                    breaks_off);

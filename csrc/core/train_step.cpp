@@ -26,12 +26,13 @@ double value_and_gradient(Network<T>& network, const Batch<T>& batch, T* gradien
                           const Interrupt& interrupt) {
   const Reading use(network.lock);
   const Turn turn(network.workspace_lock);
-  const TimedTeam timed(network.gradients, team_size(step_work(network, batch), threads), batch.rows);
+  const CallTeam planned = call_team(step_work(network, batch), threads);
+  TimedTeam timed(network.gradients, planned.awake, batch.rows);
   reserve_step(network, batch.rows, timed.size());
   network.workspace.reserve_gradient(network.theta);
   StepState<T> state;
   state.caller.emplace(interrupt);
-  run_team(timed.size(), [&](const TeamThread& team) { step<T>(network, team, batch, nullptr, state); });
+  timed.run(planned, [&](const TeamThread& team) { step<T>(network, team, batch, nullptr, state); });
   if (state.diverged.load()) return INFINITY;
   if (state.is_broken_off()) return NAN;
   network.theta.to_theta(network.workspace.gradient.get(), gradient,
@@ -61,7 +62,8 @@ template <class T>
 double train_step(Network<T>& network, const Batch<T>& batch, const Optimizer& optimizer, int threads,
                   bool check_finite, const Interrupt& interrupt) {
   const Writing use(network.lock);
-  const TimedTeam timed(network.train_steps, team_size(step_work(network, batch), threads), batch.rows);
+  const CallTeam planned = call_team(step_work(network, batch), threads);
+  TimedTeam timed(network.train_steps, planned.awake, batch.rows);
   reserve_step(network, batch.rows, timed.size());
   network.reserve_update(optimizer);
   const Update<T> update(optimizer, total_weight(batch), network.optimizer_state);
@@ -77,7 +79,7 @@ double train_step(Network<T>& network, const Batch<T>& batch, const Optimizer& o
   state.guarded_update = &update;
   state.reach = network.reach;
   StepEnd end = StepEnd::complete;
-  run_team(timed.size(), [&](const TeamThread& team) {
+  timed.run(planned, [&](const TeamThread& team) {
     const StepEnd mine = step(network, team, batch, &optimizer, state);
     if (team.rank() == 0) end = mine;
   });

@@ -11,16 +11,12 @@
 #include <thread>
 #include <vector>
 
+#include "cpu.hpp"
 #include "process.hpp"
+#include "standby.hpp"
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
 #if !defined(_WIN32)
 #include <pthread.h>
-#endif
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
 #endif
 
 namespace deltarule {
@@ -33,30 +29,6 @@ std::atomic<bool> team_taken{false};
 std::atomic<int> cpu_quota{std::numeric_limits<int>::max()};
 
 bool is_forked() { return this_process().forks > 0; }
-
-void pause_briefly() {
-#if defined(__x86_64__) || defined(_M_X64)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-#if defined(__linux__)
-int current_cpu() { return sched_getcpu(); }
-
-// Moves the calling thread to another CPU of its own mask, once: it may come back.
-void leave_cpu(int cpu) {
-  cpu_set_t mask;
-  if (cpu < 0 || sched_getaffinity(0, sizeof(mask), &mask) != 0 || CPU_COUNT(&mask) < 2) return;
-  cpu_set_t others = mask;
-  CPU_CLR(cpu, &others);
-  if (sched_setaffinity(0, sizeof(others), &others) == 0) sched_setaffinity(0, sizeof(mask), &mask);
-}
-#else
-int current_cpu() { return -1; }
-void leave_cpu(int) {}
-#endif
 
 }  // namespace
 
@@ -156,17 +128,28 @@ void parallel_region(int threads, const std::function<void(const TeamThread&)>& 
 
 }  // namespace
 
-void run_parallel(int threads, const std::function<void(const TeamThread&)>& body) {
-  if (is_forked() || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
+// A region of at most `threads`; the caller holds the team.
+static void run_region(int threads, const std::function<void(const TeamThread&)>& body) {
   thread_local int started = 0;  // threads that OpenMP keeps for this one, since its last team
   if (threads - 1 > started) threads = 1 + started + startable(threads - 1 - started);
-  if (threads > 1) {
-    parallel_region(threads, body);
-    started = threads - 1;
-  } else {
-    run_team(1, body);
-  }
+  if (threads <= 1) return run_team(1, body);
+  parallel_region(threads, body);
+  started = threads - 1;
+}
+
+void run_parallel(int threads, const std::function<void(const TeamThread&)>& body) {
+  if (is_forked() || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body);
+  run_region(threads, body);
   team_taken.store(false);
+}
+
+int run_call_together(const CallTeam& team, const std::function<void(const TeamThread&)>& body) {
+  if (is_forked() || omp_in_parallel() || team_taken.exchange(true)) return run_team(1, body), 1;
+  int size = team.is_long ? 0 : run_on_standby(team.awake, body);
+  if (size == 0) run_region(size = std::max(team.in_region, 1), body);
+  end_call();
+  team_taken.store(false);
+  return size;
 }
 
 int openmp_max_threads() { return is_forked() ? 1 : omp_get_max_threads(); }

@@ -1,6 +1,7 @@
 // The OpenMP team: one parallel region per call, its barrier, and its use in a Python process.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -55,6 +56,23 @@ void run_team(int threads, const Body& body) {
   if (threads > 1) return run_parallel(threads, std::cref(body));
   const FlushSubnormals mode;
   body(TeamThread(0, 1, nullptr));
+}
+
+// Threads of a single call: `awake` where they are still awake from the call before (standby.hpp), else `in_region`,
+// fewer, as they must be woken. A long call is a region's in any case.
+struct CallTeam {
+  int awake, in_region;
+  bool is_long;
+};
+
+// Runs body for a single call of at most that team. Returns how many threads it was.
+int run_call_together(const CallTeam& team, const std::function<void(const TeamThread&)>& body);
+
+// The same on at most so many threads; one is a plain call.
+template <class Body>
+int run_call(const CallTeam& team, int threads, const Body& body) {
+  if (threads <= 1) return run_team(1, body), 1;
+  return run_call_together({threads, std::min(team.in_region, threads), team.is_long}, std::cref(body));
 }
 
 // What OpenMP would use, 1 in a forked child: threadpoolctl and OMP_NUM_THREADS act on it.

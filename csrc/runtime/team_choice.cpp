@@ -46,8 +46,9 @@ void TeamChoice::took(double seconds) {
   mine = mine == 0.0 ? seconds : mine + (std::min(seconds, kOutlier * mine) - mine) / kMemory;
   spent_ += seconds;
   const double other = recent(!together_);
-  if (other > 0.0 && mine > kMargin * other) return turn(!together_);
-  if (calls_ < kCallsBetween || spent_ < patience_ * lost_) return;
+  // slower than the other was: it may be the machine that has become slower
+  const bool is_slower = other > 0.0 && mine > kMargin * other;
+  if (!is_slower && (calls_ < kCallsBetween || spent_ < patience_ * lost_)) return;
   trying_ = true;
   calls_ = 0;
 }
@@ -59,21 +60,22 @@ TeamChoice* TeamChoices::of(int64_t rows) {
   return &(*by_rows_)[std::min(bits, by_rows_->size() - 1)];
 }
 
-TimedTeam::TimedTeam(TeamChoices& choices, int planned, int64_t rows) : choices_(choices), rows_(rows), size_(planned) {
+TimedTeam::TimedTeam(TeamChoices& choices, int planned, int64_t rows)
+    : choices_(choices), rows_(rows), size_(planned), ran_(planned) {
   if (planned <= 1 || choices.busy_.test_and_set(std::memory_order_acquire)) return;
   choice_ = choices.of(rows);
   if (!choice_) {
     choices.busy_.clear(std::memory_order_release);
     return;
   }
-  if (!choice_->together()) size_ = 1;
+  if (!choice_->together()) size_ = ran_ = 1;
   start_ = std::chrono::steady_clock::now();
 }
 
 TimedTeam::~TimedTeam() {
   if (!choice_) return;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  choice_->took(seconds / static_cast<double>(rows_));
+  if (ran_ == size_) choice_->took(seconds / static_cast<double>(rows_));
   choices_.busy_.clear(std::memory_order_release);
 }
 

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "team.hpp"
+
 namespace deltarule {
 
 // The plan knows the work, not the machine: a core that another process holds, cores without a common cache, sleeping
@@ -53,12 +55,18 @@ class TimedTeam {
   TimedTeam(const TimedTeam&) = delete;
   TimedTeam& operator=(const TimedTeam&) = delete;
   int size() const { return size_; }
+  // Runs the call, of which this is the team.
+  template <class Body>
+  void run(const CallTeam& team, const Body& body) {
+    ran_ = run_call(team, size_, body);
+  }
 
  private:
   TeamChoices& choices_;
   TeamChoice* choice_ = nullptr;  // null: not timed, since one thread is planned or another call is being timed
   int64_t rows_;
   int size_;
+  int ran_;  // threads that have taken part: other times than those of the planned team are not compared
   std::chrono::steady_clock::time_point start_{};
 };
 

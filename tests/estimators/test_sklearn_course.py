@@ -104,6 +104,18 @@ def test_warm_starts_with_early_stopping_keep_the_best(name: str, kind: str) -> 
         assert reached == pytest.approx(noted, abs=1e-12)
 
 
+@pytest.mark.parametrize("criterion", [True, "loss"])
+def test_warm_starts_with_early_stopping_go_on_from_lbfgs(criterion: bool | str) -> None:
+    X, y = labelled()
+    model = classifier(solver="lbfgs", early_stopping=criterion, warm_start=True).fit(X, y)
+    assert model.validation_scores_ is None
+    for solver in ("sgd", "adam"):
+        model.set_params(solver=solver).fit(X, y)
+        assert len(model.validation_scores_) > 0 and model.best_loss_ is None
+    model.set_params(solver="lbfgs").fit(X, y)
+    assert model.validation_scores_ is None and model.best_loss_ < np.inf
+
+
 def test_early_stopping_takes_names_as_labels() -> None:
     X, y = labelled("named")
     model = classifier(early_stopping=True).fit(X, y)

@@ -234,13 +234,17 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _start_criterion(self, network: Network) -> None:
         """Set what `early_stopping` compares with, as before any epoch."""
-        self._criterion = self.early_stopping
+        self._criterion = self._stopping_criterion()
         self._best_theta = network.theta
         self._best_merit = -np.inf
-        scored = self.early_stopping and self.solver in STOCHASTIC_SOLVERS
+        scored = bool(self._criterion)
         self.validation_scores_: list[float] | None = [] if scored else None
         self.best_validation_score_: float | None = -np.inf if scored else None
         self.best_loss_: float | None = None if scored else np.inf
+
+    def _stopping_criterion(self) -> bool | str:
+        """Return `early_stopping`, which lbfgs does without."""
+        return self.solver in STOCHASTIC_SOLVERS and self.early_stopping
 
     def _resume(self, network: Network, incremental: bool) -> None:
         """Continue from the parameters there are, in `partial_fit` with the optimizer's state."""
@@ -255,7 +259,7 @@ class BaseMLP(BaseEstimator, ABC):
             self._begin(network)
         elif incremental and self._rate_of is not None and self._rate_of[0] == self.solver:
             network.optimizer_state = self._network.optimizer_state
-        if self._criterion != self.early_stopping:
+        if self._criterion != self._stopping_criterion():
             self._start_criterion(network)
 
     # Validation

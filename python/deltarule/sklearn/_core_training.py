@@ -236,8 +236,9 @@ class Network:
         self._linear = None
         alpha = optimizer.weight_decay
         is_sum_of_rows = samples.weight is None and (self.loss_scale == 1.0 or not alpha)
+        in_one_call = is_sum_of_rows and not issparse(samples.x)
         calls: Iterable[tuple[Samples, Array | None]] = [(samples, order)]
-        if issparse(samples.x) or not is_sum_of_rows:
+        if not in_one_call:
             calls = ((batch, None) for batch in _batches(samples, order, batch_size))
         state, total = State(self._core), 0.0
         for step, (part, part_order) in enumerate(calls):
@@ -263,8 +264,8 @@ class Network:
                 last = result.step + 1 if result.diverged else -(-len(part) // batch_size)
                 raise _diverged(step + last, result.layer)
             loss = self.loss_scale * (result.loss[0] - penalty) + penalty + part.mean_constant()
-            total += loss * (len(part) / len(samples))
-        return total
+            total += len(part) * loss
+        return loss if in_one_call else total / len(samples)
 
     def _dropout(
         self, probability: float, random_state: np.random.RandomState

@@ -1,4 +1,4 @@
-// Threads, instruction sets, and what is measured or searched outside networks.
+// Threads, instruction sets, measurements, and searches in arrays.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 

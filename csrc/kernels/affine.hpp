@@ -42,7 +42,7 @@ struct GatheredRows {
   }
 };
 
-// What a tile fetches on its way: rows of W that come next, some of them each kFetchTerms terms.
+// Rows of W that come next, fetched while a tile is computed, some of them each kFetchTerms terms.
 constexpr int64_t kFetchTerms = 8;
 template <class T>
 struct Ahead {

@@ -98,7 +98,7 @@ static inline void softmax_residual_curvature(const OutputLoss<T>& f, int64_t n,
   });
 }
 
-// What a row of the softmax says about all classes but one, j: p_i / (1 - p_j) for i != j, and its mean of u. For
+// The softmax of a row over all classes but one, j: p_i / (1 - p_j) for i != j, and its mean of u. For
 // the largest p they come from the other exponentials, since 1 - p_j may round to 0.
 template <class T>
 struct Others {

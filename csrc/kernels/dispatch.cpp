@@ -4,7 +4,7 @@
 
 namespace deltarule {
 
-// The tables of this build, best first, each with what the processor must have. The last one runs anywhere.
+// The tables of this build, best first, each with the processor features it needs. The last one runs anywhere.
 #if defined(DELTARULE_X86)
 #define DELTARULE_ISAS(ISA)                                                                                          \
   ISA(avx512,                                                                                                        \

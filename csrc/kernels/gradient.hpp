@@ -1,4 +1,4 @@
-// The gradient of a tile of weights, G = P^T Q over the rows, and what becomes of it: register tiles whose sums
+// The gradient of a tile of weights, G = P^T Q over the rows, stored or applied: register tiles whose sums
 // go to memory, or are applied to the parameters at once.
 #pragma once
 

@@ -85,8 +85,8 @@ struct Kernels {
   void (*activate_backward)(Activation g, T slope, int64_t rows, int64_t n, const T* z, const T* a, T* delta,
                             int64_t ld);
 
-  // delta_dot = delta_dot + da * g''(z) * z_dot, from z, a = g(z) and da = dL/da: what the change z_dot of z makes of
-  // g'(z) changes delta.
+  // delta_dot = delta_dot + da * g''(z) * z_dot, from z, a = g(z) and da = dL/da: the change of delta
+  // by that of g'(z).
   void (*activate_curvature)(Activation g, int64_t rows, int64_t n, const T* z, const T* a, const T* z_dot, const T* da,
                              T* delta_dot, int64_t ld);
 

@@ -1,4 +1,4 @@
-// Output functions, a row at a time: y_hat = O(z), and O'(z) of those that are elementwise.
+// Output functions, a row at a time: y_hat = O(z), and O'(z) where it is elementwise.
 //
 // Rows of z are padded to whole packs.
 #pragma once
@@ -9,7 +9,7 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-// What the softmax of a row leaves behind: y_hat_j = e^(z_j - highest) / sum.
+// Maximum and sum of the softmax of a row: y_hat_j = e^(z_j - highest) / sum.
 template <class T>
 struct SoftmaxRow {
   T highest = 0, sum = 1;

@@ -41,7 +41,7 @@ constexpr auto kJoinTime = std::chrono::nanoseconds(1000);  // a spinning thread
 constexpr auto kPause = std::chrono::microseconds(50);  // between two looks at the clock: this thread was not running
 constexpr auto kSpinTime = std::chrono::microseconds(30);  // for a thread that is at work, before a sleep
 
-// What the members of a call read and write. A call invites those that spin, waits a microsecond for them, and closes
+// The state that the threads of calls share. A call invites those that spin, waits a microsecond for them, and closes
 // the invitation: whoever has joined is the team, the others are not waited for.
 class Standby {
  public:

@@ -59,7 +59,7 @@ std::pair<int64_t, int64_t> TeamThread::share(int64_t n, int64_t granule) const 
 namespace {
 
 #if !defined(_WIN32)
-// What a thread of OpenMP's takes as its stack, in bytes; 0: what threads have by default. As the runtime reads it: in
+// The stack size of OpenMP's threads, in bytes; 0: the default of threads. As the runtime reads it: in
 // KiB, or with a unit.
 size_t openmp_stack_size() {
   for (const char* name : {"OMP_STACKSIZE", "GOMP_STACKSIZE"}) {

@@ -1,4 +1,4 @@
-"""The command ``deltarule``: train a network on a table, predict with it, show what it is.
+"""The command ``deltarule``: train a network on a table, predict with it, show its contents.
 
 The modules follow the data: `parser` (options), `tables` (files to arrays), `targets` (classes or
 numbers, the held-out part), `pipeline` (a network with its table), then one module a command;
@@ -53,7 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         one line on stderr; then no file was written but checkpoints, unless it is stdout that
         could not be written.
     """
-    with standard_streams(), np.errstate(all="ignore"):  # what is not finite is refused by name
+    with (
+        standard_streams(),
+        np.errstate(all="ignore"),
+    ):  # values that are not finite are refused by name
         status = _status(argv)
         drop_unwritten()
     return status

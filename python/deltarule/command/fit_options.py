@@ -16,7 +16,7 @@ MOMENTUM = 0.9
 ADAM_DECAY = 0.01
 PATIENCE = 10
 
-# From the rate and the number of epochs: what a name alone stands for.
+# The schedules by name, from the rate and the number of epochs.
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {
     "constant": lambda lr, epochs: None,
     "cosine": lambda lr, epochs: dr.schedules.Cosine(lr, epochs),

@@ -1,4 +1,4 @@
-"""``deltarule info``: what a model file holds, or how the package runs on this machine."""
+"""``deltarule info``: the contents of a model file, or how the package runs on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deltarule.config import config
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what is known of the model, or of the package here; return the exit status.
+    """Print the facts of the model, or of the package here; return the exit status.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def _network(network: dr.MLP) -> dict[str, Any]:
 
 
 def _table(model: pipeline.TableModel) -> dict[str, Any]:
-    """Return what the model knows of its table, without what does not apply to it."""
+    """Return the facts of the table that the model was trained on, those that apply."""
     options = {
         "target": model.target,
         "classes": None if model.classes is None else list(model.classes),

@@ -1,4 +1,4 @@
-"""From samples to what the network takes: task, held-out part, statistics, network, targets."""
+"""From samples to a network's training data: task, held-out part, statistics, targets."""
 
 from __future__ import annotations
 

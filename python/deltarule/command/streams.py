@@ -48,7 +48,7 @@ def check_output() -> None:
 
 
 def write_data(text: str) -> None:
-    """Write to stdout what is read by programs: every character as it is, or nothing.
+    """Write text for other programs to stdout: every character as it is, or nothing.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def write_data(text: str) -> None:
             f"standard output: its encoding, {encoding}, lacks {lacking!a}; write a file "
             "in place of it, or set PYTHONIOENCODING=utf-8"
         ) from None
-    # Line by line: of one long write, an unbuffered stdout would drop what a pipe does not take.
+    # Line by line: of one long write, an unbuffered stdout would drop all that a full pipe refuses.
     sys.stdout.writelines(text.splitlines(keepends=True))
 
 
@@ -97,5 +97,5 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _reconfigure(stream: io.TextIOWrapper, errors: str) -> None:
-    with suppress(OSError, ValueError):  # what it held cannot be written, or it was closed
+    with suppress(OSError, ValueError):  # its buffer cannot be written, or it is closed
         stream.reconfigure(errors=errors)

@@ -96,7 +96,7 @@ def _is_class(cell: str, rows: Counter[str]) -> bool:
 
 
 def _describe(cell: str) -> str:
-    """Return what a cell holds that is no finite number."""
+    """Return the kind of a cell that is no finite number."""
     try:
         number = float(cell)
     except ValueError:

@@ -181,7 +181,7 @@ def resume(
 
 @contextmanager
 def _in_words(plan: Plan, place: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Let what the package says of a training be lines of the command."""
+    """Print the warnings of a training as lines of the command."""
     try:
         with warnings.catch_warnings(), package_errors():
             warnings.simplefilter("ignore", dr.TrainingAdvice)

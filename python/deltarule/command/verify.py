@@ -1,4 +1,4 @@
-"""``deltarule verify``: whether a saved model computes what it should, on rows of data."""
+"""``deltarule verify``: a saved model beside the reference, on rows of data."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from deltarule.backend import Core, make_compiled
 
 
 def make_core(architecture: Architecture) -> Core:
-    """Return a core network, all parameters 0; MemoryError says what was asked."""
+    """Return a core network, all parameters 0; MemoryError names the sizes."""
     if not architecture.custom:
         return make_compiled(architecture)
     from deltarule.custom.network import CustomNetwork

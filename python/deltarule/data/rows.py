@@ -118,7 +118,7 @@ class MappedRows(Rows):
         self._mapped = mapped if releasable and hasattr(mmap, "MADV_DONTNEED") else None
 
     def done(self) -> None:
-        """Release the pages that were read, whose content the file has."""
+        """Release the pages that were read; the file still has their content."""
         if self._mapped is not None:
             self._mapped.madvise(mmap.MADV_DONTNEED)
 

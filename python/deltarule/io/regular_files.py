@@ -186,7 +186,7 @@ def _remove_stale(folder: str, base: str, stem: str) -> None:
 
 
 def _is_anothers(process: int) -> bool:
-    """Return whether a process is alive and not this one, whose number containers may repeat."""
+    """Return whether a process is alive and not this one, as containers may repeat its number."""
     if process == os.getpid():
         return False
     try:

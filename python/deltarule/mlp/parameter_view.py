@@ -28,7 +28,7 @@ class ParameterView(np.ndarray[Any, np.dtype[Any]]):
         return array[()] if return_scalar or not array.ndim else np.asarray(array)
 
     def __reduce__(self) -> Any:
-        """Return what a pickle holds: a plain array."""
+        """Return the state to pickle: a plain array."""
         return np.array(self).__reduce__()
 
     def __deepcopy__(self, memo: Any) -> Array:  # type: ignore[override]
@@ -85,7 +85,7 @@ class ParameterViews(tuple[Array, ...]):
         raise TypeError(HOW_TO_CHANGE)
 
     def __reduce__(self) -> Any:
-        """Return what a pickle holds: a plain tuple."""
+        """Return the state to pickle: a plain tuple."""
         return tuple, (tuple(self),)
 
 

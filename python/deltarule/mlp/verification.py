@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Provable:
-    """The part of `MLP` that shows each step of what it computes, and that it is right."""
+    """The part of `MLP` that shows and verifies each step of its computation."""
 
     _architecture: Architecture
     _core: Core
@@ -207,7 +207,7 @@ class Provable:
         max_entries: int | None = 20,
         threads: int | None = None,
     ) -> Report:
-        """Prove what the network computes on these samples, tensor by tensor.
+        """Prove the results of the network on these samples, tensor by tensor.
 
         Forward pass, loss, backward pass, gradient and one update of the C++ core are compared with
         `deltarule.reference` in float64, each step taken from the core's own numbers before it: so

@@ -50,7 +50,7 @@ def lbfgs(
 
     def iteration(intermediate_result: Any) -> None:
         value, theta = float(intermediate_result.fun), intermediate_result.x.copy()
-        if not value < high:  # a step into what is not finite, whose gradient of 0 ends the search
+        if not value < high:  # a loss that is not finite: a gradient of 0 ends the search
             raise StopIteration
         try:
             is_enough = after(theta, value)

@@ -1,4 +1,4 @@
-"""`LevenbergMarquardt` and `LBFGS`: settings only, and what they ask of a fit."""
+"""`LevenbergMarquardt` and `LBFGS`: settings, and the options of a fit that they exclude."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Network:
         self._b = [self._core.bias_view(layer) for layer in layers]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle needs: the copy trains on as this one would."""
+        """Return the state to pickle: the copy trains on as this network would."""
         return {
             "architecture": self.architecture.to_dict(),
             "loss_scale": self.loss_scale,

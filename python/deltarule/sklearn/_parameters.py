@@ -1,4 +1,4 @@
-"""The estimators' parameters: which values they take, and what they say about the network."""
+"""The estimators' parameters: the values they take, and the network they describe."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def after_fit(
     epochs: int,
     stacklevel: int,
 ) -> None:
-    """Warn of what the fit that has just ended shows.
+    """Warn of problems that the last fit shows.
 
     Parameters
     ----------

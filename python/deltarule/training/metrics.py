@@ -153,7 +153,7 @@ class Evaluator:
         out = np.empty((len(samples), self.n_outputs), samples.x.dtype)
         y_hat = predict_into(network, samples.x, out, threads)
         y = samples.targets().view()
-        y.flags.writeable = False  # it is the user's, or what is trained on
+        y.flags.writeable = False  # the user's array, or the training data
         return self(y, y_hat)
 
     def __call__(self, y: Array, y_hat: Array) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What shows that the mathematics is right: quantities of the core beside what they should be.
+"""Checks that the mathematics is right: quantities of the core beside their expected values.
 
 `verify` compares: `compare_passes` and `compare_update` step by step with the reference, within the
 bounds of `arithmetic` and `error_terms`; `compare_slopes` with `slopes` of the loss, within those

@@ -1,4 +1,4 @@
-"""The comparisons as they are made: each tensor with its bound, and what it was computed from."""
+"""The list of comparisons: each tensor with its bound and the tensors it was computed from."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Comparisons:
         return all(line.ok for line in self._lines.values())
 
     def wrong(self, names: Iterable[Name]) -> str | None:
-        """Return the first tensor that is wrong among these and what they rest on."""
+        """Return the first wrong tensor among these and those they were computed from."""
         for line in (self._lines[name] for name in names if name in self._lines):
             if not line.ok:
                 return line.rests_on or line.tensor

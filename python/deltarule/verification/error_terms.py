@@ -1,4 +1,4 @@
-"""The terms to whose size the rounding of an elementwise step is relative, where they cancel.
+"""The terms of an elementwise step that may cancel: its rounding is relative to their size.
 
 They are those of the core's formulas (csrc/kernels/activations.hpp, losses.hpp); with a custom
 function the result itself is taken.

@@ -158,7 +158,7 @@ class Report:
 
     @property
     def broken(self) -> tuple[Line, ...]:
-        """The tensors that are wrong by themselves, not by what they were computed from."""
+        """The tensors that are wrong although those they were computed from are right."""
         return tuple(line for line in self.lines if line.broken)
 
     def raise_if_broken(self) -> None:

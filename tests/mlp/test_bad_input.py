@@ -150,6 +150,11 @@ Y_ROWS: dict[tuple[str, str], Row] = {
         rf"y\[0, 1\] is (inf|1e.39); {FINITE}",
     ),
     ("identity", "1-D"): (Y[:, 0], ValueError, PAIR + r"\(5,\)"),
+    ("identity", "class indices"): (
+        [0, 1, 1, 0, 1],
+        ValueError,
+        PAIR + r"\(5,\); class indices are for cross_entropy, the loss of output='softmax'",
+    ),
     ("identity", "one column"): (Y[:, :1], ValueError, PAIR + r"\(5, 1\)"),
     ("identity", "transposed"): (Y.T, ValueError, PAIR + r"\(2, 5\)"),
     ("identity", "3-D"): (Y[None], ValueError, PAIR + r"\(1, 5, 2\)"),

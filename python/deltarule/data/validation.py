@@ -147,7 +147,10 @@ def target_rows(
             shapes += " or (n_samples,)"
         if loss == "cross_entropy":
             shapes += " or class indices (n_samples,)"
-        raise ValueError(f"y must have shape {shapes}, but has shape {given}")
+        hint = ""
+        if array.ndim == 1 and array.dtype.kind in "iu":
+            hint = "; class indices are for cross_entropy, the loss of output='softmax'"
+        raise ValueError(f"y must have shape {shapes}, but has shape {given}{hint}")
     _check_rows(array, rows)
     if isinstance(y, np.memmap) and y.ndim == 2 and is_large(array.shape, dtype):
         mapped = MappedRows(y, dtype)

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -87,9 +88,10 @@ class Standby {
   alignas(64) std::atomic<int> done_{0};
 };
 
-// Never destroyed: its threads exist until the process ends.
+// Never destroyed: its threads exist until the process ends. In static memory: a call may find no other.
 Standby& standby() {
-  static Standby* const team = new Standby;
+  alignas(Standby) static unsigned char memory[sizeof(Standby)];
+  static Standby* const team = new (memory) Standby;
   return *team;
 }
 
@@ -165,6 +167,7 @@ void Standby::start_members(int count) {
   try {
     for (; started_ < count; ++started_) std::thread([this, i = started_] { live(i); }).detach();
   } catch (const std::system_error&) {  // no further thread
+  } catch (const std::bad_alloc&) {
   }
 #if !defined(_WIN32)
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

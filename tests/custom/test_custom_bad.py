@@ -369,5 +369,5 @@ def test_arguments_that_need_a_named_loss() -> None:
         net,
         lambda: net.evaluate(X, [0, 1, 0, 1, 0, 1]),
         ValueError,
-        r"y must have shape \(n_samples, 2\), but has shape \(6,\)",
+        r"y must have shape \(n_samples, 2\), but has shape \(6,\); class indices are for cross_.*",
     )
